@@ -1,0 +1,1 @@
+"""Errors, records, box arithmetic and configuration: numpy, pydantic and the standard library."""

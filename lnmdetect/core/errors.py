@@ -1,0 +1,60 @@
+"""The exceptions a user can meet; each says where, what was expected, what came and what to do."""
+
+from typing import ClassVar
+
+
+class LnmDetectError(Exception):
+    """A mistake or a limit that the user can act on; `exit_code` is the process's exit status.
+
+    Args:
+        where: the file, option or record the sentence is about (never a patient's name or id).
+        expected: what was needed there.
+        got: what was found instead.
+        remedy: what to do about it, as one sentence.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, where: str, *, expected: str, got: str, remedy: str) -> None:
+        self.where = where
+        self.expected = expected
+        self.got = got
+        self.remedy = remedy
+        super().__init__(where, expected, got, remedy)
+
+    def __str__(self) -> str:
+        return f"{self.where}: expected {self.expected}, got {self.got}. {self.remedy}"
+
+
+class UsageError(LnmDetectError):
+    """An option or argument that cannot be used as given."""
+
+    exit_code = 2
+
+
+class InputError(LnmDetectError):
+    """A file or scan that cannot be used as it is."""
+
+    exit_code = 3
+
+
+class MissingExtraError(InputError):
+    """An input that needs an optional package which is not installed."""
+
+
+class ModelError(LnmDetectError):
+    """A model bundle that is absent, damaged or does not fit."""
+
+    exit_code = 4
+
+
+class OutputError(LnmDetectError):
+    """A result that cannot be written, or that would overwrite another."""
+
+    exit_code = 5
+
+
+class PartialBatchError(LnmDetectError):
+    """Some items of a batch failed; the others were written."""
+
+    exit_code = 6
