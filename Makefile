@@ -1,0 +1,70 @@
+# Every target makes .venv and installs lnmdetect into it when that is missing or pyproject.toml changed.
+# Another interpreter: make PYTHON=/path/to/python3.12 install
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+# What `make test-all` runs: everything, unless ONLY narrows it, as .ci/run does after `make test`.
+ONLY ?=
+
+# Seeds of patients that no bundled model has seen in training or validation.
+DEMO_SEED  := 9001
+BENCH_SEED := 9100
+
+# Recipes call `lnmdetect` as a user does; make echoes the very commands.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-all check weights bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## make .venv and install lnmdetect with its development tools
+	@echo "lnmdetect is installed. Next: make demo, or $(BIN)/lnmdetect --help"
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "lnmdetect needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
+	       "Name a newer one: make PYTHON=/path/to/python3.12 install" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+	  echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu install the package python3-venv." >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## three unseen phantom patients through detect, classify and eval, with a picture
+	rm -rf demo
+	lnmdetect phantom ct --patients 3 --seed $(DEMO_SEED) --lifelike -o demo
+	cd demo && lnmdetect detect scan/
+	cd demo && lnmdetect classify boxes.json
+	cd demo && lnmdetect eval --ap50
+	cd demo && lnmdetect overlay nodes.json --truth truth.json -o contact_sheet.png
+	@echo "The picture: $(CURDIR)/demo/contact_sheet.png"
+
+test: $(STAMP) ## the quick tests: CPU, no network, under 10 minutes on 2 cores
+	$(BIN)/python -m pytest -m "not slow and not server"
+
+test-all: $(STAMP) ## every test, the slow and the real-server ones too
+	$(BIN)/python -m pytest $(if $(ONLY),-m "$(ONLY)")
+
+check: $(STAMP) ## ruff, formatting, mypy --strict, the layering rules; warnings are errors
+	$(BIN)/ruff check lnmdetect tests
+	$(BIN)/ruff format --check lnmdetect tests
+	$(BIN)/mypy --strict lnmdetect tests
+	$(BIN)/python -m pytest -q tests/test_layering.py
+
+weights: $(STAMP) ## train both bundled models from scratch on phantoms (about 75 minutes on 2 cores)
+	$(BIN)/python -m lnmdetect.stages.weights
+
+bench: $(STAMP) ## 40 held-out phantom patients: AP50, sensitivity, AUC, beside trivial methods
+	rm -rf build/bench
+	lnmdetect phantom ct --patients 40 --seed $(BENCH_SEED) --lifelike -o build/bench
+	cd build/bench && lnmdetect detect scan/
+	cd build/bench && lnmdetect classify boxes.json
+	cd build/bench && lnmdetect eval
+
+clean: ## remove caches, build output and the demo's files; .venv and your runs stay
+	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	find lnmdetect tests -name __pycache__ -type d -prune -exec rm -rf {} +
