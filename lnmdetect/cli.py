@@ -1,0 +1,43 @@
+"""The command line: each command builds a request, calls one stage and prints what it returned.
+
+Stages are imported inside the commands, so that `lnmdetect --help` does not wait for torch.
+"""
+
+from typing import Annotated
+
+import typer
+
+from lnmdetect import __version__
+from lnmdetect.cli_console import EXIT_CODES, GuardedGroup
+
+app = typer.Typer(
+    name="lnmdetect",
+    cls=GuardedGroup,
+    help="Find cervical lymph nodes on neck CT, say how likely each is metastatic, and "
+    "evaluate it. Research software, not a medical device.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"lnmdetect {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """Hold the options that stand before a command."""
+
+
+def main() -> None:
+    """Run the program and exit with its code."""
+    app()
