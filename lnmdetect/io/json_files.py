@@ -1,0 +1,144 @@
+"""JSON files: read with errors that name the place, written whole or not at all."""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+from lnmdetect.core.errors import InputError, OutputError
+
+_HASH_BLOCK_BYTES = 1 << 20
+
+
+def read_json(path: Path) -> Any:
+    """Return what the JSON file holds; NaN and Infinity, which are not JSON, are refused.
+
+    Raises:
+        InputError: the file cannot be opened, is not UTF-8, or is not JSON.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(
+            path.name,
+            expected="a JSON file that can be read",
+            got=error.strerror or type(error).__name__,
+            remedy="Check the path and its permissions.",
+        ) from None
+    except UnicodeDecodeError as error:
+        _refuse(path, f"a byte that is not UTF-8 at offset {error.start}")
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        _refuse(path, f"line {error.lineno}, column {error.colno}: {error.msg}")
+    except (ValueError, RecursionError) as error:
+        _refuse(path, "nesting too deep" if isinstance(error, RecursionError) else str(error))
+
+
+def _refuse(path: Path, got: str) -> NoReturn:
+    raise InputError(
+        path.name,
+        expected="JSON text in UTF-8",
+        got=got,
+        remedy="Write the file again, or repair it there.",
+    ) from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name}, which JSON does not have")
+
+
+def json_text(data: Any) -> str:
+    """Return `data` as JSON text, the same for the same data.
+
+    An object's keys keep their order; where one of its values is a list of objects (images,
+    annotations) each takes one line, so that files can be compared line by line.
+    """
+    if not isinstance(data, dict):
+        return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    members = (f"{json.dumps(str(key))}: {_member_text(value)}" for key, value in data.items())
+    return "{\n" + ",\n".join(members) + "\n}\n"
+
+
+def _member_text(value: Any) -> str:
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        lines = (json.dumps(item, ensure_ascii=False, allow_nan=False) for item in value)
+        return "[\n" + ",\n".join(lines) + "\n]"
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def write_json(data: Any, path: Path, *, overwrite: bool = False) -> None:
+    """Write `data` as JSON under a temporary name and rename it to `path`.
+
+    Raises:
+        OutputError: `path` exists and `overwrite` is false, or the folder cannot be written.
+    """
+    text = json_text(data)
+    with atomic_output(path, overwrite=overwrite) as stream:
+        stream.write(text.encode("utf-8"))
+
+
+@contextlib.contextmanager
+def atomic_output(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
+    """Give a stream whose bytes become `path` when the block ends, and vanish if it fails.
+
+    Raises:
+        OutputError: `path` exists and `overwrite` is false, or the folder cannot be written.
+    """
+    refuse_existing(path, overwrite=overwrite)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as stream:
+            yield stream
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(
+            path.name,
+            expected="a place that can be written",
+            got=error.strerror or type(error).__name__,
+            remedy="Choose another --output, or free the disk.",
+        ) from None
+    finally:
+        if temporary.exists():
+            temporary.unlink()
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Return nothing when `path` may be written.
+
+    Raises:
+        OutputError: `path` is a folder, or exists and `overwrite` is false.
+    """
+    if path.is_dir():
+        got, remedy = "a folder of that name", "Choose another --output."
+    elif path.exists() and not overwrite:
+        got = "a file of that name"
+        remedy = "Give --overwrite to replace it, or another --output."
+    else:
+        return
+    raise OutputError(path.name, expected="a new file", got=got, remedy=remedy)
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the SHA-256 of the file's bytes, 64 hexadecimal digits.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(_HASH_BLOCK_BYTES):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(
+            path.name,
+            expected="a file that can be read",
+            got=error.strerror or type(error).__name__,
+            remedy="Check the path and its permissions.",
+        ) from None
+    return digest.hexdigest()
