@@ -124,11 +124,13 @@ class CocoDataset:
 
     Attributes:
         info: the file's `info` object (version, model, recipe, scan_root, phantom, coverage, ...).
+        extra: other top-level fields (as `licenses`), written back as they were read.
     """
 
     info: Mapping[str, Any]
     images: tuple[ImageRecord, ...]
     annotations: tuple[NodeAnnotation, ...]
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         ids = [image.image_id for image in self.images]
@@ -169,7 +171,8 @@ class CocoDataset:
         """Return the part of the data set that belongs to `patients`."""
         images = tuple(image for image in self.images if image.patient in patients)
         kept = {image.image_id for image in images}
-        return CocoDataset(self.info, images, tuple(a for a in self.annotations if a.image_id in kept))
+        annotations = tuple(a for a in self.annotations if a.image_id in kept)
+        return replace(self, images=images, annotations=annotations)
 
 
 @dataclass(frozen=True)
