@@ -67,11 +67,21 @@ def pairwise_iou(first_xyxy: Boxes, second_xyxy: Boxes) -> NDArray[np.float64]:
     return np.asarray(intersection / union)
 
 
-def size_iou(first_wh: ArrayLike, second_wh: ArrayLike) -> NDArray[np.float64]:
-    """Return (N, M) IoU of boxes that share their centre, from (N, 2) and (M, 2) sizes."""
+def size_iou(
+    first_wh: ArrayLike, second_wh: ArrayLike, *, offset_xy: ArrayLike = (0.0, 0.0)
+) -> NDArray[np.float64]:
+    """Return (N, M) IoU of boxes known by (N, 2) and (M, 2) sizes that share their centre.
+
+    Args:
+        first_wh: widths and heights, px.
+        second_wh: widths and heights, px.
+        offset_xy: (2,) or (N, 2) distance between the centres instead of none, px.
+    """
     first = np.asarray(first_wh, dtype=np.float64).reshape(-1, 1, 2)
     second = np.asarray(second_wh, dtype=np.float64).reshape(1, -1, 2)
-    intersection = np.minimum(first, second).prod(axis=2)
+    distance = np.abs(np.asarray(offset_xy, dtype=np.float64)).reshape(-1, 1, 2)
+    overlap = np.minimum(np.minimum(first, second), (first + second) / 2 - distance)
+    intersection = np.clip(overlap, 0, None).prod(axis=2)
     return np.asarray(intersection / (first.prod(axis=2) + second.prod(axis=2) - intersection))
 
 
@@ -83,12 +93,12 @@ def clip_boxes(boxes_xyxy: Boxes, *, width: int, height: int) -> Boxes:
 
 def scale_boxes(boxes_xyxy: Boxes, *, scale_x: float, scale_y: float) -> Boxes:
     """Return the boxes on a grid with `scale_x`, `scale_y` times as many pixels a length."""
-    return boxes_xyxy * np.array([scale_x, scale_y, scale_x, scale_y])
+    return np.asarray(boxes_xyxy * np.array([scale_x, scale_y, scale_x, scale_y]))
 
 
 def shift_boxes(boxes_xyxy: Boxes, *, shift_x: float, shift_y: float) -> Boxes:
     """Return the boxes moved by (`shift_x`, `shift_y`) px."""
-    return boxes_xyxy + np.array([shift_x, shift_y, shift_x, shift_y])
+    return np.asarray(boxes_xyxy + np.array([shift_x, shift_y, shift_x, shift_y]))
 
 
 def square_crop_window(
