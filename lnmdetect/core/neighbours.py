@@ -1,0 +1,33 @@
+"""Which slices stand in for the neighbours of a slice; the one rule for scans, stores and caches."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+TOLERANCE_SHARE = 0.5
+"""A neighbour may lie this share of the offset (plus half a slice spacing) off the asked place."""
+
+
+def neighbour_indices(
+    positions_mm: Sequence[float] | NDArray[np.float64], index: int, offsets_mm: Sequence[float]
+) -> list[int]:
+    """Return for every offset the index of the slice nearest to `positions_mm[index] + offset`.
+
+    The slice itself stands in where no slice lies within half the slice spacing plus half the
+    offset of the place asked for: at the ends of a scan and for lone key images.
+
+    Args:
+        positions_mm: rising positions along the slice normal.
+        index: of the slice itself.
+        offsets_mm: along the normal, either sign; 0 is the slice itself.
+    """
+    positions = np.asarray(positions_mm, dtype=np.float64)
+    half_spacing = float(np.median(np.diff(positions))) / 2 if len(positions) > 1 else 0.0
+    chosen = []
+    for offset in offsets_mm:
+        distance = np.abs(positions - (positions[index] + offset))
+        nearest = int(distance.argmin())
+        reach = half_spacing + TOLERANCE_SHARE * abs(offset)
+        chosen.append(nearest if offset and distance[nearest] <= reach else index)
+    return chosen

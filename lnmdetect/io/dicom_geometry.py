@@ -1,0 +1,183 @@
+"""Whether slices form a sound scan: one grid, even steps, nothing missing or doubled."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lnmdetect.core.errors import InputError
+from lnmdetect.io.dicom_header import SliceHeader
+from lnmdetect.io.input_files import printable
+
+AXIAL_WITHIN_DEGREES = 45.0
+"""An axial slice's normal is within this of the body axis; gantries tilt to 30."""
+TILT_TOLERANCE_DEGREES = 1.0
+"""Positions rounded to 0.1 mm turn the axis of a few thin slices by as much."""
+SAME_POSITION_MM = 0.01
+STEP_TOLERANCE = 0.25
+"""Share of the usual step by which one may differ; half a step more is a missing slice."""
+_COSINE_DIGITS = 2
+_SPACING_DIGITS = 4
+
+
+def slice_normal(orientation: Sequence[float]) -> NDArray[np.float64]:
+    """Return the unit normal of ImageOrientationPatient, row x column (PS3.3 C.7.6.2.1.1)."""
+    normal = np.cross(orientation[:3], orientation[3:])
+    return np.asarray(normal / np.linalg.norm(normal), dtype=np.float64)
+
+
+def is_axial(header: SliceHeader) -> bool:
+    """Return whether the slice lies across the body axis."""
+    least = math.cos(math.radians(AXIAL_WITHIN_DEGREES))
+    return bool(abs(slice_normal(header.orientation)[2]) > least)
+
+
+def position_mm(header: SliceHeader) -> float:
+    """Return the slice's place along its own normal."""
+    return float(np.dot(header.position, slice_normal(header.orientation)))
+
+
+def order_slices(slices: Sequence[SliceHeader]) -> tuple[SliceHeader, ...]:
+    """Return the slices by rising position along the normal; never by name or number."""
+    return tuple(sorted(slices, key=lambda header: (position_mm(header), header.sop_uid)))
+
+
+def slice_spacing_mm(slices: Sequence[SliceHeader]) -> float:
+    """Return the mean step of ordered slices; of a single one its thickness, 1 where not known."""
+    if len(slices) > 1:
+        return (position_mm(slices[-1]) - position_mm(slices[0])) / (len(slices) - 1)
+    return slices[0].thickness_mm or 1.0
+
+
+def tilt_degrees(slices: Sequence[SliceHeader]) -> float:
+    """Return the angle between the slices' normal and the line through their centres' stack.
+
+    Zero for a straight or an oblique but square stack; the gantry angle for a tilted one.
+    """
+    if len(slices) < 2:
+        return 0.0
+    travel = np.subtract(slices[-1].position, slices[0].position)
+    along = abs(float(np.dot(travel, slice_normal(slices[0].orientation))))
+    across = math.sqrt(max(float(np.dot(travel, travel)) - along**2, 0.0))
+    return math.degrees(math.atan2(across, along))
+
+
+def check_geometry(
+    slices: Sequence[SliceHeader], *, allow_tilt: bool, unread: Sequence[str]
+) -> None:
+    """Do nothing for ordered slices that form one sound axial scan.
+
+    Args:
+        slices: of one series, ordered.
+        allow_tilt: let a tilted gantry pass.
+        unread: files that could not be read and may be the missing ones.
+
+    Raises:
+        InputError: sizes, spacings or orientations are mixed, positions are doubled, slices are
+            missing or unevenly spaced, the gantry was tilted, or the slices are not axial.
+    """
+    _check_one_grid(slices)
+    _check_axial(slices)
+    _check_distinct(slices)
+    if not allow_tilt:
+        _check_untilted(slices)
+    _check_steps(slices, unread)
+
+
+def _check_one_grid(slices: Sequence[SliceHeader]) -> None:
+    properties = {
+        "size": [f"{header.rows} x {header.columns} px" for header in slices],
+        "pixel spacing": [
+            _numbers(header.spacing_mm, _SPACING_DIGITS) + " mm" for header in slices
+        ],
+        "orientation": [_numbers(header.orientation, _COSINE_DIGITS) for header in slices],
+    }
+    for name, values in properties.items():
+        usual, count = Counter(values).most_common(1)[0]
+        odd = [at for at, value in enumerate(values) if value != usual]
+        if odd:
+            raise InputError(
+                printable(slices[odd[0]].file),
+                expected=f"the {name} of the other slices of its series, {usual} ({count} slices)",
+                got=f"{values[odd[0]]} ({len(odd)} slices differ)",
+                remedy="Keep one acquisition in the folder, or name another series with --series.",
+            )
+
+
+def _numbers(values: Sequence[float], digits: int) -> str:
+    # Adding 0.0 turns -0.0 into 0.0, which would print differently.
+    return ", ".join(f"{round(value, digits) + 0.0:g}" for value in values)
+
+
+def _check_axial(slices: Sequence[SliceHeader]) -> None:
+    if not is_axial(slices[0]):
+        raise InputError(
+            f"series {slices[0].series_uid}",
+            expected="axial slices",
+            got="coronal or sagittal ones",
+            remedy="Name an axial series with --series.",
+        )
+
+
+def _check_distinct(slices: Sequence[SliceHeader]) -> None:
+    places = [position_mm(header) for header in slices]
+    doubled = [at for at in range(1, len(places)) if places[at] - places[at - 1] < SAME_POSITION_MM]
+    if doubled:
+        first, second = slices[doubled[0] - 1], slices[doubled[0]]
+        raise InputError(
+            f"series {first.series_uid}",
+            expected="one slice at every position",
+            got=f"two at {places[doubled[0]]:.2f} mm ({_name(first)} and {_name(second)}; "
+            f"{len(doubled)} doubled in all)",
+            remedy="Remove the copies, or separate the phases into series of their own.",
+        )
+
+
+def _check_untilted(slices: Sequence[SliceHeader]) -> None:
+    angle = tilt_degrees(slices)
+    if angle > TILT_TOLERANCE_DEGREES:
+        raise InputError(
+            f"series {slices[0].series_uid}",
+            expected="slices stacked along their normal",
+            got=f"a gantry tilt of {angle:.1f} degrees",
+            remedy="Give --allow-tilt to process the slices as they are; "
+            "positions are then along the normal.",
+        )
+
+
+def _check_steps(slices: Sequence[SliceHeader], unread: Sequence[str]) -> None:
+    places = np.array([position_mm(header) for header in slices])
+    steps = np.diff(places)
+    if len(steps) == 0:
+        return
+    # The lower median is a real step, and stays the usual one while gaps are the minority.
+    usual = float(np.sort(steps)[(len(steps) - 1) // 2])
+    odd = np.flatnonzero(np.abs(steps - usual) > STEP_TOLERANCE * usual)
+    if len(odd) == 0:
+        return
+    at = int(odd[np.argmax(steps[odd])])
+    missing = int((np.rint(steps[odd] / usual) - 1).clip(min=0).sum())
+    got = f"a step of {steps[at]:.2f} mm between {places[at]:.2f} and {places[at + 1]:.2f} mm"
+    if missing:
+        plural = "slice is" if missing == 1 else "slices are"
+        got += f": {missing} {plural} missing, at {places[at] + usual:.2f} mm first"
+    raise InputError(
+        f"series {slices[0].series_uid}",
+        expected=f"one slice every {usual:.2f} mm",
+        got=got + _unread_files(unread),
+        remedy="Export the series again and whole, or read chosen slices with --key-images.",
+    )
+
+
+def _unread_files(unread: Sequence[str]) -> str:
+    if not unread:
+        return ""
+    shown = ", ".join(printable(name) for name in unread[:3])
+    return f" ({len(unread)} files could not be read: {shown}{', ...' * (len(unread) > 3)})"
+
+
+def _name(header: SliceHeader) -> str:
+    frame = "" if header.frame is None else f" frame {header.frame + 1}"
+    return printable(header.file) + frame

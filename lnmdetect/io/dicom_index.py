@@ -1,0 +1,114 @@
+"""All CT slices below a path, from one pass over the headers."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import Dataset
+from pydicom.uid import UID
+
+from lnmdetect.core.errors import InputError
+from lnmdetect.io.dicom_header import (
+    READ_ERRORS,
+    LeftOut,
+    SliceHeader,
+    looks_like_dicom,
+    quiet_reading,
+    read_dataset,
+)
+from lnmdetect.io.dicom_slices import faulty, pixel_bytes, slices_of, transfer_syntax
+from lnmdetect.io.input_files import InputFiles, list_input_files
+
+Progress = Callable[[int, int], None]
+"""Called with (files read, files in all)."""
+
+_DICOMDIR = "1.2.840.10008.1.3.10"
+_SMALLEST_ELEMENT_HEADER = 8  # PS3.5 7.1.3
+
+
+@dataclass(frozen=True)
+class DicomIndex:
+    """The slices found, what is DICOM but no usable slice, and the files that are neither."""
+
+    files: InputFiles
+    slices: tuple[SliceHeader, ...]
+    left_out: tuple[LeftOut, ...]
+    unrelated: tuple[str, ...]
+
+    def left_out_counts(self) -> Counter[str]:
+        """Return how many entries were left out for each reason."""
+        return Counter(entry.reason for entry in self.left_out)
+
+
+def index_dicom(path: Path, *, progress: Progress | None = None) -> DicomIndex:
+    """Return what lies at `path`: a folder (nested, mixed), one file, or a zip archive.
+
+    Raises:
+        InputError: nothing is there, or an archive cannot be read.
+    """
+    files = list_input_files(path)
+    slices: list[SliceHeader] = []
+    left_out: list[LeftOut] = []
+    unrelated: list[str] = []
+    with quiet_reading():
+        for done, name in enumerate(files.names, start=1):
+            entries = _read_entries(files, name)
+            if entries is None:
+                unrelated.append(name)
+            slices += [entry for entry in entries or () if isinstance(entry, SliceHeader)]
+            left_out += [entry for entry in entries or () if isinstance(entry, LeftOut)]
+            if progress is not None:
+                progress(done, len(files.names))
+    return DicomIndex(files, tuple(slices), tuple(left_out), tuple(unrelated))
+
+
+def _read_entries(files: InputFiles, name: str) -> tuple[SliceHeader | LeftOut, ...] | None:
+    """Return the file's entries, None for a file that is not DICOM or is a DICOMDIR."""
+    recognised = False
+    try:
+        with files.open(name) as stream:
+            head = stream.read(132)
+            if not looks_like_dicom(head):
+                return None
+            recognised = head[128:] == b"DICM"
+            stream.seek(0)
+            dataset = read_dataset(stream)
+            rest = files.size(name) - stream.tell()
+            return _entries(dataset, name, rest, recognised)
+    except (InputError, *READ_ERRORS):
+        # A bare data set that does not parse was only a guess: it is some other file.
+        return (_unreadable(name),) if recognised else None
+
+
+def _entries(
+    dataset: Dataset, name: str, rest: int, recognised: bool
+) -> tuple[SliceHeader | LeftOut, ...] | None:
+    if dataset.file_meta.get("MediaStorageSOPClassUID") == _DICOMDIR:
+        return None
+    if "SOPClassUID" not in dataset and "Modality" not in dataset:
+        return (_unreadable(name),) if recognised else None
+    entries = slices_of(dataset, name)
+    if not any(isinstance(entry, SliceHeader) or entry.reason == "faulty" for entry in entries):
+        return entries
+    if shortfall := _shortfall(dataset, rest):
+        return (faulty(dataset, name, "a complete file", shortfall),)
+    return entries
+
+
+def _shortfall(dataset: Dataset, rest: int) -> str | None:
+    """Return what is missing at the end of the file; `rest` bytes follow the header."""
+    syntax = UID(transfer_syntax(dataset))
+    if syntax.is_deflated:
+        return None
+    if rest <= 0:
+        return "one that ends before its pixel data"
+    # Compressed pixels have no length that the header gives away; decoding tells.
+    needed = 0 if syntax.is_encapsulated else pixel_bytes(dataset)
+    if rest < _SMALLEST_ELEMENT_HEADER + needed:
+        return f"one cut short, with {rest} of {_SMALLEST_ELEMENT_HEADER + needed} pixel data bytes"
+    return None
+
+
+def _unreadable(name: str) -> LeftOut:
+    return LeftOut(name, "", "", "faulty", "a complete DICOM file", "an unreadable header")

@@ -1,0 +1,97 @@
+"""Stored values to Hounsfield units: the only place where slope and intercept are applied."""
+
+from collections.abc import Sequence
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import UID
+
+from lnmdetect.core.errors import InputError, MissingExtraError
+from lnmdetect.io.dicom_header import READ_ERRORS, SliceHeader, quiet_reading, read_dataset
+from lnmdetect.io.input_files import printable
+
+AIR_HU = -1024
+"""What pixel padding becomes; the lowest value of the 12-bit CT scale."""
+_HU_RANGE = (np.iinfo(np.int16).min, np.iinfo(np.int16).max)
+
+
+def read_hu(stream: BinaryIO, slices: Sequence[SliceHeader]) -> list[NDArray[np.int16]]:
+    """Return (rows, columns) int16 HU for each slice of one open file.
+
+    Values are rounded to whole HU and clipped to int16; pixel padding becomes `AIR_HU`.
+
+    Raises:
+        MissingExtraError: no installed codec reads the file's compression.
+        InputError: the pixels are damaged, or are not of the size the header gives.
+    """
+    first = slices[0]
+    require_codec(first)
+    try:
+        with quiet_reading():
+            stored = _stored_values(stream, slices)
+    except READ_ERRORS as error:
+        raise _undecodable(first, type(error).__name__) from None
+    return [_to_hu(values, header) for values, header in zip(stored, slices, strict=True)]
+
+
+def require_codec(header: SliceHeader) -> None:
+    """Do nothing where the slice's transfer syntax can be decoded.
+
+    Raises:
+        MissingExtraError: a codec is missing; the message names the extra.
+    """
+    syntax = UID(header.transfer_syntax)
+    try:
+        available = get_decoder(syntax).is_available
+    except NotImplementedError:
+        available = False
+    if not available:
+        raise MissingExtraError(
+            printable(header.file),
+            expected="pixel data that an installed codec reads",
+            got=f"{syntax.name if syntax.is_transfer_syntax else 'an unknown compression'}",
+            remedy="Install the codecs with: pip install 'lnmdetect[codecs]'; "
+            "or decompress the files first (gdcmconv --raw, dcmdjpeg).",
+        )
+
+
+def _stored_values(stream: BinaryIO, slices: Sequence[SliceHeader]) -> list[NDArray[np.integer]]:
+    frames = [header.frame or 0 for header in slices]
+    syntax = UID(slices[0].transfer_syntax)
+    if slices[0].frame is not None and len(frames) == 1 and not _is_packed(syntax):
+        return [pixel_array(stream, index=frames[0], raw=True)]  # reads only this frame's bytes
+    dataset = read_dataset(stream, pixels=True)
+    if len(frames) == 1:
+        return [pixel_array(dataset, index=frames[0], raw=True)]
+    every = pixel_array(dataset, raw=True)
+    return [every if every.ndim == 2 else every[frame] for frame in frames]
+
+
+def _is_packed(syntax: UID) -> bool:
+    return syntax.is_compressed or syntax.is_deflated
+
+
+def _to_hu(stored: NDArray[np.integer], header: SliceHeader) -> NDArray[np.int16]:
+    if stored.shape != (header.rows, header.columns):
+        raise _undecodable(header, f"pixels of shape {stored.shape}")
+    scaled = stored.astype(np.float64) * header.slope + header.intercept
+    hu = np.clip(np.rint(scaled), *_HU_RANGE).astype(np.int16)
+    if header.padding is not None:
+        low, high = header.padding
+        hu[(stored >= low) & (stored <= high)] = AIR_HU
+    return hu
+
+
+def _undecodable(header: SliceHeader, got: str) -> InputError:
+    where = printable(header.file)
+    if header.frame is not None:
+        where += f", frame {header.frame + 1}"
+    return InputError(
+        where,
+        expected=f"{header.rows} x {header.columns} intact pixels",
+        got=f"damaged pixel data ({got})",
+        remedy="Copy the file again from its source, or leave its series out.",
+    )

@@ -1,0 +1,131 @@
+"""Slices grouped into studies and series, and the series that each study is read from."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from lnmdetect.core.errors import InputError
+from lnmdetect.core.records import ImageRecord
+from lnmdetect.io.dicom_geometry import is_axial, order_slices, position_mm
+from lnmdetect.io.dicom_header import LeftOut, SliceHeader
+from lnmdetect.io.dicom_index import DicomIndex
+from lnmdetect.io.input_files import printable
+from lnmdetect.io.pseudonym import patient_pseudonym
+
+Series = tuple[SliceHeader, ...]
+
+
+def group_series(slices: Iterable[SliceHeader]) -> dict[str, Series]:
+    """Return the ordered slices of every series by its uid, in order of first appearance."""
+    grouped: dict[str, list[SliceHeader]] = defaultdict(list)
+    for header in slices:
+        grouped[header.series_uid].append(header)
+    return {uid: order_slices(members) for uid, members in grouped.items()}
+
+
+def group_studies(series: Mapping[str, Series]) -> dict[str, tuple[Series, ...]]:
+    """Return the series of every study by its uid."""
+    grouped: dict[str, list[Series]] = defaultdict(list)
+    for members in series.values():
+        grouped[members[0].study_uid].append(members)
+    return {uid: tuple(members) for uid, members in grouped.items()}
+
+
+def best_axial_series(candidates: Sequence[Series]) -> Series | None:
+    """Return the series with most axial slices; of equals the first by uid, None without any."""
+    counted = [(sum(map(is_axial, series)), series) for series in candidates]
+    axial = [(count, series) for count, series in counted if count > 0]
+    if not axial:
+        return None
+    return min(axial, key=lambda entry: (-entry[0], entry[1][0].series_uid))[1]
+
+
+def named_series(series: Mapping[str, Series], uid: str) -> Series:
+    """Return the series with this uid.
+
+    Raises:
+        InputError: there is none; the message lists those there are.
+    """
+    if uid in series:
+        return series[uid]
+    shown = "; ".join(describe(members) for members in list(series.values())[:5])
+    raise InputError(
+        "--series",
+        expected=f"the uid of one of the {len(series)} CT series found",
+        got=f"{printable(uid)}",
+        remedy=f"Choose from: {shown or 'none'}{' ...' * (len(series) > 5)}.",
+    )
+
+
+def describe(series: Series) -> str:
+    """Return a series' uid, number of slices and size, without any free text."""
+    first = series[0]
+    kind = "axial" if is_axial(first) else "non-axial"
+    plural = "slice" if len(series) == 1 else "slices"
+    uid = printable(first.series_uid)
+    return f"{uid} ({len(series)} {kind} {plural}, {first.rows} x {first.columns})"
+
+
+def image_records(series: Series, *, first_id: int, key: bytes) -> tuple[ImageRecord, ...]:
+    """Return one record a slice of an ordered series, ids rising from `first_id`."""
+    patient = patient_pseudonym(series[0].patient_id, series[0].study_uid, key)
+    return tuple(
+        ImageRecord(
+            image_id=first_id + index,
+            file_name=f"{header.sop_uid}.dcm",
+            width=header.columns,
+            height=header.rows,
+            patient=patient,
+            series=header.series_uid,
+            sop_instance_uid=header.sop_uid,
+            slice_index=index,
+            position_mm=round(position_mm(header), 4) + 0.0,
+            spacing_mm=header.spacing_mm,
+            thickness_mm=header.thickness_mm,
+        )
+        for index, header in enumerate(series)
+    )
+
+
+def no_scan_error(index: DicomIndex) -> InputError:
+    """Return why nothing at the input can be read as a CT scan."""
+    faults = [entry for entry in index.left_out if entry.reason == "faulty"]
+    if faults:
+        return fault_error(faults[0])
+    if index.slices:
+        got = "coronal or sagittal slices only"
+    elif index.left_out:
+        got = _list_reasons(index.left_out)
+    else:
+        return InputError(
+            "input",
+            expected="DICOM files",
+            got=f"none among {len(index.unrelated)} files",
+            remedy="Give the folder, file or .zip that holds the CT series.",
+        )
+    return InputError(
+        "input",
+        expected="an axial CT series",
+        got=got,
+        remedy="Export the axial CT series as DICOM CT images and give its folder.",
+    )
+
+
+def fault_error(fault: LeftOut) -> InputError:
+    """Return the refusal of one faulty file, named by its relative path."""
+    return InputError(
+        printable(fault.file),
+        expected=fault.expected,
+        got=fault.got,
+        remedy="Copy the file again from its source, or take it out of the folder.",
+    )
+
+
+def _list_reasons(left_out: Sequence[LeftOut]) -> str:
+    """Return, say, `not CT (modality MR, 3 images)` for each kind of object found."""
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    for entry in left_out:
+        counts[(entry.reason, entry.got)] += 1
+    return "; ".join(
+        f"{reason} ({got}, {count} image{'s' * (count > 1)})"
+        for (reason, got), count in sorted(counts.items())
+    )

@@ -1,0 +1,202 @@
+"""The scans at a path: which series are read, and each one's slices and voxels."""
+
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from lnmdetect.core.errors import InputError, LnmDetectError
+from lnmdetect.core.records import ImageRecord, Scan
+from lnmdetect.io.dicom_geometry import (
+    TILT_TOLERANCE_DEGREES,
+    check_geometry,
+    slice_spacing_mm,
+    tilt_degrees,
+)
+from lnmdetect.io.dicom_index import DicomIndex, Progress, index_dicom
+from lnmdetect.io.dicom_pixels import read_hu, require_codec
+from lnmdetect.io.dicom_series import (
+    Series,
+    best_axial_series,
+    describe,
+    fault_error,
+    group_series,
+    group_studies,
+    image_records,
+    named_series,
+    no_scan_error,
+)
+from lnmdetect.io.input_files import InputFiles
+from lnmdetect.io.pseudonym import load_key
+
+
+@dataclass(frozen=True)
+class ScanHandle:
+    """One scan whose headers are read and sound; `load` reads its pixels.
+
+    Attributes:
+        images: one record a slice, in the order of the voxels.
+        spacing_z_mm: step along the slice normal.
+        tilt_degrees: of the gantry; above 0 only where tilt was allowed.
+    """
+
+    images: tuple[ImageRecord, ...]
+    spacing_z_mm: float
+    tilt_degrees: float
+    files: InputFiles = field(repr=False)
+    slices: Series = field(repr=False)
+
+    def load(self) -> Scan:
+        """Return the voxels, (D, H, W) int16 HU.
+
+        Raises:
+            InputError: a file is damaged; the message names it.
+        """
+        first = self.slices[0]
+        voxels = np.empty((len(self.slices), first.rows, first.columns), dtype=np.int16)
+        at = 0
+        for file, group in groupby(self.slices, key=lambda header: header.file):
+            frames = list(group)
+            with self.files.open(file) as stream:
+                for hu in read_hu(stream, frames):
+                    voxels[at] = hu
+                    at += 1
+        return Scan(voxels, (self.spacing_z_mm, *first.spacing_mm), self.images)
+
+
+@dataclass(frozen=True)
+class ScanSource:
+    """What a path holds.
+
+    Attributes:
+        scans: one a study, in order of first appearance.
+        notes: what was left out or listed, as sentences without names or paths.
+        failures: why studies of a cohort cannot be read; a lone study raises instead.
+    """
+
+    scans: tuple[ScanHandle, ...]
+    notes: tuple[str, ...]
+    failures: tuple[LnmDetectError, ...]
+
+
+def open_source(
+    path: Path,
+    *,
+    series: str | None = None,
+    allow_tilt: bool = False,
+    key_images: bool = False,
+    progress: Progress | None = None,
+) -> ScanSource:
+    """Return the scans at a folder (nested, mixed), one file, or a zip: one series a study.
+
+    Args:
+        path: DICOMDIR and files that are not DICOM are passed over.
+        series: uid of the series to read; without it each study's axial CT with most slices.
+        allow_tilt: read a tilted gantry's slices as they are.
+        key_images: take every slice by itself, without a check of gaps (DICOM or 16-bit PNG).
+        progress: called with (files read, files in all) while headers are read.
+
+    Raises:
+        InputError: nothing there can be read as an axial CT scan.
+        OutputError: the pseudonym key can neither be read nor made.
+    """
+    index = index_dicom(path, progress=progress)
+    by_uid = group_series(index.slices)
+    failures: list[LnmDetectError] = []
+    notes: list[str] = []
+    if series is not None:
+        chosen = [named_series(by_uid, series)]
+    else:
+        chosen, failures, notes = _choose(index, by_uid)
+    if len(chosen) + len(failures) == 0:
+        raise no_scan_error(index)
+    scans, refused = _open_all(index, chosen, allow_tilt=allow_tilt)
+    failures += refused
+    if not scans:
+        raise _nothing_sound(failures)
+    notes += [*_tilt_notes(scans), *_file_notes(index)]
+    return ScanSource(scans, tuple(notes), tuple(failures))
+
+
+def _choose(
+    index: DicomIndex, by_uid: dict[str, Series]
+) -> tuple[list[Series], list[LnmDetectError], list[str]]:
+    """Return each study's series to read, the studies with faulty CT only, and notes."""
+    studies = group_studies(by_uid)
+    faults = {entry.study_uid: entry for entry in index.left_out if entry.reason == "faulty"}
+    chosen: list[Series] = []
+    notes: list[str] = []
+    for candidates in studies.values():
+        best = best_axial_series(candidates)
+        others = [describe(series) for series in candidates if series is not best]
+        if best is not None:
+            chosen.append(best)
+        if others:
+            notes.append(f"series not read, choose with --series: {'; '.join(others)}")
+    only_faulty = [fault for uid, fault in faults.items() if uid and uid not in studies]
+    return chosen, [fault_error(fault) for fault in only_faulty], notes
+
+
+def _open_all(
+    index: DicomIndex, chosen: list[Series], *, allow_tilt: bool
+) -> tuple[tuple[ScanHandle, ...], list[LnmDetectError]]:
+    """Return the sound scans, ids rising from 1 over all of them, and why others are not."""
+    key = load_key()
+    scans: list[ScanHandle] = []
+    refused: list[LnmDetectError] = []
+    next_id = 1
+    for series in chosen:
+        try:
+            _check(index, series, allow_tilt=allow_tilt)
+        except InputError as error:
+            refused.append(error)
+            continue
+        images = image_records(series, first_id=next_id, key=key)
+        next_id += len(images)
+        scans.append(
+            ScanHandle(images, slice_spacing_mm(series), tilt_degrees(series), index.files, series)
+        )
+    return tuple(scans), refused
+
+
+def _check(index: DicomIndex, series: Series, *, allow_tilt: bool) -> None:
+    faults = [entry for entry in index.left_out if entry.reason == "faulty"]
+    for fault in faults:
+        if fault.series_uid == series[0].series_uid:
+            raise fault_error(fault)
+    for header in {header.transfer_syntax: header for header in reversed(series)}.values():
+        require_codec(header)
+    unread = [fault.file for fault in faults if not fault.series_uid]
+    unread += [name for name in index.unrelated if name.lower().endswith(".dcm")]
+    check_geometry(series, allow_tilt=allow_tilt, unread=unread)
+
+
+def _nothing_sound(failures: list[LnmDetectError]) -> LnmDetectError:
+    if len(failures) == 1:
+        return failures[0]
+    return InputError(
+        "input",
+        expected="at least one sound CT series",
+        got=f"{len(failures)} studies, none of them sound; the first: {failures[0]}",
+        remedy="Mend or take out the studies, or read one series with --series.",
+    )
+
+
+def _tilt_notes(scans: tuple[ScanHandle, ...]) -> list[str]:
+    return [
+        f"series {scan.images[0].series}: read with a tilt of {scan.tilt_degrees:.1f} degrees"
+        for scan in scans
+        if scan.tilt_degrees > TILT_TOLERANCE_DEGREES
+    ]
+
+
+def _file_notes(index: DicomIndex) -> list[str]:
+    notes = [
+        f"{count} image{'s' * (count > 1)} left out: {reason}"
+        for reason, count in sorted(index.left_out_counts().items())
+    ]
+    if index.unrelated:
+        count = len(index.unrelated)
+        notes.append(f"{count} file{'s' * (count > 1)} passed over: not DICOM images")
+    return notes
