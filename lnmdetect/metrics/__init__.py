@@ -1,0 +1,1 @@
+"""Arrays in, numbers out: detection, FROC, classification, both stages together."""
