@@ -48,7 +48,9 @@ class Talk:
             print(text)
 
     def table(self, table: Any) -> None:
-        """Print a rich table to stdout, plain and unfolded where stdout is no terminal."""
+        """Print a rich table to stdout (nothing with --json or quiet), unfolded into a file."""
+        if self.quiet or self.as_json:
+            return
         console = Console(file=sys.stdout)
         if not console.is_terminal:
             console = Console(file=sys.stdout, width=160)
@@ -57,7 +59,7 @@ class Talk:
     def note(self, text: str) -> None:
         """Say something beside the result, on stderr."""
         if not self.quiet:
-            _stderr().print(text, style="dim", markup=False, highlight=False)
+            _stderr().print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
 
     def hint(self, command: str) -> None:
         """Name the command that usually follows, on stderr."""

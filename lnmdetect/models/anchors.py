@@ -13,7 +13,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lnmdetect.core.geometry import Boxes, as_boxes, box_centres, box_sizes, size_iou
+from lnmdetect.core.geometry import Boxes, as_boxes, box_areas, box_centres, box_sizes, size_iou
 
 STRIDES_PX = (4, 8, 16, 32, 64)
 """Of P2 to P6 (Lin et al. 2017, section 3)."""
@@ -23,6 +23,7 @@ MAX_FITTED_BOXES = 5000
 """A fit looks at evenly chosen boxes above this number; more change no size by a pixel."""
 _SEARCH_STEPS = tuple(np.geomspace(1 / spread, spread, 9) for spread in (1.6, 1.2, 1.05))
 _MAX_ROUNDS = 20
+_LEAST_GAIN = 1e-9
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,9 @@ def fit_anchors(
     """Return the set whose mean best IoU with the boxes is highest, sizes rising with the level.
 
     Sizes start at quantiles of the boxes' and are moved one at a time, in ever smaller steps, as
-    long as the mean best IoU rises; the same boxes give the same set.
+    long as the mean rises; the same boxes give the same set. A box counts by one over the square
+    root of how many are of its size (within half an octave), so that the many small ones do not
+    cost the few large ones their anchor.
 
     Args:
         boxes_xyxy: (N, 4) px of the model's grid, N >= 1.
@@ -124,13 +127,17 @@ def fit_anchors(
     if len(boxes) == 0:
         raise ValueError("boxes: expected at least one to fit anchors to, got none")
     boxes = boxes[:: -(-len(boxes) // MAX_FITTED_BOXES)]
-    distances = [_grid_distance(boxes, stride) if on_grid else None for stride in strides_px]
+    sides = np.sqrt(box_areas(boxes))
+    goal = _FitGoal(
+        box_sizes(boxes),
+        _size_weights(sides),
+        tuple(_grid_distance(boxes, stride) if on_grid else None for stride in strides_px),
+    )
     shares = (np.arange(len(strides_px)) + 0.5) / len(strides_px)
-    start = np.quantile(np.sqrt(box_sizes(boxes).prod(axis=1)), shares)
-    anchors = AnchorSet(tuple(map(float, start)), ratios)
+    anchors = AnchorSet(tuple(map(float, np.quantile(sides, shares))), ratios)
     for factors in _SEARCH_STEPS:
-        anchors = _climb(anchors, factors, box_sizes(boxes), distances)
-    return AnchorSet(tuple(sorted(round(size, 2) for size in anchors.sizes_px)), ratios)
+        anchors = _climb(anchors, factors, goal)
+    return AnchorSet(tuple(round(size, 2) for size in anchors.sizes_px), ratios)
 
 
 def fit_ratios(boxes_xyxy: ArrayLike, *, count: int = 3) -> tuple[float, ...]:
@@ -140,31 +147,54 @@ def fit_ratios(boxes_xyxy: ArrayLike, *, count: int = 3) -> tuple[float, ...]:
     return tuple(round(float(r), 3) for r in np.quantile(sizes[:, 1] / sizes[:, 0], shares))
 
 
-def _climb(
-    anchors: AnchorSet,
-    factors: NDArray[np.float64],
-    sizes_wh: Boxes,
-    distances_xy: list[Boxes | None],
-) -> AnchorSet:
+@dataclass(frozen=True)
+class _FitGoal:
+    """What a fit looks at: box sizes (N, 2), their weights (N,) and, a level, grid distances."""
+
+    sizes_wh: Boxes
+    weights: NDArray[np.float64]
+    distances_xy: tuple[Boxes | None, ...]
+
+    def covered(self, anchors: AnchorSet, level: int) -> NDArray[np.float64]:
+        """Return (N,) best IoU with the anchors of one level."""
+        return _level_coverage(anchors, level, self.sizes_wh, self.distances_xy[level])
+
+    def mean(self, best_iou: NDArray[np.float64]) -> float:
+        """Return the weighted mean, the number that a fit raises."""
+        return float(best_iou @ self.weights)
+
+
+def _size_weights(sides_px: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (N,) weights that sum to 1, by the number of boxes in the same half octave of size."""
+    octaves = np.floor(2 * np.log2(sides_px)).astype(int)
+    _, place, counts = np.unique(octaves, return_inverse=True, return_counts=True)
+    weights = 1 / np.sqrt(counts[place])
+    return np.asarray(weights / weights.sum())
+
+
+def _climb(anchors: AnchorSet, factors: NDArray[np.float64], goal: _FitGoal) -> AnchorSet:
     """Return the set after moving one size at a time by the best of `factors` until none helps."""
-    covered = [
-        _level_coverage(anchors, level, sizes_wh, distance)
-        for level, distance in enumerate(distances_xy)
-    ]
+    levels = range(len(anchors.sizes_px))
+    covered = [goal.covered(anchors, level) for level in levels]
     for _ in range(_MAX_ROUNDS):
         before = anchors
-        for level, distance in enumerate(distances_xy):
+        for level in levels:
             others = _best_of_levels(covered[:level] + covered[level + 1 :])
-            trials = [_with_size(anchors, level, float(factor)) for factor in factors]
-            ious = [_level_coverage(trial, level, sizes_wh, distance) for trial in trials]
-            means = [float(np.maximum(others, iou).mean()) for iou in ious]
-            best = int(np.argmax(means))
-            now = float(np.maximum(others, covered[level]).mean())
-            if means[best] > now + 1e-9:
-                anchors, covered[level] = trials[best], ious[best]
+            best = goal.mean(np.maximum(others, covered[level]))
+            for trial in _rising_trials(anchors, level, factors):
+                reached = goal.covered(trial, level)
+                mean = goal.mean(np.maximum(others, reached))
+                if mean > best + _LEAST_GAIN:
+                    best, anchors, covered[level] = mean, trial, reached
         if anchors == before:
             break
     return anchors
+
+
+def _rising_trials(anchors: AnchorSet, level: int, factors: NDArray[np.float64]) -> list[AnchorSet]:
+    """Return the sets with one size changed that still rise from level to level."""
+    trials = (_with_size(anchors, level, float(factor)) for factor in factors)
+    return [trial for trial in trials if list(trial.sizes_px) == sorted(trial.sizes_px)]
 
 
 def _with_size(anchors: AnchorSet, level: int, factor: float) -> AnchorSet:
