@@ -36,6 +36,10 @@ class DicomIndex:
     left_out: tuple[LeftOut, ...]
     unrelated: tuple[str, ...]
 
+    def faults(self) -> list[LeftOut]:
+        """Return the CT files or frames that are damaged or lack what a slice needs."""
+        return [entry for entry in self.left_out if entry.reason == "faulty"]
+
     def left_out_counts(self) -> Counter[str]:
         """Return how many entries were left out for each reason."""
         return Counter(entry.reason for entry in self.left_out)

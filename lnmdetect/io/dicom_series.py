@@ -1,7 +1,7 @@
 """Slices grouped into studies and series, and the series that each study is read from."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.records import ImageRecord
@@ -88,8 +88,7 @@ def image_records(series: Series, *, first_id: int, key: bytes) -> tuple[ImageRe
 
 def no_scan_error(index: DicomIndex) -> InputError:
     """Return why nothing at the input can be read as a CT scan."""
-    faults = [entry for entry in index.left_out if entry.reason == "faulty"]
-    if faults:
+    if faults := index.faults():
         return fault_error(faults[0])
     if index.slices:
         got = "coronal or sagittal slices only"
@@ -118,6 +117,37 @@ def fault_error(fault: LeftOut) -> InputError:
         got=fault.got,
         remedy="Copy the file again from its source, or take it out of the folder.",
     )
+
+
+def check_distinct_uids(series: Series, seen: Container[str]) -> set[str]:
+    """Return the SOP uids of a series, none of which is among `seen` or occurs twice.
+
+    Raises:
+        InputError: one does; results are joined by SOP uid, so it must be unique.
+    """
+    uids: set[str] = set()
+    for header in series:
+        if header.sop_uid in uids or header.sop_uid in seen:
+            raise InputError(
+                printable(header.file),
+                expected="a SOP instance uid of its own",
+                got="one that another slice has too",
+                remedy="Export the series again; its anonymisation made uids equal.",
+            )
+        uids.add(header.sop_uid)
+    return uids
+
+
+def file_notes(index: DicomIndex, *, but: Callable[[str], bool] | None = None) -> list[str]:
+    """Return how many images and files were not read and why; `but` names files that were."""
+    notes = [
+        f"{count} image{'s' * (count > 1)} left out: {reason}"
+        for reason, count in sorted(index.left_out_counts().items())
+    ]
+    count = sum(but is None or not but(name) for name in index.unrelated)
+    if count:
+        notes.append(f"{count} file{'s' * (count > 1)} passed over: not DICOM images")
+    return notes
 
 
 def _list_reasons(left_out: Sequence[LeftOut]) -> str:

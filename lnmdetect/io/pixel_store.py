@@ -10,30 +10,53 @@ from numpy.typing import NDArray
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.neighbours import neighbour_indices
 from lnmdetect.core.records import ImageRecord
-from lnmdetect.io.dicom_geometry import position_mm
+from lnmdetect.io.dicom_geometry import is_axial, position_mm
 from lnmdetect.io.dicom_header import SliceHeader
 from lnmdetect.io.dicom_index import Progress, index_dicom
 from lnmdetect.io.dicom_pixels import read_hu
-from lnmdetect.io.dicom_series import Series, group_series
+from lnmdetect.io.dicom_series import Series, group_series, image_records
+from lnmdetect.io.input_files import FolderFiles
+from lnmdetect.io.png_pixels import is_png, read_png_hu
 from lnmdetect.io.pseudonym import load_key, pseudonymise_uid
 
 
 class PixelStore:
-    """The slices below a folder, file or zip, found by SOP uid; holds no open file.
+    """The slices below a folder, file or zip: DICOM by SOP uid, PNG by file name.
+
+    It can be sent to worker processes: it holds no open file that they would share.
 
     Args:
         root: `info.scan_root` of the file whose images are read.
+        png_folder: where PNG file names start that are not found below `root`: the JSON's folder.
         progress: called with (files read, files in all) while headers are read.
 
     Raises:
         InputError: nothing is at `root`.
     """
 
-    def __init__(self, root: Path, *, progress: Progress | None = None) -> None:
-        index = index_dicom(root, progress=progress)
-        self._files = index.files
-        self._by_uid = {header.sop_uid: header for header in reversed(index.slices)}
-        self._series = group_series(self._by_uid.values())
+    def __init__(
+        self, root: Path, *, png_folder: Path | None = None, progress: Progress | None = None
+    ) -> None:
+        self.index = index_dicom(root, progress=progress)
+        self._png_files = None if png_folder is None else FolderFiles(png_folder, ())
+        by_uid: dict[str, SliceHeader] = {}
+        for header in self.index.slices:
+            by_uid.setdefault(header.sop_uid, header)
+        self._by_uid = by_uid
+        self._series = group_series(by_uid.values())
+
+    def dicom_images(self, key: bytes) -> tuple[ImageRecord, ...]:
+        """Return a record for every axial CT slice found, by series, ids from 1.
+
+        Args:
+            key: of the patients' pseudonyms.
+        """
+        records: list[ImageRecord] = []
+        for series in self._series.values():
+            axial = tuple(filter(is_axial, series))
+            if axial:
+                records += image_records(axial, first_id=len(records) + 1, key=key)
+        return tuple(records)
 
     def read(self, image: ImageRecord) -> NDArray[np.int16]:
         """Return the slice, (H, W) int16 HU.
@@ -41,6 +64,8 @@ class PixelStore:
         Raises:
             InputError: the slice is not below the root, has another size, or is damaged.
         """
+        if not image.sop_instance_uid and is_png(image.file_name):
+            return self._png_pixels(image)
         return self._pixels(self._header(image))
 
     def read_stack(self, image: ImageRecord, offsets_mm: Sequence[float]) -> NDArray[np.int16]:
@@ -56,6 +81,8 @@ class PixelStore:
         Raises:
             InputError: as `read`.
         """
+        if not image.sop_instance_uid and is_png(image.file_name):
+            return np.stack([self._png_pixels(image)] * len(offsets_mm))
         header = self._header(image)
         series = self._grid_of(header)
         places = [position_mm(member) for member in series]
@@ -83,17 +110,26 @@ class PixelStore:
                 got=f"none among {len(self._by_uid)} CT slices",
                 remedy="Point to the folder of the scans with --scan.",
             )
-        if (header.columns, header.rows) != (image.width, image.height):
-            raise InputError(
-                f"image {image.image_id}",
-                expected=f"{image.width} x {image.height} px as the file says",
-                got=f"{header.columns} x {header.rows} px in the slice with that uid",
-                remedy="Use the scans from which the file was made.",
-            )
+        _check_size(image, header.rows, header.columns)
         return header
 
+    def _png_pixels(self, image: ImageRecord) -> NDArray[np.int16]:
+        below_root = image.file_name in self.index.files.names
+        files = self.index.files if below_root else self._png_files
+        if files is None:
+            raise InputError(
+                f"image {image.image_id}",
+                expected="its PNG file below the scan root",
+                got="no file of that name",
+                remedy="Keep the PNGs where they lay when the file was made.",
+            )
+        with files.open(image.file_name) as stream:
+            hu = read_png_hu(stream, image.file_name)
+        _check_size(image, *hu.shape)
+        return hu
+
     def _pixels(self, header: SliceHeader) -> NDArray[np.int16]:
-        with self._files.open(header.file) as stream:
+        with self.index.files.open(header.file) as stream:
             return read_hu(stream, [header])[0]
 
     @cached_property
@@ -101,3 +137,13 @@ class PixelStore:
         """The slices by the uid that `--pseudonymise-uids` writes for them."""
         key = load_key()
         return {pseudonymise_uid(uid, key): header for uid, header in self._by_uid.items()}
+
+
+def _check_size(image: ImageRecord, rows: int, columns: int) -> None:
+    if (columns, rows) != (image.width, image.height):
+        raise InputError(
+            f"image {image.image_id}",
+            expected=f"{image.width} x {image.height} px as the file says",
+            got=f"{columns} x {rows} px in the slice",
+            remedy="Use the scans from which the file was made.",
+        )

@@ -1,13 +1,9 @@
 """The scans at a path: which series are read, and each one's slices and voxels."""
 
-from dataclasses import dataclass, field
-from itertools import groupby
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from lnmdetect.core.errors import InputError, LnmDetectError
-from lnmdetect.core.records import ImageRecord, Scan
 from lnmdetect.io.dicom_geometry import (
     TILT_TOLERANCE_DEGREES,
     check_geometry,
@@ -15,69 +11,25 @@ from lnmdetect.io.dicom_geometry import (
     tilt_degrees,
 )
 from lnmdetect.io.dicom_index import DicomIndex, Progress, index_dicom
-from lnmdetect.io.dicom_pixels import read_hu, require_codec
+from lnmdetect.io.dicom_pixels import require_codec
 from lnmdetect.io.dicom_series import (
     Series,
     best_axial_series,
+    check_distinct_uids,
     describe,
     fault_error,
+    file_notes,
     group_series,
     group_studies,
     image_records,
     named_series,
     no_scan_error,
 )
-from lnmdetect.io.input_files import InputFiles
+from lnmdetect.io.key_images import open_key_images
 from lnmdetect.io.pseudonym import load_key
+from lnmdetect.io.scan_handle import DicomScan, ScanHandle, ScanSource
 
-
-@dataclass(frozen=True)
-class ScanHandle:
-    """One scan whose headers are read and sound; `load` reads its pixels.
-
-    Attributes:
-        images: one record a slice, in the order of the voxels.
-        spacing_z_mm: step along the slice normal.
-        tilt_degrees: of the gantry; above 0 only where tilt was allowed.
-    """
-
-    images: tuple[ImageRecord, ...]
-    spacing_z_mm: float
-    tilt_degrees: float
-    files: InputFiles = field(repr=False)
-    slices: Series = field(repr=False)
-
-    def load(self) -> Scan:
-        """Return the voxels, (D, H, W) int16 HU.
-
-        Raises:
-            InputError: a file is damaged; the message names it.
-        """
-        first = self.slices[0]
-        voxels = np.empty((len(self.slices), first.rows, first.columns), dtype=np.int16)
-        at = 0
-        for file, group in groupby(self.slices, key=lambda header: header.file):
-            frames = list(group)
-            with self.files.open(file) as stream:
-                for hu in read_hu(stream, frames):
-                    voxels[at] = hu
-                    at += 1
-        return Scan(voxels, (self.spacing_z_mm, *first.spacing_mm), self.images)
-
-
-@dataclass(frozen=True)
-class ScanSource:
-    """What a path holds.
-
-    Attributes:
-        scans: one a study, in order of first appearance.
-        notes: what was left out or listed, as sentences without names or paths.
-        failures: why studies of a cohort cannot be read; a lone study raises instead.
-    """
-
-    scans: tuple[ScanHandle, ...]
-    notes: tuple[str, ...]
-    failures: tuple[LnmDetectError, ...]
+__all__ = ["DicomScan", "ScanHandle", "ScanSource", "open_source"]
 
 
 def open_source(
@@ -94,13 +46,15 @@ def open_source(
         path: DICOMDIR and files that are not DICOM are passed over.
         series: uid of the series to read; without it each study's axial CT with most slices.
         allow_tilt: read a tilted gantry's slices as they are.
-        key_images: take every slice by itself, without a check of gaps (DICOM or 16-bit PNG).
+        key_images: take every slice by itself, as `open_key_images`; so is a JSON's list.
         progress: called with (files read, files in all) while headers are read.
 
     Raises:
         InputError: nothing there can be read as an axial CT scan.
         OutputError: the pseudonym key can neither be read nor made.
     """
+    if key_images or path.suffix.lower() == ".json":
+        return open_key_images(path, progress=progress)
     index = index_dicom(path, progress=progress)
     by_uid = group_series(index.slices)
     failures: list[LnmDetectError] = []
@@ -115,7 +69,7 @@ def open_source(
     failures += refused
     if not scans:
         raise _nothing_sound(failures)
-    notes += [*_tilt_notes(scans), *_file_notes(index)]
+    notes += [*_tilt_notes(scans), *file_notes(index)]
     return ScanSource(scans, tuple(notes), tuple(failures))
 
 
@@ -124,7 +78,7 @@ def _choose(
 ) -> tuple[list[Series], list[LnmDetectError], list[str]]:
     """Return each study's series to read, the studies with faulty CT only, and notes."""
     studies = group_studies(by_uid)
-    faults = {entry.study_uid: entry for entry in index.left_out if entry.reason == "faulty"}
+    faults = {entry.study_uid: entry for entry in reversed(index.faults())}
     chosen: list[Series] = []
     notes: list[str] = []
     for candidates in studies.values():
@@ -140,28 +94,30 @@ def _choose(
 
 def _open_all(
     index: DicomIndex, chosen: list[Series], *, allow_tilt: bool
-) -> tuple[tuple[ScanHandle, ...], list[LnmDetectError]]:
+) -> tuple[tuple[DicomScan, ...], list[LnmDetectError]]:
     """Return the sound scans, ids rising from 1 over all of them, and why others are not."""
     key = load_key()
-    scans: list[ScanHandle] = []
+    scans: list[DicomScan] = []
     refused: list[LnmDetectError] = []
     next_id = 1
+    seen: set[str] = set()
     for series in chosen:
         try:
             _check(index, series, allow_tilt=allow_tilt)
+            seen |= check_distinct_uids(series, seen)
         except InputError as error:
             refused.append(error)
             continue
         images = image_records(series, first_id=next_id, key=key)
         next_id += len(images)
         scans.append(
-            ScanHandle(images, slice_spacing_mm(series), tilt_degrees(series), index.files, series)
+            DicomScan(images, slice_spacing_mm(series), tilt_degrees(series), index.files, series)
         )
     return tuple(scans), refused
 
 
 def _check(index: DicomIndex, series: Series, *, allow_tilt: bool) -> None:
-    faults = [entry for entry in index.left_out if entry.reason == "faulty"]
+    faults = index.faults()
     for fault in faults:
         if fault.series_uid == series[0].series_uid:
             raise fault_error(fault)
@@ -183,20 +139,9 @@ def _nothing_sound(failures: list[LnmDetectError]) -> LnmDetectError:
     )
 
 
-def _tilt_notes(scans: tuple[ScanHandle, ...]) -> list[str]:
+def _tilt_notes(scans: Sequence[DicomScan]) -> list[str]:
     return [
         f"series {scan.images[0].series}: read with a tilt of {scan.tilt_degrees:.1f} degrees"
         for scan in scans
         if scan.tilt_degrees > TILT_TOLERANCE_DEGREES
     ]
-
-
-def _file_notes(index: DicomIndex) -> list[str]:
-    notes = [
-        f"{count} image{'s' * (count > 1)} left out: {reason}"
-        for reason, count in sorted(index.left_out_counts().items())
-    ]
-    if index.unrelated:
-        count = len(index.unrelated)
-        notes.append(f"{count} file{'s' * (count > 1)} passed over: not DICOM images")
-    return notes

@@ -1,0 +1,77 @@
+"""A scan that is known by its headers and read when it is asked for."""
+
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Protocol
+
+import numpy as np
+
+from lnmdetect.core.errors import LnmDetectError
+from lnmdetect.core.records import ImageRecord, Scan
+from lnmdetect.io.dicom_pixels import read_hu
+from lnmdetect.io.dicom_series import Series
+from lnmdetect.io.input_files import InputFiles
+
+
+class ScanHandle(Protocol):
+    """One scan, or one key image, whose headers are read and sound."""
+
+    @property
+    def images(self) -> tuple[ImageRecord, ...]:
+        """One record a slice, in the order of the voxels."""
+
+    def load(self) -> Scan:
+        """Return the voxels, (D, H, W) int16 HU.
+
+        Raises:
+            InputError: a file is damaged; the message names it.
+        """
+
+
+@dataclass(frozen=True)
+class ScanSource:
+    """What a path holds.
+
+    Attributes:
+        scans: one a study, or one a key image, in order of first appearance.
+        notes: what was left out or listed, as sentences without names or paths.
+        failures: why studies of a cohort cannot be read; a lone study raises instead.
+    """
+
+    scans: tuple[ScanHandle, ...]
+    notes: tuple[str, ...]
+    failures: tuple[LnmDetectError, ...]
+
+
+@dataclass(frozen=True)
+class DicomScan:
+    """A sound CT series.
+
+    Attributes:
+        images: one record a slice, in the order of the voxels.
+        spacing_z_mm: step along the slice normal.
+        tilt_degrees: of the gantry; above the tolerance only where tilt was allowed.
+    """
+
+    images: tuple[ImageRecord, ...]
+    spacing_z_mm: float
+    tilt_degrees: float
+    files: InputFiles = field(repr=False)
+    slices: Series = field(repr=False)
+
+    def load(self) -> Scan:
+        """Return the voxels, (D, H, W) int16 HU.
+
+        Raises:
+            InputError: a file is damaged; the message names it.
+        """
+        first = self.slices[0]
+        voxels = np.empty((len(self.slices), first.rows, first.columns), dtype=np.int16)
+        index = 0
+        # A multi-frame file is opened once for all its frames.
+        for file, members in groupby(self.slices, key=lambda header: header.file):
+            with self.files.open(file) as stream:
+                for hu in read_hu(stream, list(members)):
+                    voxels[index] = hu
+                    index += 1
+        return Scan(voxels, (self.spacing_z_mm, *first.spacing_mm), self.images)
