@@ -1,0 +1,71 @@
+"""Learning curves as a picture."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from lnmdetect.io.figures import COLOURS, STYLE, new_figure, save_png
+
+NOT_DRAWN = frozenset({"epoch", "learning_rate", "seconds"})
+VALIDATION_FIGURES = ("ap50", "auc", "accuracy")
+"""Higher is better; the first that a row has chooses the best epoch."""
+
+
+def plot_learning_curves(
+    rows: Sequence[Mapping[str, float]],
+    path: Path,
+    *,
+    figures: Sequence[str] = VALIDATION_FIGURES,
+    title: str = "",
+    overwrite: bool = False,
+) -> None:
+    """Write a PNG with the training losses on the left and the validation figures on the right.
+
+    Args:
+        rows: one an epoch, with `epoch`, loss terms and validation figures.
+        path: of the PNG.
+        figures: keys of the validation figures; those that the rows lack are passed over.
+        title: of the picture.
+        overwrite: whether an existing file is replaced.
+
+    Raises:
+        OutputError: `path` exists and `overwrite` is false, or the folder cannot be written.
+    """
+    epochs = np.array([row["epoch"] for row in rows])
+    keys = list(rows[0]) if rows else []
+    losses = [key for key in keys if key not in {*NOT_DRAWN, *figures}]
+    shown = [key for key in figures if key in keys]
+    with rc_context(STYLE):
+        figure = new_figure(width_in=9, height_in=3.8)
+        left, right = figure.subplots(1, 2)
+        _draw(left, epochs, {key: _column(rows, key) for key in losses}, "training loss")
+        _draw(right, epochs, {key: _column(rows, key) for key in shown}, "validation")
+        if shown:
+            _mark_best(right, epochs, _column(rows, shown[0]), shown[0])
+        figure.suptitle(title)
+        save_png(figure, path, overwrite=overwrite)
+
+
+def _column(rows: Sequence[Mapping[str, float]], key: str) -> list[float]:
+    return [row.get(key, float("nan")) for row in rows]
+
+
+def _draw(axes: Axes, epochs: np.ndarray, curves: Mapping[str, list[float]], title: str) -> None:
+    for colour, (name, values) in zip(COLOURS, curves.items(), strict=False):
+        label = name.replace("_", " ")
+        axes.plot(epochs, values, color=colour, marker="o", markersize=3, label=label)
+    axes.set_title(title)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if curves:
+        axes.legend()
+
+
+def _mark_best(axes: Axes, epochs: np.ndarray, values: list[float], name: str) -> None:
+    best = int(np.nanargmax(values))
+    axes.axvline(epochs[best], color="grey", linewidth=0.8, linestyle="--")
+    axes.set_title(f"validation: best {name} {values[best]:.3f} in epoch {epochs[best]:g}")

@@ -1,0 +1,150 @@
+"""Pictures: what they show, and that they are written as PNG without traces."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lnmdetect.core.errors import OutputError
+from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC, ImageRecord, NodeAnnotation
+from lnmdetect.io.contact_sheet import Tile, body_box, label_text, shown_part, write_contact_sheet
+from lnmdetect.io.figures import new_figure, save_png
+from lnmdetect.io.figures_anchors import binned_means
+from lnmdetect.io.figures_training import plot_learning_curves
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    data = path.read_bytes()
+    assert data.startswith(PNG)
+    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+
+
+def record(spacing_mm: tuple[float, float] = (0.5, 0.5), *, size: int = 120) -> ImageRecord:
+    return ImageRecord(1, "1.2.3.dcm", size, size, "p1", "1.2", "1.2.3", 0, 0.0, spacing_mm)
+
+
+def disc(size: int = 120, *, centre: tuple[int, int] = (60, 50), radius: int = 30) -> np.ndarray:
+    y, x = np.mgrid[:size, :size]
+    inside = (x - centre[0]) ** 2 + (y - centre[1]) ** 2 <= radius**2
+    return np.where(inside, 40, -1000).astype(np.int16)
+
+
+def node(category: int = LYMPH_NODE, **more: object) -> NodeAnnotation:
+    return NodeAnnotation(1, 1, category, (50, 40, 60, 52), **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (
+            node(METASTATIC, score=0.9, probabilities={"benign": 0.2, "metastatic": 0.8}),
+            "met. 0.80",
+        ),
+        (node(BENIGN, score=0.9, probabilities={"benign": 0.9, "metastatic": 0.1}), "ben. 0.10"),
+        (node(score=0.876), "node 0.88"),
+        (node(), "node"),
+    ],
+)
+def test_a_label_gives_class_and_probability_of_metastasis_else_the_score(
+    shown: NodeAnnotation, text: str
+) -> None:
+    assert label_text(shown) == text
+
+
+def test_the_body_is_the_largest_dense_thing_and_not_the_couch() -> None:
+    pixels = disc()
+    pixels[100:106, 0:120] = 100
+    x1, y1, x2, y2 = body_box(pixels) or (0, 0, 0, 0)
+    assert abs(x1 - 30) <= 6
+    assert abs(x2 - 90) <= 6
+    assert y2 < 90
+    assert abs(y1 - 20) <= 6
+
+
+def test_air_alone_has_no_body_and_the_whole_slice_is_shown() -> None:
+    air = np.full((120, 120), -1000, np.int16)
+    assert body_box(air) is None
+    x1, y1, x2, y2 = shown_part(Tile(record(), air))
+    assert (x1, y1) <= (0, 0)
+    assert min(x2, y2) >= 120
+
+
+def test_the_shown_part_is_square_in_mm_and_holds_every_box() -> None:
+    far = NodeAnnotation(1, 1, METASTATIC, (110, 5, 118, 15), score=0.5)
+    x1, y1, x2, y2 = shown_part(Tile(record((0.5, 1.0)), disc(), found=(far,)))
+    assert (x2 - x1) * 1.0 == pytest.approx((y2 - y1) * 0.5)
+    assert x1 <= 33  # the opening may take a pixel of every third
+    assert x2 >= 118
+    assert y1 <= 5
+
+
+def test_a_contact_sheet_is_written_with_and_without_boxes(tmp_path: Path) -> None:
+    tiles = [
+        Tile(record(), disc(), truth=(node(METASTATIC), node(BENIGN, ignored=True))),
+        Tile(record(), disc(), found=(node(score=0.4),)),
+        Tile(record(), disc()),
+    ]
+    write_contact_sheet(tiles, tmp_path / "sheet.png", title="phantom")
+    width, height = png_size(tmp_path / "sheet.png")
+    assert width > height > 300
+
+
+def test_the_same_tiles_give_the_same_bytes_and_more_tiles_a_larger_sheet(tmp_path: Path) -> None:
+    tiles = [Tile(record(), disc(), found=(node(score=0.4),))]
+    for name, shown in (("a", tiles), ("b", tiles), ("c", tiles * 8)):
+        write_contact_sheet(shown, tmp_path / f"{name}.png", title="phantom")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert png_size(tmp_path / "c.png") > png_size(tmp_path / "a.png")
+
+
+def test_boxes_are_drawn_in_the_colour_of_their_class(tmp_path: Path) -> None:
+    image = pytest.importorskip("matplotlib.image")
+    orange = np.array([0xFF, 0x6A, 0x3D]) / 255
+    for name, category in (("met", METASTATIC), ("ben", BENIGN)):
+        tiles = [Tile(record(), disc(), truth=(node(category),))]
+        write_contact_sheet(tiles, tmp_path / f"{name}.png", title="")
+    near = {
+        name: (np.abs(image.imread(tmp_path / f"{name}.png")[..., :3] - orange) < 0.02)
+        .all(-1)
+        .sum()
+        for name in ("met", "ben")
+    }
+    assert near["met"] > 200
+    assert near["ben"] == 0
+
+
+def test_learning_curves_are_written_for_any_loss_names(tmp_path: Path) -> None:
+    rows = [
+        {"epoch": e, "learning_rate": 0.1, "rpn_box": 1 / e, "ap50": e / 10, "seconds": 1.0}
+        for e in (1, 2, 3)
+    ]
+    plot_learning_curves(rows, tmp_path / "curves.png", title="compact")
+    assert png_size(tmp_path / "curves.png")[0] > 1000
+
+
+def test_curves_of_a_training_that_ended_before_its_first_epoch_are_empty(tmp_path: Path) -> None:
+    plot_learning_curves([], tmp_path / "curves.png")
+    assert png_size(tmp_path / "curves.png")[0] > 1000
+
+
+def test_an_existing_picture_is_refused_without_overwrite(tmp_path: Path) -> None:
+    figure = new_figure(width_in=1, height_in=1)
+    save_png(figure, tmp_path / "a.png")
+    with pytest.raises(OutputError, match=r"a\.png: expected a new file"):
+        save_png(figure, tmp_path / "a.png")
+    save_png(figure, tmp_path / "a.png", overwrite=True)
+
+
+def test_a_picture_says_neither_when_nor_by_what_it_was_made(tmp_path: Path) -> None:
+    save_png(new_figure(width_in=1, height_in=1), tmp_path / "a.png")
+    assert b"tEXt" not in (tmp_path / "a.png").read_bytes()
+
+
+def test_bins_with_fewer_than_five_points_are_left_out() -> None:
+    x = np.concatenate([np.full(5, 1.0), np.full(4, 13.0)])
+    y = np.concatenate([np.arange(5.0), np.full(4, 9.0)])
+    middle, mean = binned_means(x, y)
+    assert middle.tolist() == [1.0]
+    assert mean.tolist() == [2.0]
