@@ -40,8 +40,8 @@ class AveragePrecision:
 def average_precision(images: Sequence[ImageBoxes]) -> AveragePrecision:
     """Return AP and AR of boxes taken as one class, all images counted.
 
-    Truth that is ignored counts as COCO's crowds do. Without truth to find every figure is
-    undefined; without detections it is 0, with the reason.
+    Truth that is ignored counts as COCO's crowds do. Equal scores keep the order of the boxes.
+    Without truth to find every figure is undefined; without detections it is 0, with the reason.
     """
     truths, reason = _count(images)
     if truths == 0:

@@ -1,0 +1,120 @@
+"""What an evaluation found, and its form in metrics.json."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lnmdetect.core.records import Coverage
+from lnmdetect.metrics.classification import Classification
+from lnmdetect.metrics.detection import AveragePrecision
+from lnmdetect.metrics.end_to_end import EndToEnd
+from lnmdetect.metrics.figure import Figure, figures_to_json, undefined
+from lnmdetect.metrics.froc import Froc, OperatingPoint
+from lnmdetect.stages.evaluation_inputs import FileStamp
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """An operating threshold, None where it is not known, and where it came from."""
+
+    value: float | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The thresholds that the figures at an operating point use."""
+
+    detector: Threshold
+    classifier: Threshold
+
+
+@dataclass(frozen=True)
+class EvalInfo:
+    """What was scored.
+
+    Attributes:
+        detections_of, classes_of: the files whose boxes and whose classes were scored.
+        phantom: the truth is of synthetic scans; every figure is a phantom figure then.
+        truth_boxes: those that count; ignored_truth_boxes: neither hit nor miss.
+        detections: scored boxes; unscored_detections: on slices that truth does not list.
+        images_without_predictions: truth images that the prediction file does not list.
+        notes: what a reader of the figures must know.
+    """
+
+    lnmdetect_version: str
+    truth: FileStamp
+    detections_of: FileStamp
+    classes_of: FileStamp | None
+    phantom: bool
+    coverage: Coverage
+    patients: int
+    images: int
+    truth_boxes: int
+    ignored_truth_boxes: int
+    detections: int
+    unscored_detections: int
+    images_without_predictions: int
+    iou_of_a_hit: float
+    max_detections: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DetectionFigures:
+    """Boxes as one class, whatever their category."""
+
+    average_precision: AveragePrecision
+    froc: Froc
+    operating_point: OperatingPoint | None
+
+
+@dataclass(frozen=True)
+class ClassificationFigures:
+    """Classes of the boxes that hit a truth box, and whose boxes those are."""
+
+    boxes: Literal["truth", "predicted"]
+    figures: Classification
+
+
+@dataclass(frozen=True)
+class EvalResult:
+    """The figures; a part that the files do not allow is None, and `info.notes` says why."""
+
+    info: EvalInfo
+    thresholds: Thresholds
+    detection: DetectionFigures | None
+    classification: ClassificationFigures | None
+    end_to_end: EndToEnd | None
+    ap50_only: bool
+
+    @property
+    def ap50(self) -> Figure:
+        """AP50 of the boxes as one class."""
+        if self.detection is None:
+            return undefined("the boxes carry no score: they are truth boxes, not detections")
+        return self.detection.average_precision.ap50
+
+    def metrics_json(self) -> dict[str, Any]:
+        """Return all figures, as metrics.json holds them (data_specs/metrics.schema.json)."""
+        detection = self.detection and {
+            **figures_to_json(self.detection.average_precision),
+            "froc": figures_to_json(self.detection.froc),
+            "operating_point": figures_to_json(self.detection.operating_point),
+        }
+        classification = self.classification and {
+            "boxes": self.classification.boxes,
+            **figures_to_json(self.classification.figures),
+        }
+        return {
+            "info": figures_to_json(self.info),
+            "thresholds": figures_to_json(self.thresholds),
+            "detection": detection,
+            "classification": classification,
+            "end_to_end": figures_to_json(self.end_to_end),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `--json` prints: all figures, or AP50 alone where only that was asked."""
+        if not self.ap50_only:
+            return self.metrics_json()
+        return {"ap50": self.ap50.to_json(), "phantom": self.info.phantom}

@@ -1,0 +1,134 @@
+"""The figures of an evaluation as rich tables."""
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lnmdetect.metrics.figure import Figure
+from lnmdetect.metrics.froc import Froc
+from lnmdetect.stages.evaluation_result import (
+    ClassificationFigures,
+    DetectionFigures,
+    EvalResult,
+    Threshold,
+)
+
+Row = tuple[str, Figure]
+
+
+def result_tables(result: EvalResult) -> RenderableType:
+    """Return all figures: detection, classification, both stages, with what they rest on."""
+    parts: list[RenderableType] = [Text(scored_sentence(result))]
+    if result.detection is not None:
+        parts.append(_table(result, "Detection", list(_detection_rows(result.detection))))
+    if result.classification is not None:
+        boxes = result.classification.boxes
+        title = f"Classification on {boxes} boxes (metastatic = positive)"
+        rows = list(_classification_rows(result.classification))
+        parts.append(_table(result, title, rows))
+        parts.append(Text(confusion_sentence(result.classification)))
+    if result.end_to_end is not None:
+        both = result.end_to_end
+        rows = [(f"AP50 {name}", figure) for name, figure in both.ap50.items()]
+        rows += [(f"Found and called {n}", figure) for n, figure in both.found_and_called.items()]
+        parts.append(_table(result, "Both stages", rows))
+    parts += [Text(line) for line in threshold_lines(result)]
+    parts += [Text(f"Note: {note}") for note in result.info.notes]
+    return Group(*parts)
+
+
+def ap50_table(result: EvalResult) -> RenderableType:
+    """Return AP50 alone, in one row."""
+    return _table(result, "Detection", [("AP50", result.ap50)])
+
+
+def scored_sentence(result: EvalResult) -> str:
+    """Return what was scored, in one sentence."""
+    info = result.info
+    return (
+        f"{info.patients} patients, {info.images} images, {info.truth_boxes} truth boxes "
+        f"({info.ignored_truth_boxes} more are ignored), {info.detections} boxes of "
+        f"{info.detections_of.file}"
+    )
+
+
+def confusion_sentence(classification: ClassificationFigures) -> str:
+    """Return the four counts in words."""
+    counts = classification.figures.confusion
+    return (
+        f"Of {counts.positives} metastatic nodes {counts.true_positive} are called metastatic, "
+        f"of {counts.negatives} benign nodes {counts.true_negative} benign."
+    )
+
+
+def threshold_lines(result: EvalResult) -> Iterator[str]:
+    """Give a sentence a threshold: which was used and where it came from."""
+    for name, threshold in (
+        ("detector", result.thresholds.detector),
+        ("classifier", result.thresholds.classifier),
+    ):
+        yield f"Operating threshold of the {name}: {_threshold_text(threshold)}"
+
+
+def _threshold_text(threshold: Threshold) -> str:
+    if threshold.value is None:
+        return f"none ({threshold.source})"
+    return f"{threshold.value:.4g} ({threshold.source})"
+
+
+def _detection_rows(detection: DetectionFigures) -> Iterator[Row]:
+    average = detection.average_precision
+    yield from (("AP50", average.ap50), ("AP75", average.ap75), ("AP 50:95", average.ap))
+    yield "AR (100 boxes an image)", average.ar100
+    yield from _froc_rows(detection.froc)
+    if detection.operating_point is not None:
+        point = detection.operating_point
+        yield "Sensitivity at the operating threshold", point.sensitivity
+        yield "Precision there", point.precision
+        yield "False positives an image there", point.false_positives_per_image
+
+
+def _froc_rows(curve: Froc) -> Iterator[Row]:
+    for point in curve.points:
+        yield (
+            f"Sensitivity at {point.false_positives:g} false positives an {curve.per}",
+            point.sensitivity,
+        )
+    yield "Mean of these seven (FROC)", curve.mean
+
+
+def _classification_rows(classification: ClassificationFigures) -> Iterator[Row]:
+    figures = classification.figures
+    yield "AUC", figures.auc
+    yield "Accuracy", figures.accuracy
+    yield "Accuracy of always calling the commoner class", figures.majority_accuracy
+    yield "Sensitivity (TPR)", figures.tpr
+    yield "Specificity (TNR)", figures.tnr
+    yield "Positive predictive value", figures.ppv
+    yield "Negative predictive value", figures.npv
+
+
+def _table(result: EvalResult, title: str, rows: list[Row]) -> Table:
+    label = ", phantom figures" if result.info.phantom else ""
+    table = Table(title=f"{title}{label}", title_justify="left")
+    table.add_column("Figure")
+    table.add_column("Value", justify="right")
+    table.add_column("95 % interval", justify="right")
+    table.add_column("n", justify="right")
+    for name, figure in rows:
+        value, interval = _figure_text(figure)
+        table.add_row(name, value, interval, "" if figure.n is None else str(figure.n))
+    return table
+
+
+def _figure_text(figure: Figure) -> tuple[str, str]:
+    """Return the value and, beside it, the interval or the reason."""
+    value = "undefined" if figure.value is None else f"{figure.value:.3f}"
+    if figure.reason is not None:
+        return value, figure.reason
+    if figure.interval is None:
+        return value, ""
+    low, high = figure.interval
+    return value, f"{low:.3f} to {high:.3f}"
