@@ -1,4 +1,4 @@
-"""Which slices stand in for the neighbours of a slice; the one rule for scans, stores and caches."""
+"""Which slices stand in for a slice's neighbours; the one rule for scans, stores and caches."""
 
 from collections.abc import Sequence
 

@@ -19,7 +19,7 @@ NOT_A_NODE = "not_a_node"
 SUPERCATEGORY = "lymph_node"
 
 MIN_TRUTH_SIDE_MM = 3.0
-"""Cross-sections with a shorter box side below this are ignored, neither hit nor miss (design, section 5)."""
+"""Cross-sections with a shorter box side are neither hit nor miss (design, section 5)."""
 
 
 def _require(condition: bool, where: str, expected: str, got: object) -> None:
@@ -59,10 +59,19 @@ class ImageRecord:
 
     def __post_init__(self) -> None:
         name = f"image {self.image_id}"
-        _require(self.width > 0 and self.height > 0, name, "a positive size", (self.width, self.height))
+        _require(
+            self.width > 0 and self.height > 0, name, "a positive size", (self.width, self.height)
+        )
         _require(len(self.spacing_mm) == 2, name, "spacing_mm as [row, column]", self.spacing_mm)
-        _require(all(0 < s < 100 for s in self.spacing_mm), name, "spacing in mm above 0", self.spacing_mm)
-        _require(bool(np.isfinite(self.position_mm)), name, "a finite position_mm", self.position_mm)
+        _require(
+            all(0 < s < 100 for s in self.spacing_mm),
+            name,
+            "spacing in mm above 0",
+            self.spacing_mm,
+        )
+        _require(
+            bool(np.isfinite(self.position_mm)), name, "a finite position_mm", self.position_mm
+        )
 
     def with_id(self, image_id: int) -> "ImageRecord":
         """Return the same slice under another COCO id."""
@@ -110,7 +119,12 @@ class NodeAnnotation:
             as_boxes([self.box_xyxy])
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-        _require(self.category_id in CATEGORY_NAMES, name, f"a category of {dict(CATEGORY_NAMES)}", self.category_id)
+        _require(
+            self.category_id in CATEGORY_NAMES,
+            name,
+            f"a category of {dict(CATEGORY_NAMES)}",
+            self.category_id,
+        )
         if self.score is not None:
             _require(0 <= self.score <= 1, name, "a score in [0, 1]", self.score)
         if self.probabilities is not None:
@@ -136,7 +150,12 @@ class CocoDataset:
         ids = [image.image_id for image in self.images]
         _require(len(set(ids)) == len(ids), "images", "distinct ids", "a repeated id")
         keys = [image.join_key for image in self.images]
-        _require(len(set(keys)) == len(keys), "images", "distinct SOP uids or file names", "a repeated one")
+        _require(
+            len(set(keys)) == len(keys),
+            "images",
+            "distinct SOP uids or file names",
+            "a repeated one",
+        )
         known = set(ids)
         for annotation in self.annotations:
             _require(
@@ -192,10 +211,16 @@ class Scan:
     def __post_init__(self) -> None:
         _require(self.voxels_hu.ndim == 3, "scan", "voxels (D, H, W)", self.voxels_hu.shape)
         _require(self.voxels_hu.dtype == np.int16, "scan", "int16 HU", self.voxels_hu.dtype)
-        _require(len(self.images) == len(self.voxels_hu), "scan", "one image a slice", len(self.images))
-        _require(all(s > 0 for s in self.spacing_mm), "scan", "spacing in mm above 0", self.spacing_mm)
+        _require(
+            len(self.images) == len(self.voxels_hu), "scan", "one image a slice", len(self.images)
+        )
+        _require(
+            all(s > 0 for s in self.spacing_mm), "scan", "spacing in mm above 0", self.spacing_mm
+        )
         positions = [image.position_mm for image in self.images]
-        _require(bool(np.all(np.diff(positions) > 0)), "scan", "rising positions", "unordered slices")
+        _require(
+            bool(np.all(np.diff(positions) > 0)), "scan", "rising positions", "unordered slices"
+        )
 
 
 @dataclass(frozen=True)
@@ -212,8 +237,18 @@ class Detections:
 
     def __post_init__(self) -> None:
         as_boxes(self.boxes_xyxy)
-        _require(self.boxes_xyxy.shape == (len(self.scores), 4), "detections", "boxes (N, 4)", self.boxes_xyxy.shape)
-        _require(bool(np.all((self.scores >= 0) & (self.scores <= 1))), "detections", "scores in [0, 1]", "others")
+        _require(
+            self.boxes_xyxy.shape == (len(self.scores), 4),
+            "detections",
+            "boxes (N, 4)",
+            self.boxes_xyxy.shape,
+        )
+        _require(
+            bool(np.all((self.scores >= 0) & (self.scores <= 1))),
+            "detections",
+            "scores in [0, 1]",
+            "others",
+        )
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -1,0 +1,1 @@
+"""Records and transforms joined to torch batches."""

@@ -1,0 +1,204 @@
+"""Recipes: every number that decides what a model is and how it is trained, checked when read.
+
+A recipe is a YAML file (`lnmdetect/recipes/<arm>/<name>.yaml`); its comments hold the source of
+each number. Defaults exist here and nowhere else, and only where a recipe need not speak.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+STORED_SCORE_MIN = 0.05
+"""boxes.json keeps every box scored this or more; curves need them (design, section 5)."""
+MAX_DETECTIONS_AN_IMAGE = 100
+"""As COCO's maxDets."""
+CLASS_NAMES_2 = ("benign", "metastatic")
+CLASS_NAMES_3 = ("not_a_node", "benign", "metastatic")
+
+
+class Part(BaseModel):
+    """A frozen part of a recipe; unknown keys are refused so that a misspelling cannot pass."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputConfig(Part):
+    """How HU becomes the channels a model sees: offsets x windows, offsets varying slowest.
+
+    Attributes:
+        spacing_mm: in-plane spacing to resample to; None keeps the scan's own pixels.
+        windows_hu: (low, high) of each window, mapped to [0, 1].
+        slice_offsets_mm: along the slice normal, 0 being the slice itself; absent neighbours are
+            replaced by the slice itself.
+        body_mask: whether what lies outside the patient (couch, head holder) is set to air.
+    """
+
+    spacing_mm: Positive | None = None
+    windows_hu: tuple[tuple[float, float], ...] = Field(min_length=1)
+    slice_offsets_mm: tuple[float, ...] = Field(min_length=1)
+    body_mask: bool = True
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return len(self.windows_hu) * len(self.slice_offsets_mm)
+
+    @model_validator(mode="after")
+    def _check(self) -> "InputConfig":
+        if 0.0 not in self.slice_offsets_mm:
+            raise ValueError("slice_offsets_mm: expected 0.0 (the slice itself) among them")
+        if any(high <= low for low, high in self.windows_hu):
+            raise ValueError("windows_hu: expected low < high in each window")
+        return self
+
+
+class AugmentationConfig(Part):
+    """Random changes drawn afresh whenever a training image is seen; never before the split.
+
+    Attributes:
+        copies: how many times an epoch passes each image.
+        rotation_deg: largest rotation, either way.
+        scale: largest relative change of size, either way.
+        mirror: probability of a left-right flip; flip_vertical: of an anterior-posterior one.
+        brightness: largest shift, as a share of the window; contrast: largest relative change.
+        noise_sd: largest standard deviation of Gaussian noise, as a share of the window.
+    """
+
+    copies: Count = 1
+    rotation_deg: float = Field(default=0, ge=0, le=180)
+    scale: float = Field(default=0, ge=0, lt=1)
+    mirror: Share = 0
+    flip_vertical: Share = 0
+    brightness: float = Field(default=0, ge=0, le=1)
+    contrast: float = Field(default=0, ge=0, lt=1)
+    noise_sd: float = Field(default=0, ge=0, le=1)
+
+
+class OptimiserConfig(Part):
+    """Optimiser, schedule and length of a training.
+
+    Attributes:
+        gamma: factor of the step and exponential schedules; step_epochs: epochs between two steps.
+        patience: epochs without a better validation metric before stopping; None never stops early.
+        steps_an_epoch: None for one pass over the training images (times the copies).
+    """
+
+    name: Literal["sgd", "adamw"]
+    learning_rate: Positive
+    weight_decay: float = Field(ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    schedule: Literal["constant", "step", "cosine"] = "constant"
+    gamma: float = Field(default=0.1, gt=0, le=1)
+    step_epochs: Count | None = None
+    warmup_steps: int = Field(default=0, ge=0)
+    epochs: Count
+    steps_an_epoch: Count | None = None
+    batch_size: Count
+    gradient_clip: Positive | None = None
+    patience: Count | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "OptimiserConfig":
+        if self.schedule == "step" and self.step_epochs is None:
+            raise ValueError("step_epochs: expected a number with schedule: step")
+        return self
+
+
+class DetectorConfig(Part):
+    """Faster R-CNN with ResNet-50 and FPN.
+
+    Attributes:
+        width: multiplier of every layer's channels, 1 being the paper's.
+        anchor_areas_px2: one area a level, P2 to P6, in pixels of the model's grid.
+        anchor_ratios: height / width.
+        proposals_train, proposals_test: kept after non-maximum suppression.
+        roi_samples: proposals per image that enter the box loss.
+        loss_weights: factors of the RPN's and the box head's terms.
+    """
+
+    width: Positive = 1
+    anchor_areas_px2: tuple[Positive, Positive, Positive, Positive, Positive]
+    anchor_ratios: tuple[Positive, ...] = (0.5, 1.0, 2.0)
+    proposals_train: Count = 1000
+    proposals_test: Count = 1000
+    roi_samples: Count = 512
+    nms_iou: Share = 0.5
+
+
+class ClassifierConfig(Part):
+    """A-ResNet50-W and its parts.
+
+    Attributes:
+        bottleneck_factor: 2 doubles the inner width of each bottleneck, 1 is the plain ResNet-50.
+        attention: whether coordinate attention stands before every residual sum.
+        classes: `not_a_node` first where the model has it.
+        crop_margin: share of the box's longer side added, in all.
+        size_px: side of the square input.
+        box_jitter: training: largest shift and size change of a box, as a share of its size.
+        background: training: boxes without a node drawn for each truth box.
+    """
+
+    width: Positive = 1
+    bottleneck_factor: Count = 2
+    attention: bool = True
+    classes: tuple[str, ...] = CLASS_NAMES_2
+    crop_margin: float = Field(default=0.5, ge=0)
+    size_px: Count = 224
+    dropout: float = Field(default=0, ge=0, lt=1)
+    box_jitter: float = Field(default=0, ge=0, lt=0.5)
+    background: float = Field(default=0, ge=0)
+    class_balanced: bool = True
+
+    @model_validator(mode="after")
+    def _check(self) -> "ClassifierConfig":
+        if self.classes not in (CLASS_NAMES_2, CLASS_NAMES_3):
+            raise ValueError(f"classes: expected {CLASS_NAMES_2} or {CLASS_NAMES_3}")
+        return self
+
+
+class DetectorSampling(Part):
+    """Which windows of the slices a detector is trained on.
+
+    Attributes:
+        patch_px: side of the training window, in the model's grid; None for whole slices.
+        empty_share: share of windows drawn from anywhere in the body instead of around a node.
+    """
+
+    patch_px: Count | None = None
+    empty_share: Share = 0
+
+
+class DetectorRecipe(Part):
+    """All that defines the first stage."""
+
+    arm: Literal["detector"] = "detector"
+    name: str
+    source: str
+    input: InputConfig
+    model: DetectorConfig
+    sampling: DetectorSampling = DetectorSampling()
+    augmentation: AugmentationConfig
+    optimiser: OptimiserConfig
+    validation_share: float = Field(default=0.2, gt=0, lt=1)
+    validation_images: Count | None = None
+    sensitivity_target: float = Field(default=0.9, gt=0, lt=1)
+
+
+class ClassifierRecipe(Part):
+    """All that defines the second stage."""
+
+    arm: Literal["classifier"] = "classifier"
+    name: str
+    source: str
+    input: InputConfig
+    model: ClassifierConfig
+    augmentation: AugmentationConfig
+    optimiser: OptimiserConfig
+    validation_share: float = Field(default=0.2, gt=0, lt=1)
+
+
+Recipe = DetectorRecipe | ClassifierRecipe

@@ -1,0 +1,49 @@
+"""Patients dealt out, never slices or boxes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lnmdetect.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class PatientSplit:
+    """Who is trained on and who is held out for validation; no patient is in both."""
+
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        both = set(self.training) & set(self.validation)
+        if both:
+            raise ValueError(f"split: expected each patient on one side, got {len(both)} on both")
+
+
+def split_patients(patients: Sequence[str], validation_share: float, seed: int) -> PatientSplit:
+    """Return a random split by patient; the order of `patients` does not matter.
+
+    Args:
+        patients: pseudonyms.
+        validation_share: of the patients, rounded, at least one on either side.
+        seed: of the draw.
+
+    Raises:
+        InputError: fewer than two patients.
+    """
+    names = sorted(set(patients))
+    if len(names) < 2:
+        raise InputError(
+            "truth",
+            expected="at least 2 patients, to train on one and validate on another",
+            got=f"{len(names)}",
+            remedy="Add patients; slices of one patient never stand on both sides.",
+        )
+    order = np.random.default_rng((seed, 3)).permutation(len(names))
+    held_out = min(max(1, round(validation_share * len(names))), len(names) - 1)
+    validation = {names[i] for i in order[:held_out]}
+    return PatientSplit(
+        tuple(name for name in names if name not in validation),
+        tuple(name for name in names if name in validation),
+    )

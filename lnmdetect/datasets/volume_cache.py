@@ -1,0 +1,85 @@
+"""Series resampled to a model's grid once and memory-mapped, so that a loader never waits."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lnmdetect.core.config import InputConfig
+from lnmdetect.core.neighbours import neighbour_indices
+from lnmdetect.core.records import ImageRecord
+from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.transforms.body import BoxPx
+from lnmdetect.transforms.grid import ModelGrid, mask_slice, plan_grid, resample
+
+
+@dataclass(frozen=True)
+class CachedSeries:
+    """The slices of one scan on a model's grid.
+
+    Attributes:
+        images: D records, rising positions.
+        grid: shared by all slices.
+        path: `.npy` file of (D, h, w) int16 HU.
+    """
+
+    images: tuple[ImageRecord, ...]
+    grid: ModelGrid
+    path: Path
+
+    def volume(self) -> NDArray[np.int16]:
+        """Return the slices (D, h, w), HU, memory-mapped."""
+        volume: NDArray[np.int16] = np.load(self.path, mmap_mode="r")
+        return volume
+
+    def stack_indices(self, index: int, offsets_mm: tuple[float, ...]) -> list[int]:
+        """Return which slices stand for the offsets around slice `index`."""
+        return neighbour_indices([i.position_mm for i in self.images], index, offsets_mm)
+
+
+def group_series(images: Iterable[ImageRecord]) -> list[tuple[ImageRecord, ...]]:
+    """Return the images of each series in rising position; sizes and spacings never mix."""
+    groups: dict[tuple[object, ...], list[ImageRecord]] = {}
+    for image in images:
+        key = (image.series, image.width, image.height, image.spacing_mm)
+        groups.setdefault(key, []).append(image)
+    return [tuple(sorted(group, key=lambda i: i.position_mm)) for group in groups.values()]
+
+
+def cache_series(
+    images: tuple[ImageRecord, ...], store: PixelStore, config: InputConfig, folder: Path
+) -> CachedSeries:
+    """Return the series on the model's grid, written to `folder` unless it is there already."""
+    path = folder / f"{_cache_key(images, config)}.npy"
+    crop_path = path.with_suffix(".crop.npy")
+    if path.is_file() and crop_path.is_file():
+        x1, y1, x2, y2 = (int(v) for v in np.load(crop_path))
+        grid = plan_grid((x1, y1, x2, y2), images[0].spacing_mm, config.spacing_mm)
+        return CachedSeries(images, grid, path)
+    masked, boxes = zip(
+        *(mask_slice(store.read(i), i.spacing_mm, config) for i in images), strict=True
+    )
+    crop = _union(boxes)
+    grid = plan_grid(crop, images[0].spacing_mm, config.spacing_mm)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(crop_path, np.array(crop))
+    partial = path.with_suffix(".part.npy")
+    np.save(partial, np.stack([resample(hu, grid) for hu in masked]))
+    partial.rename(path)
+    return CachedSeries(images, grid, path)
+
+
+def _union(boxes: Iterable[BoxPx]) -> BoxPx:
+    corners = np.array(list(boxes))
+    x1, y1 = corners[:, :2].min(axis=0)
+    x2, y2 = corners[:, 2:].max(axis=0)
+    return (int(x1), int(y1), int(x2), int(y2))
+
+
+def _cache_key(images: tuple[ImageRecord, ...], config: InputConfig) -> str:
+    grid = f"{config.spacing_mm} {config.body_mask}"
+    text = "\n".join([grid, *(image.join_key for image in images)])
+    return hashlib.sha256(text.encode()).hexdigest()[:24]

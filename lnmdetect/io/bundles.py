@@ -1,0 +1,174 @@
+"""Model bundles: a folder with `config.json`, `weights.safetensors` and `card.md`."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lnmdetect.core.config import Recipe
+from lnmdetect.core.errors import InputError, ModelError, OutputError
+from lnmdetect.io.json_files import read_json, sha256_of_file, write_json
+from lnmdetect.io.recipes import Arm, parse_recipe
+
+CONFIG, WEIGHTS, CARD = "config.json", "weights.safetensors", "card.md"
+FORMAT = 1
+MODELS_VARIABLE = "LNMDETECT_MODELS"
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """An operating threshold and where it came from."""
+
+    value: float
+    rule: str
+    chosen_on: str
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model as it lies on disk.
+
+    Attributes:
+        name: of the folder.
+        recipe: all that defines the network and its input.
+        threshold: applied by default.
+        is_phantom: whether it was trained on synthetic scans.
+        figures: validation figures, for the card.
+        sha256: of the weights file.
+        folder: where it lies.
+    """
+
+    name: str
+    recipe: Recipe
+    threshold: Threshold
+    is_phantom: bool
+    figures: Mapping[str, Any]
+    sha256: str
+    folder: Path
+
+
+def bundle_folders(arm: Arm) -> dict[str, Path]:
+    """Return the installed bundles of an arm by name: the user's own first, then the package's."""
+    roots = [Path(p) for p in os.environ.get(MODELS_VARIABLE, "").split(os.pathsep) if p]
+    roots.append(Path(str(resources.files("lnmdetect") / "weights")))
+    found: dict[str, Path] = {}
+    for root in roots:
+        for config in sorted(root.glob(f"{arm}-*/{CONFIG}")):
+            found.setdefault(config.parent.name.removeprefix(f"{arm}-"), config.parent)
+    return found
+
+
+def read_bundle(name_or_path: str, arm: Arm) -> Bundle:
+    """Return a bundle by the name of an installed one or by its folder.
+
+    Raises:
+        ModelError: there is none of that name, or the folder is not a bundle of this arm.
+    """
+    installed = bundle_folders(arm)
+    folder = Path(name_or_path)
+    if not (folder / CONFIG).is_file():
+        if name_or_path not in installed:
+            raise ModelError(
+                "--model",
+                expected=f"a bundle's folder or one of {', '.join(installed) or 'none installed'}",
+                got=repr(name_or_path),
+                remedy=f"`lnmdetect models` lists them; ${MODELS_VARIABLE} adds a folder.",
+            )
+        folder = installed[name_or_path]
+    return _parse_config(folder, arm)
+
+
+def _parse_config(folder: Path, arm: Arm) -> Bundle:
+    try:
+        config = read_json(folder / CONFIG)
+        if config["format"] != FORMAT or config["arm"] != arm:
+            raise _broken(folder, f"format {config['format']} of arm {config['arm']!r}", arm)
+        recipe = parse_recipe(
+            json.dumps(config["recipe"]), where=f"{folder.name}/{CONFIG}", arm=arm
+        )
+        threshold = Threshold(**config["threshold"])
+        return Bundle(
+            name=config["name"],
+            recipe=recipe,
+            threshold=threshold,
+            is_phantom=bool(config["phantom"]),
+            figures=config["figures"],
+            sha256=sha256_of_file(folder / WEIGHTS),
+            folder=folder,
+        )
+    except InputError as error:
+        raise _broken(folder, str(error), arm) from None
+    except (KeyError, TypeError) as error:
+        raise _broken(folder, f"a config.json without {error}", arm) from None
+    except OSError as error:
+        raise _broken(folder, f"{error.strerror}: {WEIGHTS}", arm) from None
+
+
+def _broken(folder: Path, got: str, arm: Arm) -> ModelError:
+    return ModelError(
+        folder.name,
+        expected=f"a bundle of arm {arm!r}, format {FORMAT}",
+        got=got,
+        remedy=f"Train it again with `lnmdetect train {arm}`, or use an installed bundle.",
+    )
+
+
+def read_weights(bundle: Bundle) -> dict[str, Tensor]:
+    """Return the weights in float32; nothing is unpickled.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    try:
+        stored = load_file(bundle.folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{bundle.folder.name}/{WEIGHTS}",
+            expected="a safetensors file",
+            got=str(error),
+            remedy="Copy the bundle again.",
+        ) from None
+    return {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
+
+
+def write_bundle(
+    bundle: Bundle, weights: Mapping[str, Tensor], card: str, *, overwrite: bool = False
+) -> None:
+    """Write the bundle into its folder, the weights as float16.
+
+    Raises:
+        OutputError: the folder holds a bundle already and `overwrite` is not set.
+    """
+    folder = bundle.folder
+    if (folder / CONFIG).exists() and not overwrite:
+        raise OutputError(
+            folder.name,
+            expected="a new folder for the bundle",
+            got="one that holds a bundle",
+            remedy="Choose another folder, or add --overwrite.",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    half = {
+        k: (v.to(torch.float16) if v.is_floating_point() else v).contiguous().cpu()
+        for k, v in weights.items()
+    }
+    save_file(half, folder / WEIGHTS)
+    (folder / CARD).write_text(card, encoding="utf-8")
+    config = {
+        "format": FORMAT,
+        "arm": bundle.recipe.arm,
+        "name": bundle.name,
+        "phantom": bundle.is_phantom,
+        "threshold": vars(bundle.threshold),
+        "figures": dict(bundle.figures),
+        "recipe": bundle.recipe.model_dump(mode="json"),
+    }
+    write_json(config, folder / CONFIG, overwrite=True)

@@ -1,0 +1,36 @@
+"""The card of a bundle: what it is, what it was trained on and what to expect."""
+
+from lnmdetect.io.bundles import Bundle
+
+_PHANTOM_NOTE = (
+    "It was trained on synthetic (phantom) scans only. Every figure below is a phantom figure;\n"
+    "on real scans it shows that the pipeline works, not how well nodes can be found."
+)
+
+
+def bundle_card(bundle: Bundle) -> str:
+    """Return the card as Markdown."""
+    recipe = bundle.recipe
+    figures = "\n".join(f"| {name} | {_shown(value)} |" for name, value in bundle.figures.items())
+    origin = _PHANTOM_NOTE if bundle.is_phantom else "It was trained on the user's own scans."
+    label = "phantom validation patients" if bundle.is_phantom else "validation patients"
+    return f"""# {recipe.arm} `{bundle.name}`
+
+Research software, not a medical device.
+
+{origin}
+
+- Recipe: `{recipe.name}`, {recipe.source}
+- Input: {recipe.input.channels} channels, windows {list(recipe.input.windows_hu)} HU,
+  slices at {list(recipe.input.slice_offsets_mm)} mm
+- Operating threshold: {bundle.threshold.value:.4f}; {bundle.threshold.rule},
+  chosen on {bundle.threshold.chosen_on}
+
+| figure ({label}) | value |
+|---|---|
+{figures}
+"""
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

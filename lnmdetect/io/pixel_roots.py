@@ -1,0 +1,16 @@
+"""Where the pixels of a truth, boxes or nodes file lie."""
+
+import os
+from pathlib import Path
+
+from lnmdetect.core.records import CocoDataset
+
+
+def scan_root(data: Path, dataset: CocoDataset, scan: Path | None) -> Path:
+    """Return where a file's pixels lie: `scan` if given, else its `info.scan_root`."""
+    return scan if scan is not None else data.parent / str(dataset.info.get("scan_root", "."))
+
+
+def relative_root(root: Path, output: Path) -> str:
+    """Return `root` relative to the folder of the JSON file `output`, with forward slashes."""
+    return Path(os.path.relpath(root, output.parent)).as_posix()

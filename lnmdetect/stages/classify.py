@@ -1,0 +1,196 @@
+"""`lnmdetect classify`: boxes.json in, nodes.json out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lnmdetect import __version__
+from lnmdetect.core.config import ClassifierRecipe
+from lnmdetect.core.progress import SILENT, Progress
+from lnmdetect.core.records import (
+    BENIGN,
+    CATEGORY_NAMES,
+    METASTATIC,
+    CocoDataset,
+    ImageRecord,
+    NodeAnnotation,
+)
+from lnmdetect.datasets.classifier_data import ClassifierBatch, collate_crops, read_crop
+from lnmdetect.io.bundles import Bundle, read_bundle, read_weights
+from lnmdetect.io.coco import read_coco, write_coco
+from lnmdetect.io.json_files import refuse_existing, sha256_of_file
+from lnmdetect.io.pixel_roots import relative_root, scan_root
+from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.io.run_record import RunRecord, record_path
+from lnmdetect.training.classifier_task import ClassifierTask
+from lnmdetect.training.devices import Compute, choose_device, limit_threads
+from lnmdetect.training.engine import predict
+from lnmdetect.transforms.windows import window_stack
+
+DEFAULT_MODEL = "compact"
+NODES = Path("nodes.json")
+CROPS_A_BATCH = 16
+NO_TRUTH = -1
+
+
+@dataclass(frozen=True)
+class ClassifyRequest:
+    """Which boxes to classify, and how.
+
+    Attributes:
+        boxes: boxes.json, or a truth.json whose boxes are to be classified.
+        scan: where the pixels are; None takes the file's `info.scan_root`.
+        above_threshold: classify only boxes at or above the detector's operating threshold; the
+            others are left out of nodes.json.
+        threshold: on P(metastatic), in [0, 1], instead of the bundle's.
+    """
+
+    boxes: Path
+    output: Path = NODES
+    scan: Path | None = None
+    model: str = DEFAULT_MODEL
+    device: str = "auto"
+    above_threshold: bool = False
+    threshold: float | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class ClassifyResult:
+    """What the boxes were called; the last two counts take boxes at the detector's threshold."""
+
+    output: Path
+    boxes: int
+    benign_above_threshold: int
+    metastatic_above_threshold: int
+    threshold: float
+    seconds: float
+
+
+def load_classifier(model: str, device: str) -> tuple[Bundle, ClassifierTask]:
+    """Return a classifier's bundle and its task, ready to predict.
+
+    Raises:
+        ModelError: there is no such bundle, or it is damaged.
+        UsageError: there is no such device.
+    """
+    limit_threads()
+    bundle = read_bundle(model, "classifier")
+    assert isinstance(bundle.recipe, ClassifierRecipe)
+    task = ClassifierTask(bundle.recipe, choose_device(device))
+    task.module.load_state_dict(read_weights(bundle))
+    return bundle, task
+
+
+def classify(request: ClassifyRequest, progress: Progress = SILENT) -> ClassifyResult:
+    """Return what the boxes were called after writing nodes.json and its run record.
+
+    Raises:
+        InputError: the file or its pixels are unsound.
+        ModelError: the bundle is absent or damaged.
+        OutputError: the output exists and `overwrite` is not set.
+    """
+    refuse_existing(request.output, overwrite=request.overwrite)
+    record = RunRecord("classify", {"model": Path(request.model).name, "device": request.device})
+    record.inputs[request.boxes.name] = sha256_of_file(request.boxes)
+    dataset = read_coco(request.boxes)
+    store = PixelStore(
+        scan_root(request.boxes, dataset, request.scan), png_folder=request.boxes.parent
+    )
+    bundle, task = load_classifier(request.model, request.device)
+    record.lap("open")
+    chosen = _chosen(dataset, above_threshold=request.above_threshold)
+    assert isinstance(bundle.recipe, ClassifierRecipe)
+    batches = _batches(chosen, dataset, store, bundle.recipe)
+    total = -(-len(chosen) // CROPS_A_BATCH)
+    watched = progress.track(batches, description="classifying", total=total)
+    threshold = bundle.threshold.value if request.threshold is None else request.threshold
+    answers = predict(task, watched, Compute(task.device))
+    nodes = tuple(
+        _called(box, probabilities, bundle.recipe.model.classes, threshold)
+        for box, probabilities in zip(chosen, answers, strict=True)
+    )
+    record.lap("classify")
+    info = _info(request, dataset, bundle, threshold)
+    write_coco(
+        replace(dataset, info=info, annotations=nodes), request.output, overwrite=request.overwrite
+    )
+    record.model = {bundle.name: bundle.sha256}
+    record.write(record_path(request.output))
+    called = [n.category_id for n in nodes if (n.score or 0) >= _detector_threshold(dataset)]
+    return ClassifyResult(
+        output=request.output,
+        boxes=len(nodes),
+        benign_above_threshold=called.count(BENIGN),
+        metastatic_above_threshold=called.count(METASTATIC),
+        threshold=threshold,
+        seconds=sum(record.timings_s.values()),
+    )
+
+
+def _detector_threshold(dataset: CocoDataset) -> float:
+    return float(dataset.info.get("operating_threshold") or 0)
+
+
+def _chosen(dataset: CocoDataset, *, above_threshold: bool) -> list[NodeAnnotation]:
+    """Return the boxes to classify, image by image, so that each slice is read once."""
+    limit = _detector_threshold(dataset) if above_threshold else 0
+    boxes = [a for a in dataset.annotations if a.score is None or a.score >= limit]
+    return sorted(boxes, key=lambda box: box.image_id)
+
+
+def _batches(
+    boxes: Sequence[NodeAnnotation],
+    dataset: CocoDataset,
+    store: PixelStore,
+    recipe: ClassifierRecipe,
+) -> Iterator[ClassifierBatch]:
+    images = {image.image_id: image for image in dataset.images}
+    for first in range(0, len(boxes), CROPS_A_BATCH):
+        part = boxes[first : first + CROPS_A_BATCH]
+        crops = [_channels(store, images[box.image_id], box, recipe) for box in part]
+        yield collate_crops([(crop, NO_TRUTH) for crop in crops])
+
+
+def _channels(
+    store: PixelStore, image: ImageRecord, box: NodeAnnotation, recipe: ClassifierRecipe
+) -> NDArray[np.float32]:
+    crop = read_crop(store, image, box.box_xyxy, recipe)
+    return window_stack(crop, recipe.input.windows_hu)
+
+
+def _called(
+    box: NodeAnnotation,
+    probabilities: NDArray[np.float64],
+    classes: Sequence[str],
+    threshold: float,
+) -> NodeAnnotation:
+    """Return the box with its probabilities, and the category they give at the threshold."""
+    named = {name: float(p) for name, p in zip(classes, probabilities, strict=True)}
+    category = METASTATIC if named[CATEGORY_NAMES[METASTATIC]] >= threshold else BENIGN
+    return replace(box, category_id=category, probabilities=named, threshold=threshold)
+
+
+def _info(
+    request: ClassifyRequest, dataset: CocoDataset, bundle: Bundle, threshold: float
+) -> dict[str, Any]:
+    rule = f"{bundle.threshold.rule}, chosen on {bundle.threshold.chosen_on}"
+    source = f"bundle {bundle.name}: {rule}" if request.threshold is None else "--threshold"
+    root = scan_root(request.boxes, dataset, request.scan)
+    return {
+        **dataset.info,
+        "description": "Cervical lymph nodes, classified. Research use only.",
+        "lnmdetect_version": __version__,
+        "scan_root": relative_root(root, request.output),
+        "classifier": {
+            "name": bundle.name,
+            "sha256": bundle.sha256,
+            "trained_on_phantoms": bundle.is_phantom,
+        },
+        "classifier_threshold": threshold,
+        "classifier_threshold_source": source,
+    }

@@ -1,0 +1,247 @@
+"""`lnmdetect detect`: scans in, boxes.json out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lnmdetect import __version__
+from lnmdetect.core.config import STORED_SCORE_MIN, DetectorRecipe
+from lnmdetect.core.errors import InputError, LnmDetectError
+from lnmdetect.core.progress import SILENT, Progress
+from lnmdetect.core.records import (
+    LYMPH_NODE,
+    CocoDataset,
+    Detections,
+    ImageRecord,
+    NodeAnnotation,
+)
+from lnmdetect.datasets.detector_data import DetectorBatch
+from lnmdetect.datasets.scan_slices import scan_batches
+from lnmdetect.io.bundles import Bundle, read_bundle, read_weights
+from lnmdetect.io.coco import read_coco, write_coco
+from lnmdetect.io.json_files import refuse_existing, sha256_of_file
+from lnmdetect.io.pixel_roots import relative_root, scan_root
+from lnmdetect.io.pseudonym import load_key, pseudonymise_uid
+from lnmdetect.io.run_record import RunRecord, record_path
+from lnmdetect.io.scan_source import ScanSource, open_source
+from lnmdetect.training.detector_task import DetectorTask
+from lnmdetect.training.devices import Compute, choose_device, limit_threads
+from lnmdetect.training.engine import predict
+
+DEFAULT_MODEL = "compact"
+BOXES = Path("boxes.json")
+
+
+@dataclass(frozen=True)
+class DetectRequest:
+    """What to search, and how.
+
+    Attributes:
+        scan: folder, file or zip of DICOM; key images as DICOM, PNG or a truth.json.
+        threshold: operating threshold in [0, 1] instead of the bundle's.
+        series, allow_tilt, key_images: see `io.scan_source.open_source`.
+    """
+
+    scan: Path
+    output: Path = BOXES
+    model: str = DEFAULT_MODEL
+    device: str = "auto"
+    series: str | None = None
+    allow_tilt: bool = False
+    key_images: bool = False
+    threshold: float | None = None
+    overwrite: bool = False
+    pseudonymise_uids: bool = False
+
+
+@dataclass(frozen=True)
+class DetectResult:
+    """What was found.
+
+    Attributes:
+        boxes: scored 0.05 or more; boxes_above_threshold: those meant for people.
+        notes: about series and files that were not read.
+        failures: studies of a cohort that could not be read; the others are in the file.
+    """
+
+    output: Path
+    scans: int
+    slices: int
+    boxes: int
+    boxes_above_threshold: int
+    threshold: float
+    seconds: float
+    notes: tuple[str, ...] = ()
+    failures: tuple[LnmDetectError, ...] = field(default=())
+
+
+def load_detector(model: str, device: str) -> tuple[Bundle, DetectorTask]:
+    """Return a detector's bundle and its task, ready to predict.
+
+    Raises:
+        ModelError: there is no such bundle, or it is damaged.
+        UsageError: there is no such device.
+    """
+    limit_threads()
+    bundle = read_bundle(model, "detector")
+    assert isinstance(bundle.recipe, DetectorRecipe)
+    task = DetectorTask(bundle.recipe, choose_device(device))
+    task.module.load_state_dict(read_weights(bundle))
+    return bundle, task
+
+
+def detect(request: DetectRequest, progress: Progress = SILENT) -> DetectResult:
+    """Return what was found after writing boxes.json and its run record.
+
+    Raises:
+        InputError: nothing at the path can be searched.
+        ModelError: the bundle is absent or damaged.
+        OutputError: the output exists and `overwrite` is not set.
+    """
+    refuse_existing(request.output, overwrite=request.overwrite)
+    record = _start_record(request)
+    source = open_source(
+        request.scan,
+        series=request.series,
+        allow_tilt=request.allow_tilt,
+        key_images=request.key_images,
+    )
+    bundle, task = load_detector(request.model, request.device)
+    record.lap("open")
+    failures = list(source.failures)
+    pairs = list(_detect_all(source, bundle, task, progress, failures))
+    if not pairs:
+        raise failures[0]
+    record.lap("detect")
+    threshold = bundle.threshold.value if request.threshold is None else request.threshold
+    dataset = _dataset(request, bundle, threshold, pairs)
+    if request.pseudonymise_uids:
+        dataset = _with_pseudonymous_uids(dataset)
+    write_coco(dataset, request.output, overwrite=request.overwrite)
+    record.model = {bundle.name: bundle.sha256}
+    record.write(record_path(request.output))
+    above = [a for a in dataset.annotations if (a.score or 0) >= threshold]
+    return DetectResult(
+        output=request.output,
+        scans=len({image.series for image, _ in pairs}),
+        slices=len(pairs),
+        boxes=len(dataset.annotations),
+        boxes_above_threshold=len(above),
+        threshold=threshold,
+        seconds=sum(record.timings_s.values()),
+        notes=source.notes,
+        failures=tuple(failures),
+    )
+
+
+def _start_record(request: DetectRequest) -> RunRecord:
+    config = {
+        "model": Path(request.model).name,
+        "device": request.device,
+        "series": request.series,
+        "allow_tilt": request.allow_tilt,
+        "key_images": request.key_images,
+        "threshold": request.threshold,
+    }
+    record = RunRecord("detect", config)
+    if request.scan.is_file():
+        record.inputs["scan"] = sha256_of_file(request.scan)
+    return record
+
+
+def _detect_all(
+    source: ScanSource,
+    bundle: Bundle,
+    task: DetectorTask,
+    progress: Progress,
+    failures: list[LnmDetectError],
+) -> Iterator[tuple[ImageRecord, Detections]]:
+    """Yield every slice with its detections; a scan that cannot be read joins the failures."""
+    compute = Compute(task.device)
+
+    def batches() -> Iterator[DetectorBatch]:
+        for handle in source.scans:
+            try:
+                scan = handle.load()
+            except InputError as error:
+                failures.append(error)
+                continue
+            yield from scan_batches(scan, bundle.recipe.input)
+
+    slices = sum(len(handle.images) for handle in source.scans)
+    watched = progress.track(batches(), description="detecting", total=slices)
+    images: list[ImageRecord] = []
+
+    def noted() -> Iterator[DetectorBatch]:
+        for batch in watched:
+            images.extend(item.image for item in batch.items if item.image is not None)
+            yield batch
+
+    for place, found in enumerate(predict(task, noted(), compute)):
+        yield images[place], found
+
+
+def _dataset(
+    request: DetectRequest,
+    bundle: Bundle,
+    threshold: float,
+    pairs: list[tuple[ImageRecord, Detections]],
+) -> CocoDataset:
+    annotations: list[NodeAnnotation] = []
+    for image, found in pairs:
+        for box, score in zip(found.boxes_xyxy, found.scores, strict=True):
+            if score >= STORED_SCORE_MIN:
+                x1, y1, x2, y2 = (float(v) for v in box)
+                annotations.append(
+                    NodeAnnotation(
+                        annotation_id=len(annotations) + 1,
+                        image_id=image.image_id,
+                        category_id=LYMPH_NODE,
+                        box_xyxy=(x1, y1, x2, y2),
+                        score=float(score),
+                    )
+                )
+    images = tuple(image for image, _ in pairs)
+    return CocoDataset(_info(request, bundle, threshold), images, tuple(annotations))
+
+
+def _info(request: DetectRequest, bundle: Bundle, threshold: float) -> dict[str, Any]:
+    given = request.threshold is not None
+    key_images = request.key_images or request.scan.suffix.lower() == ".json"
+    root = request.scan
+    if root.suffix.lower() == ".json":
+        root = scan_root(root, read_coco(root), None)
+    return {
+        "description": "Boxes of cervical lymph nodes. Research use only.",
+        "lnmdetect_version": __version__,
+        "detector": {
+            "name": bundle.name,
+            "sha256": bundle.sha256,
+            "trained_on_phantoms": bundle.is_phantom,
+        },
+        "recipe": bundle.recipe.name,
+        "scan_root": relative_root(root, request.output),
+        "coverage": "key_images" if key_images else "all_slices",
+        "operating_threshold": threshold,
+        "operating_threshold_source": "--threshold" if given else _source(bundle),
+    }
+
+
+def _source(bundle: Bundle) -> str:
+    threshold = bundle.threshold
+    return f"bundle {bundle.name}: {threshold.rule}, chosen on {threshold.chosen_on}"
+
+
+def _with_pseudonymous_uids(dataset: CocoDataset) -> CocoDataset:
+    """Return the data set with keyed uids in place of the scanner's."""
+    key = load_key()
+
+    def mapped(image: ImageRecord) -> ImageRecord:
+        if not image.sop_instance_uid:
+            return image
+        uid = pseudonymise_uid(image.sop_instance_uid, key)
+        series = pseudonymise_uid(image.series, key)
+        return replace(image, sop_instance_uid=uid, series=series, file_name=f"{uid}.dcm")
+
+    return replace(dataset, images=tuple(mapped(image) for image in dataset.images))

@@ -1,0 +1,143 @@
+"""`lnmdetect train detector`: truth.json in, a bundle out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lnmdetect.core.config import DetectorRecipe
+from lnmdetect.core.progress import SILENT, Progress
+from lnmdetect.core.records import CocoDataset
+from lnmdetect.datasets.detector_data import (
+    TrainingWindows,
+    TruthSlice,
+    WholeSlices,
+    collate_detector,
+    truth_slices,
+)
+from lnmdetect.datasets.volume_cache import cache_series, group_series
+from lnmdetect.io.bundles import Threshold
+from lnmdetect.io.imagenet import load_imagenet_body
+from lnmdetect.io.recipes import read_recipe
+from lnmdetect.metrics.froc import operating_point
+from lnmdetect.metrics.matching import match_images
+from lnmdetect.metrics.thresholds import threshold_at_sensitivity
+from lnmdetect.stages.training_run import (
+    RUN,
+    TrainingInputs,
+    TrainRequest,
+    TrainResult,
+    finish_training,
+    fit_settings,
+    open_training,
+    start_compute,
+    training_record,
+)
+from lnmdetect.training.checkpoint import load_best
+from lnmdetect.training.detector_task import DetectorTask, truth_boxes, with_detections
+from lnmdetect.training.devices import Compute
+from lnmdetect.training.engine import fit, predict
+from lnmdetect.training.loaders import plain_batches, steps_an_epoch, training_batches
+
+
+def train_detector(request: TrainRequest, progress: Progress = SILENT) -> TrainResult:
+    """Return where the trained bundle lies and what it reached on validation patients.
+
+    Raises:
+        InputError: truth or pixels are unsound.
+        OutputError: the run's folder holds another training.
+        ModelError: the loss is not finite, or the checkpoint does not fit.
+    """
+    recipe = read_recipe(request.recipe, "detector")
+    assert isinstance(recipe, DetectorRecipe)
+    device = start_compute(request)
+    record = training_record(request, recipe)
+    inputs = open_training(request, recipe)
+    training = _prepare(inputs.training, inputs, recipe, request, progress)
+    validation = _prepare(inputs.validation, inputs, recipe, request, progress)
+    record.lap("prepare")
+    watched = _spread(validation, recipe.validation_images)
+    task = DetectorTask(
+        recipe, device, [truth_boxes(WholeSlices(watched, recipe)[i]) for i in range(len(watched))]
+    )
+    if request.init:
+        load_imagenet_body(task.module.body, request.init)
+    data = TrainingWindows(training, recipe)
+    steps = steps_an_epoch(len(data), recipe.optimiser)
+    batches = training_batches(
+        data,
+        collate_detector,
+        recipe.optimiser,
+        steps=steps,
+        seed=request.seed,
+        workers=request.workers,
+    )
+    fitted = fit(
+        task,
+        batches,
+        plain_batches(WholeSlices(watched, recipe), collate_detector, batch_size=1),
+        fit_settings(request, recipe.optimiser, device, steps),
+        progress,
+    )
+    record.lap("fit")
+    task.module.load_state_dict(load_best(request.output))
+    threshold, facts = choose_threshold(task, validation, recipe, progress)
+    result = finish_training(
+        request, recipe, task, fitted, threshold, {**facts, "phantom": inputs.truth.is_phantom}
+    )
+    record.lap("threshold")
+    record.write(request.output / RUN)
+    return result
+
+
+def _prepare(
+    part: CocoDataset,
+    inputs: TrainingInputs,
+    recipe: DetectorRecipe,
+    request: TrainRequest,
+    progress: Progress,
+) -> list[TruthSlice]:
+    groups = group_series(part.images)
+    series = [
+        cache_series(images, inputs.store, recipe.input, request.cache_folder)
+        for images in progress.track(groups, description="preparing scans")
+    ]
+    return truth_slices(part, series)
+
+
+def _spread(slices: Sequence[TruthSlice], count: int | None) -> list[TruthSlice]:
+    """Return at most `count` slices, evenly spread over all."""
+    if count is None or count >= len(slices):
+        return list(slices)
+    places = np.linspace(0, len(slices) - 1, count).round().astype(int)
+    return [slices[place] for place in places]
+
+
+def choose_threshold(
+    task: DetectorTask, slices: Sequence[TruthSlice], recipe: DetectorRecipe, progress: Progress
+) -> tuple[Threshold, dict[str, float | None]]:
+    """Return the score at the recipe's box sensitivity on all validation slices, and figures there.
+
+    Where the sensitivity is out of reach, the lowest score that hits a node is taken, and the rule
+    says so.
+    """
+    data = WholeSlices(slices, recipe)
+    loader = progress.track(
+        plain_batches(data, collate_detector, batch_size=1), description="choosing the threshold"
+    )
+    images = []
+    found = predict(task, loader, Compute(task.device))
+    for index, detections in enumerate(found):
+        images.append(with_detections(truth_boxes(data[index]), detections))
+    matches = match_images(images)
+    value = threshold_at_sensitivity(matches, recipe.sensitivity_target)
+    rule = f"box sensitivity {recipe.sensitivity_target:.2f} at IoU 0.5"
+    if value is None:
+        value = float(matches.scores[matches.hit].min()) if matches.hit.any() else 0.5
+        rule += " (out of reach; the lowest score that hits a node)"
+    point = operating_point(matches, value)
+    figures = {
+        "validation_slices": float(len(images)),
+        "sensitivity_at_threshold": point.sensitivity.value,
+        "false_positives_per_image_at_threshold": point.false_positives_per_image.value,
+    }
+    return Threshold(value, rule, "validation patients"), figures

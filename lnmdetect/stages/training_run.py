@@ -1,0 +1,181 @@
+"""What the two trainings share: the request, the run's folder, the split and the bundle."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lnmdetect.core.config import OptimiserConfig, Recipe
+from lnmdetect.core.errors import OutputError
+from lnmdetect.core.records import CocoDataset
+from lnmdetect.datasets.splits import PatientSplit, split_patients
+from lnmdetect.io.bundles import Bundle, Threshold, write_bundle
+from lnmdetect.io.cards import bundle_card
+from lnmdetect.io.coco import read_coco
+from lnmdetect.io.figures_training import plot_learning_curves
+from lnmdetect.io.json_files import read_json, sha256_of_file, write_json
+from lnmdetect.io.pixel_roots import scan_root
+from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.io.run_record import RunRecord
+from lnmdetect.training.checkpoint import LAST, load_best
+from lnmdetect.training.devices import choose_device, limit_threads, training_compute
+from lnmdetect.training.engine import FitResult, FitSettings
+from lnmdetect.training.task import Task
+
+SPLIT, RUN, CURVES_PNG, BUNDLE, CACHE = "split.json", "run.json", "curves.png", "bundle", "cache"
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train on what.
+
+    Attributes:
+        data: truth.json.
+        recipe: name of a bundled recipe, or path of a YAML file.
+        output: the run's folder.
+        scan: where the pixels are; None takes the truth's `info.scan_root`.
+        init: `imagenet`, or None to start from random weights.
+        resume: go on from the folder's last checkpoint.
+        workers: processes that prepare batches.
+        cache: where prepared pixels are kept; None keeps them in the run's folder.
+    """
+
+    data: Path
+    recipe: str
+    output: Path
+    device: str = "auto"
+    seed: int = 0
+    scan: Path | None = None
+    init: str | None = None
+    resume: bool = False
+    overwrite: bool = False
+    workers: int = 0
+    cache: Path | None = None
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where prepared pixels are kept."""
+        return self.cache or self.output / CACHE
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """Where a training's bundle lies, and what it reached on validation patients."""
+
+    bundle: Path
+    metric: str
+    best: float
+    best_epoch: int
+    threshold: float
+    curves: Path
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """A truth file opened for training: its patients split, its pixels found."""
+
+    truth: CocoDataset
+    store: PixelStore
+    split: PatientSplit
+
+    @property
+    def training(self) -> CocoDataset:
+        """The part to learn from."""
+        return self.truth.select_patients(set(self.split.training))
+
+    @property
+    def validation(self) -> CocoDataset:
+        """The part that is held out."""
+        return self.truth.select_patients(set(self.split.validation))
+
+
+def open_training(request: TrainRequest, recipe: Recipe) -> TrainingInputs:
+    """Return the inputs after making the run's folder; the split is the folder's own on resume.
+
+    Raises:
+        OutputError: the folder holds a training and neither resume nor overwrite is set.
+        InputError: the truth file or its pixels are unsound, or hold fewer than two patients.
+    """
+    begun = (request.output / LAST).exists() or (request.output / SPLIT).exists()
+    if begun and not (request.resume or request.overwrite):
+        raise OutputError(
+            request.output.name,
+            expected="a new folder for the run",
+            got="one that holds a training",
+            remedy="Continue it with --resume, replace it with --overwrite, or name another.",
+        )
+    truth = read_coco(request.data)
+    store = PixelStore(scan_root(request.data, truth, request.scan), png_folder=request.data.parent)
+    request.output.mkdir(parents=True, exist_ok=True)
+    path = request.output / SPLIT
+    if request.resume and path.is_file():
+        stored = read_json(path)
+        split = PatientSplit(tuple(stored["training"]), tuple(stored["validation"]))
+    else:
+        split = split_patients(truth.patients(), recipe.validation_share, request.seed)
+        write_json(vars(split), path, overwrite=True)
+    return TrainingInputs(truth, store, split)
+
+
+def start_compute(request: TrainRequest) -> torch.device:
+    """Return the device, with threads limited to the cores and the random state seeded."""
+    limit_threads()
+    torch.manual_seed(request.seed)
+    return choose_device(request.device)
+
+
+def fit_settings(
+    request: TrainRequest, optimiser: OptimiserConfig, device: torch.device, steps: int
+) -> FitSettings:
+    """Return the engine's settings for a request."""
+    return FitSettings(
+        optimiser=optimiser,
+        compute=training_compute(device),
+        steps_an_epoch=steps,
+        folder=request.output,
+        resume=request.resume,
+    )
+
+
+def finish_training(
+    request: TrainRequest,
+    recipe: Recipe,
+    task: Task,
+    fitted: FitResult,
+    threshold: Threshold,
+    facts: dict[str, Any],
+) -> TrainResult:
+    """Return the result after writing the bundle, the curves' picture and run.json."""
+    folder = request.output / BUNDLE
+    bundle = Bundle(
+        name=recipe.name,
+        recipe=recipe,
+        threshold=threshold,
+        is_phantom=bool(facts.pop("phantom")),
+        figures={task.monitor: fitted.best, "epoch": fitted.best_epoch, **facts},
+        sha256="",
+        folder=folder,
+    )
+    write_bundle(bundle, load_best(request.output), bundle_card(bundle), overwrite=True)
+    curves = request.output / CURVES_PNG
+    plot_learning_curves(list(fitted.rows), curves, overwrite=True)
+    return TrainResult(
+        bundle=folder,
+        metric=task.monitor,
+        best=fitted.best,
+        best_epoch=fitted.best_epoch,
+        threshold=threshold.value,
+        curves=curves,
+    )
+
+
+def training_record(request: TrainRequest, recipe: Recipe) -> RunRecord:
+    """Return a started record of the run."""
+    record = RunRecord(
+        command=f"train {recipe.arm}",
+        config={"recipe": recipe.model_dump(mode="json"), "init": request.init},
+        seed=request.seed,
+    )
+    record.inputs[request.data.name] = sha256_of_file(request.data)
+    return record

@@ -1,0 +1,76 @@
+"""The second stage as a task: loss and probabilities of a batch, AUC of a validation set."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lnmdetect.core.config import ClassifierRecipe
+from lnmdetect.core.records import CATEGORY_NAMES, METASTATIC
+from lnmdetect.datasets.classifier_data import ClassifierBatch
+from lnmdetect.metrics.classification import auc_by_ranks
+from lnmdetect.models.classifier import NodeClassifier
+
+
+def build_classifier(recipe: ClassifierRecipe) -> NodeClassifier:
+    """Return the untrained network of a recipe."""
+    model = recipe.model
+    return NodeClassifier(
+        recipe.input.channels,
+        len(model.classes),
+        width=model.width,
+        factor=model.bottleneck_factor,
+        attention=model.attention,
+        dropout=model.dropout,
+    )
+
+
+class ClassifierTask:
+    """Tells benign from metastatic; see `training.task.Task`.
+
+    Args:
+        recipe: of the classifier.
+        device: where it runs.
+        validation: labels of the validation items in the order they are predicted, for `score`.
+    """
+
+    monitor = "auc"
+
+    def __init__(
+        self,
+        recipe: ClassifierRecipe,
+        device: torch.device,
+        validation: Sequence[int] = (),
+    ) -> None:
+        self.device = device
+        self.validation = np.asarray(validation, dtype=np.int64)
+        self.metastatic = recipe.model.classes.index(CATEGORY_NAMES[METASTATIC])
+        self.benign = recipe.model.classes.index("benign")
+        module = build_classifier(recipe).to(device)
+        self.module = module.to(memory_format=torch.channels_last)
+
+    def losses(self, batch: ClassifierBatch) -> dict[str, Tensor]:
+        """Return the cross-entropy."""
+        logits = self.module(self._crops(batch))
+        return {"cross_entropy": F.cross_entropy(logits.float(), batch.labels.to(self.device))}
+
+    def predict(self, batch: ClassifierBatch) -> list[NDArray[np.float64]]:
+        """Return each crop's probabilities over the recipe's classes, summing to 1."""
+        probabilities = self.module(self._crops(batch)).double().softmax(dim=1)
+        return list(probabilities.cpu().numpy())
+
+    def score(self, predictions: Sequence[NDArray[np.float64]]) -> dict[str, float]:
+        """Return AUC (metastatic against benign) and accuracy; AUC 0.5 where a class is missing."""
+        probabilities = np.stack(predictions)
+        nodes = np.isin(self.validation, [self.benign, self.metastatic])
+        auc = auc_by_ranks(
+            self.validation[nodes] == self.metastatic, probabilities[nodes][:, self.metastatic]
+        )
+        right = probabilities.argmax(axis=1) == self.validation
+        return {"auc": 0.5 if auc.value is None else auc.value, "accuracy": float(right.mean())}
+
+    def _crops(self, batch: ClassifierBatch) -> Tensor:
+        return batch.crops.to(self.device, memory_format=torch.channels_last)

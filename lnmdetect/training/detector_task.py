@@ -1,0 +1,101 @@
+"""The first stage as a task: losses of a batch, boxes of a batch, AP50 of a validation set."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lnmdetect.core.config import MAX_DETECTIONS_AN_IMAGE, STORED_SCORE_MIN, DetectorRecipe
+from lnmdetect.core.geometry import as_boxes, clip_boxes
+from lnmdetect.core.records import LYMPH_NODE, Detections
+from lnmdetect.datasets.detector_data import DetectorBatch, DetectorItem
+from lnmdetect.metrics.detection import ap50
+from lnmdetect.metrics.matching import ImageBoxes
+from lnmdetect.models.detector import DetectorSizes, NodeDetector
+
+
+def build_detector(recipe: DetectorRecipe) -> NodeDetector:
+    """Return the untrained network of a recipe."""
+    model = recipe.model
+    return NodeDetector(
+        DetectorSizes(
+            anchor_areas_px2=model.anchor_areas_px2,
+            anchor_ratios=model.anchor_ratios,
+            in_channels=recipe.input.channels,
+            width=model.width,
+            proposals_train=model.proposals_train,
+            proposals_test=model.proposals_test,
+            roi_samples=model.roi_samples,
+            nms_iou=model.nms_iou,
+            score_min=STORED_SCORE_MIN,
+            detections_max=MAX_DETECTIONS_AN_IMAGE,
+        )
+    )
+
+
+class DetectorTask:
+    """Finds nodes; see `training.task.Task`.
+
+    Args:
+        recipe: of the detector.
+        device: where it runs.
+        validation: the validation items in the order they are predicted, for `score`.
+    """
+
+    monitor = "ap50"
+
+    def __init__(
+        self,
+        recipe: DetectorRecipe,
+        device: torch.device,
+        validation: Sequence[ImageBoxes] = (),
+    ) -> None:
+        self.device = device
+        self.validation = validation
+        module = build_detector(recipe).to(device)
+        self.module = module.to(memory_format=torch.channels_last)
+
+    def losses(self, batch: DetectorBatch) -> dict[str, Tensor]:
+        """Return the RPN's and the box head's terms."""
+        targets = [{k: v.to(self.device) for k, v in t.items()} for t in batch.targets]
+        terms: dict[str, Tensor] = self.module.losses(self._images(batch), targets)
+        return terms
+
+    def predict(self, batch: DetectorBatch) -> list[Detections]:
+        """Return each item's boxes in its original image, or in its own pixels without a grid."""
+        found = self.module(self._images(batch))
+        return [_detections(f, item) for f, item in zip(found, batch.items, strict=True)]
+
+    def score(self, predictions: Sequence[Detections]) -> dict[str, float]:
+        """Return AP50 over the validation items; 0 where they hold no node."""
+        pairs = zip(self.validation, predictions, strict=True)
+        return {"ap50": ap50([with_detections(truth, found) for truth, found in pairs]).value or 0}
+
+    def _images(self, batch: DetectorBatch) -> Tensor:
+        return batch.images.to(self.device, memory_format=torch.channels_last)
+
+
+def with_detections(truth: ImageBoxes, found: Detections) -> ImageBoxes:
+    """Return the truth of an image joined with what was found on it."""
+    return ImageBoxes(
+        truth.truth_xyxy, truth.truth_ignored, truth.truth_classes, found.boxes_xyxy, found.scores
+    )
+
+
+def truth_boxes(item: DetectorItem) -> ImageBoxes:
+    """Return the truth of a validation item in the pixels of its original image."""
+    boxes = item.grid.to_original(item.boxes_xyxy) if item.grid else item.boxes_xyxy
+    classes = np.full(len(boxes), LYMPH_NODE, dtype=np.int64)
+    return ImageBoxes(boxes, item.ignored, classes, as_boxes([]), np.zeros(0))
+
+
+def _detections(found: dict[str, Tensor], item: DetectorItem) -> Detections:
+    boxes = found["boxes"].double().cpu().numpy()
+    scores = found["scores"].double().cpu().numpy()
+    height, width = item.channels.shape[1:]
+    boxes = clip_boxes(boxes, width=width, height=height)  # the padding is no image
+    if item.grid is not None:
+        boxes = item.grid.to_original(boxes)
+    kept = (boxes[:, 2] - boxes[:, 0] > 0.5) & (boxes[:, 3] - boxes[:, 1] > 0.5)
+    return Detections(boxes[kept], np.clip(scores[kept], 0, 1))

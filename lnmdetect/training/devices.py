@@ -1,0 +1,64 @@
+"""Where and how precisely a network runs."""
+
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from lnmdetect.core.errors import UsageError
+
+Precision = Literal["fp32", "bf16", "fp16"]
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device and the precision of its matrix products."""
+
+    device: torch.device
+    precision: Precision = "fp32"
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Return the context in which forward passes run."""
+        dtype = _DTYPES.get(self.precision)
+        return torch.autocast(self.device.type, dtype, enabled=dtype is not None)
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device for `auto`, `cpu`, `cuda` or `cuda:N`.
+
+    Raises:
+        UsageError: the name is none of these, or the device is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    sound = name == "cpu" or (kind == "cuda" and (number == "" or number.isdigit()))
+    available = torch.cuda.device_count() if kind == "cuda" else 1
+    if not sound or (kind == "cuda" and int(number or 0) >= available):
+        raise UsageError(
+            "--device",
+            expected="auto, cpu, cuda or cuda:N with a GPU of that number",
+            got=f"{name!r} with {torch.cuda.device_count()} GPUs",
+            remedy="Use --device cpu, or leave it out.",
+        )
+    return torch.device(name)
+
+
+def training_compute(device: torch.device) -> Compute:
+    """Return the device with the precision of training: bf16, on older GPUs fp16."""
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        return Compute(device, "fp16")
+    return Compute(device, "bf16")
+
+
+def limit_threads() -> int:
+    """Return the number of threads torch now uses: the cores this process may run on.
+
+    More threads than cores is many times slower (design, section 9).
+    """
+    threads = max(1, len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads)
+    return threads

@@ -1,0 +1,217 @@
+"""The only two loops over a loader: `fit` and `predict`."""
+
+import csv
+import math
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+
+from lnmdetect.core.config import OptimiserConfig
+from lnmdetect.core.errors import ModelError
+from lnmdetect.core.progress import SILENT, Progress
+from lnmdetect.training.checkpoint import FitState, load_state, save_best, save_state
+from lnmdetect.training.devices import Compute
+from lnmdetect.training.optimisers import build_optimiser, learning_rate
+from lnmdetect.training.task import Task
+
+CURVES = "curves.csv"
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a training runs.
+
+    Attributes:
+        steps_an_epoch: optimiser steps between two validations.
+        folder: receives checkpoints and curves; must exist.
+        resume: whether to go on from the folder's last checkpoint.
+    """
+
+    optimiser: OptimiserConfig
+    compute: Compute
+    steps_an_epoch: int
+    folder: Path
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a training reached: one row of figures an epoch, and the best one."""
+
+    rows: tuple[dict[str, float], ...]
+    best: float
+    best_epoch: int
+
+
+BatchSource = Callable[[int, int], Iterable[Any]]
+"""Gives the batches of (epoch, first step within it)."""
+
+
+def fit(
+    task: Task,
+    batches: BatchSource,
+    validation: Iterable[Any],
+    settings: FitSettings,
+    progress: Progress = SILENT,
+) -> FitResult:
+    """Return the curves of a training; the best weights lie in `best.safetensors` of the folder.
+
+    The same seeds on the same machine give the same weights, interrupted and resumed or not.
+
+    Args:
+        task: its module is trained in place.
+        batches: of training; must depend on nothing but epoch and step.
+        validation: batches without random changes, passed once an epoch.
+        settings: optimiser, device, folder.
+        progress: told about every step.
+
+    Raises:
+        ModelError: a loss term is not finite; the terms are named.
+        KeyboardInterrupt: after the first Ctrl-C, once the checkpoint is written.
+    """
+    optimiser = build_optimiser(task.module.parameters(), settings.optimiser)
+    state = FitState()
+    if settings.resume:
+        state = load_state(settings.folder, task.module, optimiser)
+    scaler = torch.amp.GradScaler(
+        settings.compute.device.type, enabled=settings.compute.precision == "fp16"
+    )
+    steps = settings.steps_an_epoch
+    epoch = state.step // steps
+    total = settings.optimiser.epochs * steps
+    sources = (
+        batches(number, state.step - number * steps if number == epoch else 0)
+        for number in range(epoch, settings.optimiser.epochs)
+    )
+    started = time.monotonic()
+    with _interruptible() as interrupted:
+        for batch in progress.track(
+            chain.from_iterable(sources), description="training", total=total - state.step
+        ):
+            _train_step(task, batch, optimiser, scaler, state, settings)
+            if state.step % steps == 0:
+                _finish_epoch(task, validation, state, settings, time.monotonic() - started)
+                save_state(settings.folder, state, task.module, optimiser)
+                started = time.monotonic()
+                if _is_stale(state, settings.optimiser):
+                    break
+            if interrupted():
+                save_state(settings.folder, state, task.module, optimiser)
+                raise KeyboardInterrupt
+    return FitResult(tuple(state.rows), state.best, state.best_epoch)
+
+
+def predict(task: Task, batches: Iterable[Any], compute: Compute) -> Iterator[Any]:
+    """Yield the task's answer for every item of every batch, in order, without gradients."""
+    task.module.eval()
+    for batch in batches:
+        with torch.inference_mode(), compute.autocast():
+            answers = task.predict(batch)
+        yield from answers
+
+
+def _train_step(
+    task: Task,
+    batch: Any,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    state: FitState,
+    settings: FitSettings,
+) -> None:
+    task.module.train()
+    rate = learning_rate(settings.optimiser, state.step, settings.steps_an_epoch)
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    with settings.compute.autocast():
+        terms = task.losses(batch)
+    values = {name: float(term.detach()) for name, term in terms.items()}
+    _require_finite(values, state.step)
+    optimiser.zero_grad(set_to_none=True)
+    total = torch.stack([term.float() for term in terms.values()]).sum()
+    scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+    _clip_gradients(task.module, optimiser, scaler, settings.optimiser.gradient_clip)
+    scaler.step(optimiser)
+    scaler.update()
+    state.step += 1
+    for name, value in values.items():
+        state.sums[name] = state.sums.get(name, 0.0) + value
+
+
+def _clip_gradients(
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    limit: float | None,
+) -> None:
+    if limit is not None:
+        scaler.unscale_(optimiser)
+        nn.utils.clip_grad_norm_(module.parameters(), limit)
+
+
+def _require_finite(values: dict[str, float], step: int) -> None:
+    broken = {name: value for name, value in values.items() if not math.isfinite(value)}
+    if broken:
+        raise ModelError(
+            f"training step {step}",
+            expected="finite loss terms",
+            got=", ".join(f"{name} = {value}" for name, value in broken.items()),
+            remedy="Lower the learning rate or set gradient_clip in the recipe.",
+        )
+
+
+def _finish_epoch(
+    task: Task, validation: Iterable[Any], state: FitState, settings: FitSettings, seconds: float
+) -> None:
+    """Score the validation items, keep the weights if they are the best, and write the curves."""
+    random = torch.get_rng_state()
+    figures = task.score(list(predict(task, validation, settings.compute)))
+    torch.set_rng_state(random)
+    epoch = state.step // settings.steps_an_epoch
+    means = {name: value / settings.steps_an_epoch for name, value in state.sums.items()}
+    state.sums.clear()
+    rate = learning_rate(settings.optimiser, state.step - 1, settings.steps_an_epoch)
+    state.rows.append(
+        {"epoch": epoch, "learning_rate": rate, **means, **figures, "seconds": round(seconds, 1)}
+    )
+    if figures[task.monitor] > state.best:
+        state.best, state.best_epoch = figures[task.monitor], epoch
+        save_best(settings.folder, task.module)
+    write_curves(state.rows, settings.folder / CURVES)
+
+
+def _is_stale(state: FitState, config: OptimiserConfig) -> bool:
+    return config.patience is not None and len(state.rows) - state.best_epoch >= config.patience
+
+
+def write_curves(rows: list[dict[str, float]], path: Path) -> None:
+    """Write one CSV line an epoch."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Give a function that says whether Ctrl-C was pressed; a second one interrupts at once."""
+    pressed: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    previous = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,64 @@
+"""Torch loaders whose items depend on nothing but seed, epoch and place."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from lnmdetect.core.config import OptimiserConfig
+from lnmdetect.datasets.draws import EpochBatches
+from lnmdetect.training.engine import BatchSource
+
+Collate = Callable[[Any], Any]
+
+
+def steps_an_epoch(items: int, config: OptimiserConfig) -> int:
+    """Return the optimiser steps of an epoch: the recipe's, else one pass over `items`."""
+    return config.steps_an_epoch or max(1, items // config.batch_size)
+
+
+def training_batches(
+    data: Dataset[Any],
+    collate: Collate,
+    config: OptimiserConfig,
+    *,
+    steps: int,
+    seed: int,
+    workers: int = 0,
+) -> BatchSource:
+    """Return a source of training batches by epoch and first step.
+
+    Args:
+        data: takes draws as keys.
+        collate: joins items to a batch.
+        config: gives the batch size.
+        steps: batches an epoch.
+        seed: of all random choices.
+        workers: processes that prepare batches; 0 prepares them in this one.
+    """
+
+    def source(epoch: int, first_step: int) -> Iterable[Any]:
+        batches = EpochBatches(seed, epoch, steps, config.batch_size, first_step)
+        return DataLoader(
+            data,
+            batch_sampler=batches,
+            collate_fn=collate,
+            num_workers=workers,
+            generator=torch.Generator().manual_seed(seed),  # leaves the global state alone
+        )
+
+    return source
+
+
+def plain_batches(
+    data: Dataset[Any], collate: Collate, *, batch_size: int, workers: int = 0
+) -> DataLoader[Any]:
+    """Return the items in order, for validation; iterating leaves the global random state alone."""
+    return DataLoader(
+        data,
+        batch_size=batch_size,
+        collate_fn=collate,
+        num_workers=workers,
+        generator=torch.Generator(),
+    )

@@ -1,0 +1,33 @@
+"""What differs between arms; the engine knows nothing else of them."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+
+class Task(Protocol):
+    """One arm: its network, its loss and its answer.
+
+    Attributes:
+        monitor: key of `score` that is maximised.
+    """
+
+    monitor: str
+
+    @property
+    def module(self) -> nn.Module:
+        """The network."""
+        ...
+
+    def losses(self, batch: Any) -> dict[str, Tensor]:
+        """Return the named terms of the loss, scalars; their sum is minimised."""
+        ...
+
+    def predict(self, batch: Any) -> Sequence[Any]:
+        """Return one answer an item of the batch."""
+        ...
+
+    def score(self, predictions: Sequence[Any]) -> dict[str, float]:
+        """Return validation figures of the answers for all validation items, in order."""
+        ...

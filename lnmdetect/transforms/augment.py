@@ -1,0 +1,112 @@
+"""Random changes of training images, through albumentations; the only module that imports it."""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lnmdetect.core.config import AugmentationConfig
+from lnmdetect.core.geometry import Boxes
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else importing it asks the network
+
+import albumentations as A
+import cv2
+
+
+@dataclass(frozen=True)
+class AugmentedImage:
+    """An image after random changes, with the boxes that are still on it.
+
+    Attributes:
+        channels: (C, H, W) float32 in [0, 1].
+        boxes_xyxy: (N, 4) px.
+        ignored: (N,) whether a box is left out of the loss.
+    """
+
+    channels: NDArray[np.float32]
+    boxes_xyxy: Boxes
+    ignored: NDArray[np.bool_]
+
+
+class Augmentation:
+    """Mirror, rotation and size first, then brightness, contrast and noise.
+
+    Args:
+        config: how much of each.
+        shift: largest move, as a share of the image, either way.
+        size_px: side that is cut from the centre after the geometric changes; None keeps all.
+    """
+
+    def __init__(
+        self, config: AugmentationConfig, *, shift: float = 0, size_px: int | None = None
+    ) -> None:
+        self._geometric = A.Compose(
+            _geometric_steps(config, shift, size_px),
+            bbox_params=A.BboxParams(format="pascal_voc", label_fields=["labels"], clip=True),
+        )
+        self._photometric = A.Compose(_photometric_steps(config))
+
+    def geometric(
+        self,
+        channels: NDArray[np.float32],
+        boxes_xyxy: Boxes,
+        ignored: NDArray[np.bool_],
+        *,
+        seed: int,
+    ) -> AugmentedImage:
+        """Return the moved image; the same seed gives the same move.
+
+        Args:
+            channels: (C, H, W) in [0, 1].
+            boxes_xyxy: (N, 4) px, inside the image.
+            ignored: (N,) whether a box is left out of the loss.
+            seed: of this one change.
+        """
+        self._geometric.set_random_seed(seed)
+        result = self._geometric(
+            image=np.ascontiguousarray(channels.transpose(1, 2, 0)),
+            bboxes=boxes_xyxy.astype(np.float32),
+            labels=ignored.astype(np.int64),
+        )
+        boxes = np.asarray(result["bboxes"], dtype=np.float64).reshape(-1, 4)
+        labels = np.asarray(result["labels"]).reshape(-1).astype(bool)
+        sound = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
+        return AugmentedImage(_channels_first(result["image"]), boxes[sound], labels[sound])
+
+    def photometric(self, channels: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:
+        """Return (C, H, W) channels of another brightness, contrast and noise, in [0, 1]."""
+        self._photometric.set_random_seed(seed)
+        image = np.ascontiguousarray(channels.transpose(1, 2, 0))
+        return np.clip(_channels_first(self._photometric(image=image)["image"]), 0, 1)
+
+
+def _channels_first(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(image.transpose(2, 0, 1))
+
+
+def _geometric_steps(
+    config: AugmentationConfig, shift: float, size_px: int | None
+) -> list[A.BasicTransform]:
+    moves = A.Affine(
+        rotate=(-config.rotation_deg, config.rotation_deg),
+        scale=(1 - config.scale, 1 + config.scale),
+        translate_percent=(-shift, shift),
+        rotate_method="ellipse",  # nodes are rounder than their boxes
+        interpolation=cv2.INTER_LINEAR,
+        p=1.0 if config.rotation_deg or config.scale or shift else 0.0,
+    )
+    steps = [A.HorizontalFlip(p=config.mirror), A.VerticalFlip(p=config.flip_vertical), moves]
+    return steps if size_px is None else [*steps, A.CenterCrop(size_px, size_px)]
+
+
+def _photometric_steps(config: AugmentationConfig) -> list[A.BasicTransform]:
+    return [
+        A.RandomBrightnessContrast(
+            brightness_limit=config.brightness,
+            contrast_limit=config.contrast,
+            p=1.0 if config.brightness or config.contrast else 0.0,
+        ),
+        A.GaussNoise(std_range=(0.0, config.noise_sd), p=0.5 if config.noise_sd else 0.0),
+    ]

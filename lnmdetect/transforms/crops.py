@@ -1,0 +1,44 @@
+"""The square window around a box that the classifier sees."""
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lnmdetect.core.geometry import square_crop_window
+from lnmdetect.transforms.windows import AIR_HU
+
+
+def crop_box(
+    stack_hu: NDArray[np.int16],
+    box_xyxy: ArrayLike,
+    *,
+    spacing_mm: tuple[float, float],
+    margin: float,
+    size_px: int,
+) -> NDArray[np.int16]:
+    """Return (S, size_px, size_px) HU around a box, square in mm, air beyond the border.
+
+    Args:
+        stack_hu: (S, H, W) slices that share the box's pixel grid.
+        box_xyxy: px.
+        spacing_mm: (row, column).
+        margin: share of the box's longer side added in all.
+        size_px: side of the result.
+    """
+    x1, y1, x2, y2 = square_crop_window(box_xyxy, spacing_mm=spacing_mm, margin=margin)
+    scale_x, scale_y = (x2 - x1) / size_px, (y2 - y1) / size_px
+    # Pixel centres: output column i lies at x1 + (i + 1/2) * scale, half a pixel off its index.
+    matrix = np.array([[scale_x, 0, x1 + scale_x / 2 - 0.5], [0, scale_y, y1 + scale_y / 2 - 0.5]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    crops = [
+        cv2.warpAffine(
+            hu,
+            matrix,
+            (size_px, size_px),
+            flags=flags,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=AIR_HU,
+        )
+        for hu in stack_hu
+    ]
+    return np.stack(crops).astype(np.int16)
