@@ -67,9 +67,10 @@ def _check_info(info: JsonObject) -> None:
         info.refuse("coverage", "all_slices or key_images")
     if info.has("phantom") and not isinstance(info.values["phantom"], bool):
         info.refuse("phantom", "true or false")
-    info.optional("operating_threshold", info.share)
-    if info.has("scan_root"):
-        info.text("scan_root")
+    for key in ("operating_threshold", "classifier_threshold"):
+        info.optional(key, info.share)
+    for key in ("scan_root", "operating_threshold_source", "classifier_threshold_source"):
+        info.optional(key, info.text)
 
 
 def _check_distinct(top: JsonObject, key: str, values: Sequence[object], what: str) -> None:

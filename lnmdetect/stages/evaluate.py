@@ -15,6 +15,7 @@ from lnmdetect.metrics.matching import IOU_OF_A_HIT, MAX_DETECTIONS, match_image
 from lnmdetect.stages.evaluation_inputs import (
     FileStamp,
     Predictions,
+    Threshold,
     read_predictions,
     read_truth,
 )
@@ -23,7 +24,6 @@ from lnmdetect.stages.evaluation_result import (
     DetectionFigures,
     EvalInfo,
     EvalResult,
-    Threshold,
     Thresholds,
 )
 
@@ -121,7 +121,7 @@ def _score(
     class_figures = _class_figures(classes, detector.value) if classes.classified else (None, None)
     return EvalResult(
         info=_info(truth, stamp, found=found, classes=classes),
-        thresholds=Thresholds(detector, _classifier_threshold(classes)),
+        thresholds=Thresholds(detector, classes.classifier_threshold),
         detection=None if found.on_truth_boxes else _detection(found, detector.value),
         classification=class_figures[0],
         end_to_end=class_figures[1],
@@ -173,17 +173,7 @@ def _notes(truth: CocoDataset, found: Predictions, classes: Predictions) -> Iter
 def _detector_threshold(request: EvalRequest, found: Predictions) -> Threshold:
     if request.threshold is not None:
         return Threshold(request.threshold, "--threshold")
-    if found.operating_threshold is None:
-        return Threshold(None, f"{found.stamp.file} gives no info.operating_threshold")
-    return Threshold(found.operating_threshold, f"{found.stamp.file}: info.operating_threshold")
-
-
-def _classifier_threshold(classes: Predictions) -> Threshold:
-    values, name = classes.classifier_thresholds, classes.stamp.file
-    if len(values) == 1:
-        return Threshold(values[0], f"{name}: annotations[].threshold")
-    got = "no annotations[].threshold" if not values else f"{len(values)} different thresholds"
-    return Threshold(None, f"{name} gives {got}; each box counts as the category it has")
+    return found.detector_threshold
 
 
 def _detection(found: Predictions, threshold: float | None) -> DetectionFigures:

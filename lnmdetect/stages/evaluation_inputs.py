@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,14 @@ class FileStamp:
 
 
 @dataclass(frozen=True)
+class Threshold:
+    """An operating threshold, None where it is not known, and where it came from."""
+
+    value: float | None
+    source: str
+
+
+@dataclass(frozen=True)
 class Predictions:
     """One prediction file beside its truth.
 
@@ -32,8 +41,7 @@ class Predictions:
         classes: what the classifier said about the detections of each image.
         on_truth_boxes: the boxes carry no score: truth boxes that were classified.
         classified: some box carries probabilities, or there is no box that could.
-        operating_threshold: the detector's, as the file gives it.
-        classifier_thresholds: the distinct ones that the file's annotations give.
+        detector_threshold, classifier_threshold: as the file gives them.
         unscored: detections on slices that truth, of key images, does not list.
         missing_images: truth images that the file does not list; no detection is counted there.
     """
@@ -43,8 +51,8 @@ class Predictions:
     classes: tuple[BoxClasses, ...]
     on_truth_boxes: bool
     classified: bool
-    operating_threshold: float | None
-    classifier_thresholds: tuple[float, ...]
+    detector_threshold: Threshold
+    classifier_threshold: Threshold
     unscored: int
     missing_images: int
 
@@ -79,20 +87,37 @@ def read_predictions(path: Path, truth: CocoDataset) -> Predictions:
     for node in scored:
         by_truth_id[join.first_ids[node.image_id]].append(node)
     truth_nodes = truth.by_image()
-    threshold = found.info.get("operating_threshold")
     return Predictions(
         stamp=FileStamp(path.name, sha256_of_file(path)),
         images=tuple(_image_boxes(truth_nodes[k], by_truth_id[k]) for k in sorted(by_truth_id)),
         classes=tuple(_box_classes(by_truth_id[k]) for k in sorted(by_truth_id)),
         on_truth_boxes=on_truth_boxes,
         classified=not scored or any(node.probabilities is not None for node in scored),
-        operating_threshold=None if threshold is None else float(threshold),
-        classifier_thresholds=tuple(
-            sorted({node.threshold for node in scored if node.threshold is not None})
-        ),
+        detector_threshold=_detector_threshold(path.name, found.info),
+        classifier_threshold=_classifier_threshold(path.name, found.info, scored),
         unscored=sum(a.image_id not in join.first_ids for a in found.annotations),
         missing_images=len(join.only_first),
     )
+
+
+def _detector_threshold(name: str, info: Mapping[str, Any]) -> Threshold:
+    value, source = info.get("operating_threshold"), info.get("operating_threshold_source")
+    if value is None:
+        return Threshold(None, f"{name} gives no info.operating_threshold")
+    return Threshold(float(value), f"{name}, from {source}" if source else name)
+
+
+def _classifier_threshold(
+    name: str, info: Mapping[str, Any], scored: Sequence[NodeAnnotation]
+) -> Threshold:
+    values = {node.threshold for node in scored if node.threshold is not None}
+    if not values and info.get("classifier_threshold") is not None:
+        values = {float(info["classifier_threshold"])}
+    if len(values) == 1:
+        source = info.get("classifier_threshold_source")
+        return Threshold(values.pop(), f"{name}, from {source}" if source else name)
+    got = f"{len(values)} different thresholds" if values else "no threshold of the classifier"
+    return Threshold(None, f"{name} gives {got}; each box counts as the category it has")
 
 
 def _check_overlap(name: str, truth: CocoDataset, found: CocoDataset, join: ImageJoin) -> None:

@@ -9,15 +9,7 @@ from lnmdetect.metrics.detection import AveragePrecision
 from lnmdetect.metrics.end_to_end import EndToEnd
 from lnmdetect.metrics.figure import Figure, figures_to_json, undefined
 from lnmdetect.metrics.froc import Froc, OperatingPoint
-from lnmdetect.stages.evaluation_inputs import FileStamp
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """An operating threshold, None where it is not known, and where it came from."""
-
-    value: float | None
-    source: str
+from lnmdetect.stages.evaluation_inputs import FileStamp, Threshold
 
 
 @dataclass(frozen=True)

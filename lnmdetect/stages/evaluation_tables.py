@@ -8,11 +8,11 @@ from rich.text import Text
 
 from lnmdetect.metrics.figure import Figure
 from lnmdetect.metrics.froc import Froc
+from lnmdetect.stages.evaluation_inputs import Threshold
 from lnmdetect.stages.evaluation_result import (
     ClassificationFigures,
     DetectionFigures,
     EvalResult,
-    Threshold,
 )
 
 Row = tuple[str, Figure]
@@ -93,10 +93,10 @@ def _detection_rows(detection: DetectionFigures) -> Iterator[Row]:
 def _froc_rows(curve: Froc) -> Iterator[Row]:
     for point in curve.points:
         yield (
-            f"Sensitivity at {point.false_positives:g} false positives an {curve.per}",
+            f"Sensitivity, up to {point.false_positives:g} FP an {curve.per}",
             point.sensitivity,
         )
-    yield "Mean of these seven (FROC)", curve.mean
+    yield "Mean of these seven (FROC; FP: false positives)", curve.mean
 
 
 def _classification_rows(classification: ClassificationFigures) -> Iterator[Row]:

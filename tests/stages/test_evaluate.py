@@ -21,7 +21,8 @@ from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.metrics.figure import Figure
 from lnmdetect.stages.evaluate import EvalRequest, evaluate
-from lnmdetect.stages.evaluation_result import EvalResult, Threshold
+from lnmdetect.stages.evaluation_inputs import Threshold
+from lnmdetect.stages.evaluation_result import EvalResult
 from lnmdetect.stages.evaluation_tables import ap50_table, result_tables
 
 BENIGN, METASTATIC, LYMPH_NODE = 1, 2, 3
@@ -402,10 +403,18 @@ def test_the_threshold_used_is_told_with_its_source() -> None:
     write_two_nodes()
     images = [image(k) for k in (1, 2, 3)]
     found = [called(1, 1, BOX, 0.4, 0.8)]
-    write("nodes.json", images, found, operating_threshold=0.3)
+    sources = {
+        "operating_threshold": 0.3,
+        "operating_threshold_source": "bundle a: sensitivity 0.9",
+        "classifier_threshold": 0.5,
+        "classifier_threshold_source": "bundle b: Youden's J",
+    }
+    write("nodes.json", images, found, **sources)
     thresholds = evaluate(EvalRequest()).thresholds
-    assert thresholds.detector == Threshold(0.3, "nodes.json: info.operating_threshold")
-    assert thresholds.classifier == Threshold(0.5, "nodes.json: annotations[].threshold")
+    assert thresholds.detector == Threshold(0.3, "nodes.json, from bundle a: sensitivity 0.9")
+    assert thresholds.classifier == Threshold(0.5, "nodes.json, from bundle b: Youden's J")
+    write("nodes.json", images, [], **sources)
+    assert evaluate(EvalRequest()).thresholds == thresholds
     chosen = evaluate(EvalRequest(threshold=0.7))
     assert chosen.thresholds.detector == Threshold(0.7, "--threshold")
     assert chosen.detection is not None
@@ -422,7 +431,11 @@ def test_without_a_threshold_there_is_no_operating_point() -> None:
     assert result.detection.operating_point is None
     assert result.thresholds.detector.value is None
     assert "gives no info.operating_threshold" in result.thresholds.detector.source
-    assert "counts as the category it has" in result.thresholds.classifier.source
+    assert "gives no threshold of the classifier" in result.thresholds.classifier.source
+    several = [called(1, 1, BOX, 0.4, 0.8), replace(called(2, 1, FAR, 0.4, 0.8), threshold=0.6)]
+    write("nodes.json", [image(1)], several)
+    source = evaluate(EvalRequest()).thresholds.classifier.source
+    assert "2 different thresholds; each box counts as the category it has" in source
 
 
 def test_a_threshold_that_is_no_score_is_a_usage_error() -> None:
@@ -464,9 +477,7 @@ def test_the_tables_show_value_interval_count_and_reason() -> None:
     assert ["Sensitivity at the operating threshold", "0.500", "0.095 to 0.905", "2"] in cells
     assert ["AUC", "undefined", "no benign node", ""] in cells
     assert ["AP50 benign", "0.000", "", "1"] in cells
-    assert (
-        "Operating threshold of the detector: 0.5 (nodes.json: info.operating_threshold)" in lines
-    )
+    assert "Operating threshold of the detector: 0.5 (nodes.json)" in lines
 
 
 def test_ap50_alone_is_one_row_and_a_bare_json_object() -> None:
