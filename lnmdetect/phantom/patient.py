@@ -1,0 +1,141 @@
+"""One patient drawn from a seed: which structures, how varied, how enhanced."""
+
+import numpy as np
+
+from lnmdetect.phantom.anatomy import Anatomy, LabelBook, Structure, build_structures
+from lnmdetect.phantom.atlas_bones import CANAL, GIRDLE, JAWS, SPINE, teeth
+from lnmdetect.phantom.atlas_head import (
+    BRAIN_PARTS,
+    EARS,
+    FACE_AIR,
+    FACE_BONE,
+    FACE_SOFT,
+    IN_FACE_AIR,
+)
+from lnmdetect.phantom.atlas_muscles import MUSCLES
+from lnmdetect.phantom.atlas_surface import BODY, CRANIUM
+from lnmdetect.phantom.atlas_vessels import CALCIFICATION, CHEST_VESSELS, VESSELS
+from lnmdetect.phantom.atlas_viscera import (
+    AIRWAYS,
+    CARTILAGE,
+    GLAND_EXTRAS,
+    IN_AIRWAY,
+    LUNGS,
+    SOFT,
+    tracheal_rings,
+)
+from lnmdetect.phantom.deformation import draw_deformation
+from lnmdetect.phantom.shapes import Contours, Shape, Tube, outline_contours
+
+ALWAYS_THERE = frozenset(
+    "common_carotid internal_carotid internal_jugular subclavian_artery".split()
+)
+"""Vessels that no patient lacks; any other is left out at random."""
+
+
+def draw_anatomy(rng: np.random.Generator, amount: float) -> Anatomy:
+    """Return a random patient; `amount` 1 varies as people do, 2 far wider."""
+    book = LabelBook()
+    for name, tissue in (
+        ("fat", "fat"),
+        ("skin", "skin"),
+        ("cranium", "cortex"),
+        ("diploe", "marrow"),
+        ("cranium_inner", "cortex"),
+        ("subdural", "csf"),
+        ("brain", "brain"),
+    ):
+        book.label_of(name, tissue)
+    inner = build_structures(_inner_shapes(rng), book, rng, amount)
+    outer = build_structures(EARS, book, rng, amount)
+    return Anatomy(
+        body=_body(rng, amount),
+        cranium=outline_contours(CRANIUM),
+        inner=tuple(_asymmetric_veins(inner, rng)),
+        outer=tuple(outer),
+        deformation=draw_deformation(rng, amount),
+        skin_mm=float(rng.uniform(1.0, 2.2)),
+        skull_mm=float(rng.uniform(4.5, 7.5)),
+        tissues=tuple(book.tissues),
+        labels={
+            name: book.label_of(name, "")
+            for name in ("fat", "skin", "cranium", "diploe", "cranium_inner", "subdural", "brain")
+        },
+    )
+
+
+def _inner_shapes(rng: np.random.Generator) -> list[Shape]:
+    vessels = [v for v in VESSELS if v.name in ALWAYS_THERE or rng.random() < 0.8]
+    shapes: list[Shape] = [*BRAIN_PARTS, *FACE_SOFT, *MUSCLES, *SOFT, *CANAL]
+    shapes += [shape for shape in GLAND_EXTRAS if rng.random() < 0.5]
+    shapes += [*LUNGS, *FACE_BONE, *JAWS, *SPINE, *GIRDLE]
+    shapes += [tooth for tooth in teeth() if rng.random() < 0.9]
+    shapes += [*AIRWAYS, *CARTILAGE, *tracheal_rings(), *IN_AIRWAY, *FACE_AIR, *IN_FACE_AIR]
+    shapes += [*_stray_vessels(rng), *vessels, *CHEST_VESSELS]
+    if rng.random() < 0.3:
+        shapes += CALCIFICATION
+    return shapes
+
+
+def _stray_vessels(rng: np.random.Generator) -> list[Shape]:
+    """Return unnamed small vessels in the neck's fat, each at its own place and slant."""
+    shapes: list[Shape] = []
+    for index in range(int(rng.integers(8, 20))):
+        start = np.array([rng.uniform(14, 62), rng.uniform(-55, 40), rng.uniform(-95, 40)])
+        step = np.array([rng.normal(0, 7), rng.normal(0, 7), rng.uniform(8, 26)])
+        radius = float(rng.uniform(0.7, 2.4))
+        points = [start + step * k + rng.normal(0, 2.5, 3) for k in range(4)]
+        rows = [(float(p[0]), float(p[1]), float(p[2]), radius) for p in points]
+        side = -1.0 if rng.random() < 0.5 else 1.0
+        rows = [(side * x, y, z, r) for x, y, z, r in rows]
+        shapes.append(Tube(f"stray_{index % 4}", "small_vessel", rows, paired=False))
+    return shapes
+
+
+def _asymmetric_veins(structures: list[Structure], rng: np.random.Generator) -> list[Structure]:
+    """Return the structures with each internal jugular vein widened or narrowed on its own."""
+    changed = []
+    for item in structures:
+        if (
+            item.name == "internal_jugular"
+            and item.contours is not None
+            and item.centres is not None
+        ):
+            factor = np.float32(np.exp(rng.normal(0.05, 0.28)))
+            middle = item.centres[:, None]
+            points = (item.contours.points - middle) * factor + middle
+            item = Structure(
+                item.name,
+                item.tissue,
+                item.label,
+                Contours(item.contours.z_low_mm, points),
+                item.centres,
+            )
+        changed.append(item)
+    return changed
+
+
+def _body(rng: np.random.Generator, amount: float) -> Contours:
+    """Return the skin's outline: the atlas, more or less fat, and soft folds."""
+    base = outline_contours(BODY)
+    points = base.points
+    levels = base.z_low_mm + np.arange(len(points))
+    tangent = np.roll(points, -1, axis=1) - np.roll(points, 1, axis=1)
+    normal = np.stack([tangent[..., 1], -tangent[..., 0]], -1)
+    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
+    outward = np.sign((normal * (points - points.mean(1, keepdims=True))).sum((1, 2)))[
+        :, None, None
+    ]
+    neck = 1 / (1 + np.exp((levels - 85) / 14))
+    fat = rng.normal(2.0, 3.5 * amount) * neck
+    turn = np.linspace(0, 2 * np.pi, points.shape[1], endpoint=False)
+    folds = np.zeros((len(points), points.shape[1]))
+    for order in (3, 4, 5, 7, 9):
+        wave = (
+            order * turn[None] + 0.045 * levels[:, None] * rng.normal() + rng.uniform(0, 2 * np.pi)
+        )
+        folds += rng.normal(0, 1.6 * amount / order**0.5) * np.sin(wave)
+    shift = fat[:, None] + folds * (0.25 + 0.75 * neck[:, None])
+    return Contours(
+        base.z_low_mm, (points + outward * normal * shift[..., None]).astype(np.float32)
+    )

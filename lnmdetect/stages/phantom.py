@@ -1,0 +1,257 @@
+"""`lnmdetect phantom ct`: synthetic neck scans as DICOM, with their truth."""
+
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from lnmdetect.core.errors import OutputError, UsageError
+from lnmdetect.core.progress import SILENT, Progress
+from lnmdetect.core.records import (
+    BENIGN,
+    METASTATIC,
+    MIN_TRUTH_SIDE_MM,
+    CocoDataset,
+    ImageRecord,
+    NodeAnnotation,
+)
+from lnmdetect.io.coco import write_coco
+from lnmdetect.io.dicom_write import CtSeriesMeta, WrittenSlice, derived_uid, write_ct_series
+from lnmdetect.phantom.appearance import Setting
+from lnmdetect.phantom.node_paint import CrossSection
+from lnmdetect.phantom.nodes import Node
+from lnmdetect.phantom.scan import PhantomScan, make_scan
+
+SCAN_FOLDER, TRUTH_NAME, PATIENT_PREFIX = "scan", "truth.json", "phantom"
+
+
+@dataclass(frozen=True)
+class PhantomRequest:
+    """What to make.
+
+    Attributes:
+        patients: how many. seed: the same seed gives the same bytes.
+        setting: "training" varies far wider than life, "lifelike" does not (design, section 7).
+        output: folder that receives scan/ and truth.json.
+        workers: processes; None takes all cores. The bytes do not depend on it.
+    """
+
+    patients: int
+    seed: int
+    output: Path
+    setting: Setting = "training"
+    overwrite: bool = False
+    workers: int | None = None
+    first_patient: int = 0
+
+
+@dataclass(frozen=True)
+class PhantomResult:
+    """What was made: the truth file, the scan folder and counts."""
+
+    truth: Path
+    scan: Path
+    patients: int
+    images: int
+    nodes: int
+    cross_sections: int
+
+
+def make_ct_phantoms(request: PhantomRequest, progress: Progress = SILENT) -> PhantomResult:
+    """Return what was written: `output`/scan/<patient>/*.dcm and `output`/truth.json.
+
+    Raises:
+        UsageError: fewer than one patient, or a negative seed.
+        OutputError: the folder already holds phantoms and `overwrite` is not set.
+    """
+    _check(request)
+    jobs = [(request, request.first_patient + index) for index in range(request.patients)]
+    images: list[ImageRecord] = []
+    annotations: list[NodeAnnotation] = []
+    for scan_images, scan_annotations in progress.track(
+        _made(jobs, request.workers), description="Phantoms", total=len(jobs)
+    ):
+        first_image, first_annotation = len(images), len(annotations)
+        images += [image.with_id(first_image + image.image_id) for image in scan_images]
+        annotations += [
+            replace(
+                a,
+                annotation_id=first_annotation + a.annotation_id,
+                image_id=first_image + a.image_id,
+            )
+            for a in scan_annotations
+        ]
+    truth = request.output / TRUTH_NAME
+    write_coco(
+        CocoDataset(_info(request), tuple(images), tuple(annotations)),
+        truth,
+        overwrite=request.overwrite,
+    )
+    nodes = len({a.node_id for a in annotations})
+    return PhantomResult(
+        truth, request.output / SCAN_FOLDER, request.patients, len(images), nodes, len(annotations)
+    )
+
+
+def _check(request: PhantomRequest) -> None:
+    if request.patients < 1 or request.seed < 0:
+        raise UsageError(
+            "phantom",
+            expected="one patient or more and a seed of 0 or more",
+            got=f"{request.patients} patients, seed {request.seed}",
+            remedy="Change --patients or --seed.",
+        )
+    scans = request.output / SCAN_FOLDER
+    if (request.output / TRUTH_NAME).exists() or (scans.is_dir() and any(scans.iterdir())):
+        if not request.overwrite:
+            raise OutputError(
+                request.output.name,
+                expected="a folder without scan/ and truth.json",
+                got="earlier ones",
+                remedy="Choose another --output, or replace them with --overwrite.",
+            )
+        for folder in sorted(scans.glob(f"{PATIENT_PREFIX}-*")):
+            shutil.rmtree(folder)
+
+
+def _info(request: PhantomRequest) -> dict[str, Any]:
+    try:
+        release = version("lnmdetect")
+    except PackageNotFoundError:
+        release = "unknown"
+    return {
+        "description": "lnmdetect phantom: synthetic, not a person",
+        "version": release,
+        "phantom": True,
+        "coverage": "all_slices",
+        "scan_root": SCAN_FOLDER,
+        "setting": request.setting,
+        "seed": request.seed,
+    }
+
+
+_Job = tuple[PhantomRequest, int]
+_Records = tuple[list[ImageRecord], list[NodeAnnotation]]
+
+
+def _made(jobs: list[_Job], workers: int | None) -> Iterator[_Records]:
+    count = min(workers or os.cpu_count() or 1, len(jobs))
+    if count == 1:
+        yield from map(_make_one, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        count, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)
+    ) as pool:
+        yield from pool.map(_make_one, jobs)
+
+
+def _make_one(job: _Job) -> _Records:
+    request, index = job
+    patient = f"{PATIENT_PREFIX}-{request.seed}-{index:03d}"
+    scan = make_scan(request.seed, index, request.setting)
+    plan = scan.plan
+    meta = CtSeriesMeta(
+        seed=f"lnmdetect/{patient}/{request.setting}",
+        patient_id=patient,
+        patient_name=f"Phantom^{index:03d}",
+        spacing_mm=(plan.spacing_mm, plan.pixel_mm, plan.pixel_mm),
+        thickness_mm=plan.thickness_mm,
+        origin_mm=scan.origin_mm,
+        head_first_files=index % 2 == 1,
+    )
+    files = write_ct_series(scan.voxels_hu, request.output / SCAN_FOLDER / patient, meta)
+    return _image_records(scan, files, patient, meta), _annotations(scan, f"p{index:03d}")
+
+
+def _image_records(
+    scan: PhantomScan, files: tuple[WrittenSlice, ...], patient: str, meta: CtSeriesMeta
+) -> list[ImageRecord]:
+    rows, columns = scan.plan.matrix
+    return [
+        ImageRecord(
+            image_id=index + 1,
+            file_name=f"{file.sop_instance_uid}.dcm",
+            width=columns,
+            height=rows,
+            patient=patient,
+            series=derived_uid(f"{meta.seed}/series"),
+            sop_instance_uid=file.sop_instance_uid,
+            slice_index=index,
+            position_mm=round(file.position_mm, 6),
+            spacing_mm=(scan.plan.pixel_mm, scan.plan.pixel_mm),
+            thickness_mm=scan.plan.thickness_mm,
+        )
+        for index, file in enumerate(files)
+    ]
+
+
+def _annotations(scan: PhantomScan, prefix: str) -> list[NodeAnnotation]:
+    ordered = sorted(scan.sections, key=lambda section: (section.slice_index, section.node_index))
+    spacing = (scan.plan.pixel_mm, scan.plan.pixel_mm)
+    return [
+        section_annotation(
+            section, scan.nodes[section.node_index], number + 1, prefix, scan.plan.matrix, spacing
+        )
+        for number, section in enumerate(ordered)
+    ]
+
+
+def section_annotation(
+    section: CrossSection,
+    node: Node,
+    annotation_id: int,
+    prefix: str,
+    image_shape: tuple[int, int],
+    spacing_mm: tuple[float, float],
+) -> NodeAnnotation:
+    """Return the truth of one node on one slice; its image id is the slice's index plus 1."""
+    rows, columns = np.nonzero(section.mask)
+    rows, columns = rows + section.corner[0], columns + section.corner[1]
+    box = (float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1))
+    sides_mm = ((box[2] - box[0]) * spacing_mm[1], (box[3] - box[1]) * spacing_mm[0])
+    return NodeAnnotation(
+        annotation_id=annotation_id,
+        image_id=section.slice_index + 1,
+        category_id=BENIGN if node.kind == "benign" else METASTATIC,
+        box_xyxy=box,
+        ignored=min(sides_mm) < MIN_TRUTH_SIDE_MM,
+        node_id=f"{prefix}n{section.node_index:02d}",
+        short_axis_mm=round(node.short_axis_mm, 3),
+        slice_short_axis_mm=round(_minor_axis_mm(rows, columns, spacing_mm), 3),
+        level=node.level,
+        kind=node.kind,
+        segmentation=_rle(rows, columns, image_shape),
+    )
+
+
+def _minor_axis_mm(
+    rows: NDArray[np.int_], columns: NDArray[np.int_], spacing_mm: tuple[float, float]
+) -> float:
+    """Return the minor axis of the ellipse with the mask's second moments (a pixel adds 1/12)."""
+    points = np.stack([rows * spacing_mm[0], columns * spacing_mm[1]])
+    moments = np.cov(points, bias=True) if points.shape[1] > 1 else np.zeros((2, 2))
+    moments = moments + np.diag(np.square(spacing_mm) / 12)
+    return float(4 * np.sqrt(np.linalg.eigvalsh(moments)[0]))
+
+
+def _rle(
+    rows: NDArray[np.int_], columns: NDArray[np.int_], image_shape: tuple[int, int]
+) -> dict[str, Any]:
+    mask = np.zeros(image_shape, dtype=np.uint8, order="F")
+    mask[rows, columns] = 1
+    encoded = coco_mask.encode(mask)
+    return {
+        "size": [int(side) for side in encoded["size"]],
+        "counts": encoded["counts"].decode("ascii"),
+    }
