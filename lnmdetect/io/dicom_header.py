@@ -1,5 +1,6 @@
 """What is needed from a DICOM file's header, one record a slice; pixels are not read here."""
 
+import logging
 import struct
 import warnings
 import zipfile
@@ -128,10 +129,16 @@ class LeftOut:
 
 @contextmanager
 def quiet_reading() -> Iterator[None]:
-    """Silence pydicom's warnings, which quote header values such as the patient's name."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Silence pydicom's warnings and log, which quote values such as the patient's name."""
+    log = logging.getLogger("pydicom")
+    before = log.disabled
+    log.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.disabled = before
 
 
 def looks_like_dicom(head: bytes) -> bool:

@@ -10,6 +10,7 @@ from pydicom.uid import UID
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.io.dicom_header import (
+    CT_CLASSES,
     READ_ERRORS,
     LeftOut,
     SliceHeader,
@@ -18,13 +19,14 @@ from lnmdetect.io.dicom_header import (
     read_dataset,
 )
 from lnmdetect.io.dicom_slices import faulty, pixel_bytes, slices_of, transfer_syntax
+from lnmdetect.io.dicom_values import text
 from lnmdetect.io.input_files import InputFiles, list_input_files
 
 Progress = Callable[[int, int], None]
 """Called with (files read, files in all)."""
 
 _DICOMDIR = "1.2.840.10008.1.3.10"
-_SMALLEST_ELEMENT_HEADER = 8  # PS3.5 7.1.3
+_PIXEL_HEADER = {True: 8, False: 12}  # bytes by whether the VR is implicit, PS3.5 7.1.2, 7.1.3
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,14 @@ def _entries(
 ) -> tuple[SliceHeader | LeftOut, ...] | None:
     if dataset.file_meta.get("MediaStorageSOPClassUID") == _DICOMDIR:
         return None
-    if "SOPClassUID" not in dataset and "Modality" not in dataset:
+    # Every image names its series and modality; one cut short before them names neither.
+    if "SeriesInstanceUID" not in dataset and "Modality" not in dataset:
         return (_unreadable(name),) if recognised else None
+    shortfall = _shortfall(dataset, rest)
     entries = slices_of(dataset, name)
-    if not any(isinstance(entry, SliceHeader) or entry.reason == "faulty" for entry in entries):
-        return entries
-    if shortfall := _shortfall(dataset, rest):
+    wanted = any(isinstance(entry, SliceHeader) or entry.reason == "faulty" for entry in entries)
+    # Of a header cut short even the kind of image is not certain.
+    if shortfall and (wanted or (rest <= 0 and text(dataset, "SOPClassUID") in CT_CLASSES)):
         return (faulty(dataset, name, "a complete file", shortfall),)
     return entries
 
@@ -103,14 +107,15 @@ def _entries(
 def _shortfall(dataset: Dataset, rest: int) -> str | None:
     """Return what is missing at the end of the file; `rest` bytes follow the header."""
     syntax = UID(transfer_syntax(dataset))
-    if syntax.is_deflated:
+    if not syntax.is_transfer_syntax or syntax.is_deflated:
         return None
     if rest <= 0:
         return "one that ends before its pixel data"
     # Compressed pixels have no length that the header gives away; decoding tells.
     needed = 0 if syntax.is_encapsulated else pixel_bytes(dataset)
-    if rest < _SMALLEST_ELEMENT_HEADER + needed:
-        return f"one cut short, with {rest} of {_SMALLEST_ELEMENT_HEADER + needed} pixel data bytes"
+    present = rest - _PIXEL_HEADER[syntax.is_implicit_VR]
+    if present < needed:
+        return f"one cut short, with {max(present, 0)} of {needed} pixel data bytes"
     return None
 
 

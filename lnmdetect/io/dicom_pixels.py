@@ -1,6 +1,7 @@
 """Stored values to Hounsfield units: the only place where slope and intercept are applied."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from typing import BinaryIO
 
 import numpy as np
@@ -63,7 +64,8 @@ def _stored_values(stream: BinaryIO, slices: Sequence[SliceHeader]) -> list[NDAr
     syntax = UID(slices[0].transfer_syntax)
     if slices[0].frame is not None and len(frames) == 1 and not _is_packed(syntax):
         return [pixel_array(stream, index=frames[0], raw=True)]  # reads only this frame's bytes
-    dataset = read_dataset(stream, pixels=True)
+    # In one piece: an archive compares its checksum only when nothing is skipped.
+    dataset = read_dataset(BytesIO(stream.read()), pixels=True)
     if len(frames) == 1:
         return [pixel_array(dataset, index=frames[0], raw=True)]
     every = pixel_array(dataset, raw=True)

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator
 
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
+from pydicom.tag import Tag
 
 from lnmdetect.io.dicom_header import (
     CT_CLASSES,
@@ -22,6 +23,7 @@ MAX_SIDE_PX = 8192
 MAX_POSITION_MM = 1e5
 MAX_SPACING_MM = 100.0
 _UNIT_TOLERANCE = 1e-2  # direction cosines are often written with three digits
+_IMAGE_TYPE = Tag("ImageType")
 _FRAME_GROUPS = (  # PS3.3 C.7.6.16.2 and C.8.15.3
     "PlanePositionSequence",
     "PlaneOrientationSequence",
@@ -83,7 +85,8 @@ def _frames(dataset: Dataset) -> Iterator[Dataset]:
             for source in (shared, groups):
                 flat.update(item(source, name))
         if "FrameType" in flat:
-            flat.ImageType = flat.FrameType
+            # A new element: the flat headers share the others with the data set and one another.
+            flat[_IMAGE_TYPE] = DataElement(_IMAGE_TYPE, "CS", flat.FrameType)
         flat.file_meta = dataset.file_meta
         yield flat
 
@@ -181,7 +184,8 @@ def _padding(dataset: Dataset) -> tuple[int, int] | None:
     if value is None:
         return None
     limit = whole(dataset, "PixelPaddingRangeLimit")
-    bits = whole(dataset, "BitsAllocated") or 16
+    # Bits above BitsStored are dropped from the pixels when they are read.
+    bits = whole(dataset, "BitsStored") or 16
     signed = whole(dataset, "PixelRepresentation") == 1
     values = (value, value if limit is None else limit)
     ends = sorted(_as_stored(end, bits, signed) for end in values)
@@ -189,7 +193,7 @@ def _padding(dataset: Dataset) -> tuple[int, int] | None:
 
 
 def _as_stored(value: int, bits: int, signed: bool) -> int:
-    """Return `value` as a sample of this kind; writers mix up the two kinds of 16 bits."""
+    """Return `value` as a sample of this kind; writers mix up signed and unsigned ones."""
     wrapped = value % (1 << bits)
     return wrapped - (1 << bits) if signed and wrapped >= 1 << (bits - 1) else wrapped
 
