@@ -1,0 +1,259 @@
+"""Schemas, examples, readers and writers agree. Run as a module, this writes recipe.schema.json."""
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from pydantic import TypeAdapter
+from referencing import Registry, Resource
+
+from lnmdetect.core.config import Recipe
+from lnmdetect.core.records import CocoDataset
+from lnmdetect.io.coco import dataset_to_json, read_coco
+from lnmdetect.io.recipes import bundled_recipes, parse_recipe, read_recipe
+from lnmdetect.io.run_record import RunRecord
+from lnmdetect.stages.evaluate import EvalRequest, evaluate
+
+SPECS = Path(__file__).parents[1] / "data_specs"
+COCO_FILES = ("truth", "boxes", "nodes")
+ALL_FILES = (*COCO_FILES, "metrics", "run", "recipe")
+
+
+def schema(name: str) -> dict[str, Any]:
+    loaded = json.loads((SPECS / f"{name}.schema.json").read_text())
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def example(name: str) -> Any:
+    if name == "recipe":
+        return yaml.safe_load((SPECS / "recipe.example.yaml").read_text())
+    return json.loads((SPECS / f"{name}.example.json").read_text())
+
+
+def errors(name: str, data: Any) -> list[str]:
+    shared = Resource.from_contents(schema("coco"))
+    registry: Registry[Any] = Registry().with_resource("coco.schema.json", shared)
+    plain = json.loads(json.dumps(data))
+    found = Draft202012Validator(schema(name), registry=registry).iter_errors(plain)
+    return [f"{error.json_path}: {error.message}" for error in found]
+
+
+def recipe_schema() -> dict[str, Any]:
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "recipe.schema.json",
+        "title": "A recipe, YAML read as JSON",
+        **TypeAdapter(Recipe).json_schema(),
+    }
+
+
+def recipe_schema_text() -> str:
+    return json.dumps(recipe_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def test_every_schema_has_an_example_and_the_folder_holds_nothing_else() -> None:
+    names = {path.name for path in SPECS.iterdir()}
+    examples = {f"{name}.example.json" for name in ALL_FILES if name != "recipe"}
+    schemas = {f"{name}.schema.json" for name in (*ALL_FILES, "coco")}
+    assert names == examples | schemas | {"recipe.example.yaml", "README.md"}
+
+
+@pytest.mark.parametrize("name", [*ALL_FILES, "coco"])
+def test_every_schema_is_a_schema(name: str) -> None:
+    Draft202012Validator.check_schema(schema(name))
+    assert schema(name)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+@pytest.mark.parametrize("name", ALL_FILES)
+def test_every_example_fits_its_schema(name: str) -> None:
+    assert errors(name, example(name)) == []
+
+
+@pytest.mark.parametrize("name", COCO_FILES)
+def test_every_example_is_read_and_written_back_as_it_stands(name: str) -> None:
+    data = dataset_to_json(read_coco(SPECS / f"{name}.example.json"))
+    assert data == example(name)
+    assert errors(name, data) == []
+
+
+def test_the_example_of_metrics_is_what_eval_says_of_the_other_examples() -> None:
+    request = EvalRequest(SPECS / "truth.example.json", nodes=SPECS / "nodes.example.json")
+    assert json.loads(json.dumps(evaluate(request).metrics_json())) == example("metrics")
+
+
+def test_metrics_fit_their_schema_with_and_without_classes_boxes_and_truth(tmp_path: Path) -> None:
+    truth, nodes = (read_coco(SPECS / f"{name}.example.json") for name in ("truth", "nodes"))
+    bare = replace(nodes, info={"coverage": "all_slices"}, annotations=())
+    unscored = tuple(replace(node, score=None) for node in nodes.annotations)
+    cases = {
+        "boxes": (truth, read_coco(SPECS / "boxes.example.json")),
+        "no_box": (truth, bare),
+        "no_truth": (replace(truth, annotations=()), nodes),
+        "truth_boxes": (truth, replace(nodes, annotations=unscored)),
+        "nothing": (CocoDataset({}, (), ()), CocoDataset({}, (), ())),
+    }
+    for name, (case_truth, case_found) in cases.items():
+        for part, dataset in (("truth", case_truth), ("found", case_found)):
+            (tmp_path / f"{name}_{part}.json").write_text(json.dumps(dataset_to_json(dataset)))
+        output = tmp_path / f"{name}_metrics.json"
+        found = tmp_path / f"{name}_found.json"
+        evaluate(EvalRequest(tmp_path / f"{name}_truth.json", nodes=found, output=output))
+        assert errors("metrics", json.loads(output.read_text())) == [], name
+
+
+def test_a_run_record_fits_its_schema(tmp_path: Path) -> None:
+    record = RunRecord("detect", {"device": "auto"}, seed=3)
+    record.inputs["scan"] = record.model["compact"] = "0" * 64
+    record.lap("open")
+    record.write(tmp_path / "run.json")
+    written = json.loads((tmp_path / "run.json").read_text())
+    assert errors("run", written) == []
+    assert written.keys() == example("run").keys()
+
+
+def test_the_recipe_schema_is_that_of_the_configuration() -> None:
+    text = (SPECS / "recipe.schema.json").read_text()
+    assert text == recipe_schema_text(), "run: python -m tests.test_data_specs"
+
+
+def test_the_example_recipe_is_read() -> None:
+    text = (SPECS / "recipe.example.yaml").read_text()
+    assert parse_recipe(text, where="recipe.example.yaml", arm="detector").name == "my_detector"
+
+
+def test_every_bundled_recipe_fits_the_schema() -> None:
+    recipes = [read_recipe(name, arm) for arm in ARMS for name in bundled_recipes(arm)]
+    assert len(recipes) >= 4
+    for recipe in recipes:
+        assert errors("recipe", json.loads(recipe.model_dump_json())) == []
+
+
+ARMS: tuple[Any, ...] = ("detector", "classifier")
+
+
+def put(data: Any, path: str, value: Any) -> Any:
+    """A copy of `data` with `value` at `path`, as `images/0/width`; KeyError removes it."""
+    changed = copy.deepcopy(data)
+    *parents, last = [int(key) if key.isdigit() else key for key in path.split("/")]
+    place = changed
+    for key in parents:
+        place = place[key]
+    if value is KeyError:
+        del place[last]
+    else:
+        place[last] = value
+    return changed
+
+
+BAD_COCO: tuple[tuple[str, Any], ...] = (
+    ("info", KeyError),
+    ("info/coverage", "some"),
+    ("info/phantom", "yes"),
+    ("info/operating_threshold", 2),
+    ("info/classifier_threshold", -1),
+    ("info/scan_root", ""),
+    ("categories/0/name", "liver"),
+    ("images", {}),
+    ("images/0/id", "1"),
+    ("images/0/width", 0),
+    ("images/0/height", 1.5),
+    ("images/0/file_name", "/x.dcm"),
+    ("images/0/file_name", "../x.dcm"),
+    ("images/0/file_name", "a/../x.dcm"),
+    ("images/0/file_name", "a\\x.dcm"),
+    ("images/0/file_name", "C:x.dcm"),
+    ("images/0/lnmdetect", KeyError),
+    ("images/0/lnmdetect/patient", ""),
+    ("images/0/lnmdetect/spacing_mm", [0.5]),
+    ("images/0/lnmdetect/spacing_mm", [0.5, 0]),
+    ("images/0/lnmdetect/thickness_mm", 0),
+    ("annotations/0/bbox", [1, 2, -3, 4]),
+    ("annotations/0/bbox", [1, 2, 3]),
+    ("annotations/0/bbox", [1, 2, 3, 4, 5]),
+    ("annotations/0/bbox", ["1", 2, 3, 4]),
+    ("annotations/0/image_id", None),
+    ("annotations/0/iscrowd", 2),
+    ("annotations/0/score", 1.5),
+    ("annotations/0/short_axis_mm", 0),
+    ("annotations/0/segmentation", {"size": [4]}),
+)
+BAD_PARTS: tuple[tuple[str, str, Any], ...] = (
+    *((name, path, value) for name in COCO_FILES for path, value in BAD_COCO),
+    ("truth", "annotations/0/score", 0.5),
+    ("boxes", "annotations/0/score", KeyError),
+    ("boxes", "annotations/0/score", 0.04),
+    ("boxes", "annotations/0/category_id", 2),
+    ("boxes", "info/detector", KeyError),
+    ("boxes", "info/detector/sha256", "abc"),
+    ("boxes", "info/operating_threshold", KeyError),
+    ("nodes", "annotations/0/category_id", 3),
+    ("nodes", "annotations/0/probabilities", KeyError),
+    ("nodes", "annotations/0/probabilities/metastatic", 1.1),
+    ("nodes", "annotations/0/threshold", KeyError),
+    ("nodes", "info/classifier_threshold_source", KeyError),
+    ("metrics", "detection/ap50/value", None),
+    ("metrics", "detection/ap50/value", 1.2),
+    ("metrics", "detection/ap50", 0.5),
+    ("metrics", "detection/froc/points", []),
+    ("metrics", "classification/auc", KeyError),
+    ("metrics", "classification/confusion/true_positive", -1),
+    ("metrics", "end_to_end/ap50/benign", KeyError),
+    ("metrics", "thresholds/detector/source", ""),
+    ("metrics", "info/truth/file", "home/someone/truth.json"),
+    ("metrics", "info/phantom", KeyError),
+    ("metrics", "surprise", 1),
+    ("run", "seed", "0"),
+    ("run", "exit_status", 9),
+    ("run", "started", "yesterday"),
+    ("run", "inputs", {"scan": "abc"}),
+    ("run", "packages", KeyError),
+    ("recipe", "arm", "something"),
+    ("recipe", "optimiser/learning_rate", 0),
+    ("recipe", "optimiser/learning_rat", 0.1),
+    ("recipe", "input/windows_hu", [[1, 2, 3]]),
+    ("recipe", "model/anchor_areas_px2", [1, 2]),
+)
+
+
+@pytest.mark.parametrize(("name", "path", "value"), BAD_PARTS)
+def test_a_bad_part_does_not_fit_the_schema(name: str, path: str, value: Any) -> None:
+    assert errors(name, put(example(name), path, value))
+
+
+def test_fields_of_others_are_allowed_in_coco_files() -> None:
+    for name in COCO_FILES:
+        data = example(name)
+        data["licenses"] = []
+        for part in (data["images"][0], data["annotations"][0], data["info"]):
+            part["attributes"] = {"reader": 1}
+        assert errors(name, data) == []
+
+
+def property_names(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        if isinstance(part.get("properties"), dict):
+            yield from part["properties"]
+        for value in part.values():
+            yield from property_names(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from property_names(value)
+
+
+@pytest.mark.parametrize("name", ["coco", *COCO_FILES, "metrics", "run"])
+def test_the_readme_has_every_field(name: str) -> None:
+    code = " ".join(re.findall(r"`([^`]+)`", (SPECS / "README.md").read_text()))
+    words = set(re.split(r"[^A-Za-z0-9_]+", code))
+    assert set(property_names(schema(name))) - words == set()
+
+
+if __name__ == "__main__":
+    (SPECS / "recipe.schema.json").write_text(recipe_schema_text())
