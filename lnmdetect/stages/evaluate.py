@@ -8,6 +8,7 @@ from lnmdetect import __version__
 from lnmdetect.core.errors import InputError, UsageError
 from lnmdetect.core.records import CocoDataset
 from lnmdetect.io.json_files import refuse_existing, write_json
+from lnmdetect.io.run_record import RunRecord, record_path
 from lnmdetect.metrics.detection import average_precision
 from lnmdetect.metrics.end_to_end import EndToEnd, classification_on_boxes, end_to_end
 from lnmdetect.metrics.froc import froc, operating_point
@@ -52,7 +53,7 @@ class EvalRequest:
 
 
 def evaluate(request: EvalRequest) -> EvalResult:
-    """Return the figures of the request's files, and write them where it says.
+    """Return the figures of the request's files, and write them, with run.json, where it says.
 
     Raises:
         InputError: a file is missing or cannot be used.
@@ -68,13 +69,18 @@ def evaluate(request: EvalRequest) -> EvalResult:
         )
     if request.output is not None:
         refuse_existing(request.output, overwrite=request.overwrite)
+    record = RunRecord("eval", {"threshold": request.threshold})
     files = _prediction_files(request)
     truth, stamp = read_truth(_existing(request.truth, "--truth"))
     found = read_predictions(files.detections, truth)
     classes = found if files.classes == files.detections else read_predictions(files.classes, truth)
+    record.lap("read")
     result = _score(request, truth, stamp, found=found, classes=classes)
+    record.lap("score")
     if request.output is not None:
         write_json(result.metrics_json(), request.output, overwrite=request.overwrite)
+        record.inputs |= {s.file: s.sha256 for s in (stamp, found.stamp, classes.stamp)}
+        record.write(record_path(request.output))
     return result
 
 

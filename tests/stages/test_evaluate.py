@@ -1,4 +1,5 @@
 import contextlib
+import hashlib
 import io
 import json
 import subprocess
@@ -504,6 +505,18 @@ def test_metrics_json_is_written_whole_and_never_over_another() -> None:
     first = Path("out/metrics.json").read_bytes()
     evaluate(replace(request, overwrite=True))
     assert Path("out/metrics.json").read_bytes() == first
+
+
+def test_a_run_record_with_the_hashes_of_the_files_lies_beside_the_metrics() -> None:
+    write_random(2)
+    evaluate(EvalRequest(output=Path("metrics.json"), threshold=0.25))
+    record = json.loads(Path("metrics.run.json").read_text())
+    assert record["command"] == "eval"
+    assert record["config"] == {"threshold": 0.25}
+    assert record["inputs"] == {
+        name: hashlib.sha256(Path(name).read_bytes()).hexdigest()
+        for name in ("truth.json", "nodes.json")
+    }
 
 
 def test_an_existing_output_is_refused_before_anything_is_read() -> None:
