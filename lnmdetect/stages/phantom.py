@@ -131,7 +131,7 @@ def _info(request: PhantomRequest) -> dict[str, Any]:
         release = "unknown"
     return {
         "description": "lnmdetect phantom: synthetic, not a person",
-        "version": release,
+        "lnmdetect_version": release,
         "phantom": True,
         "coverage": "all_slices",
         "scan_root": SCAN_FOLDER,
