@@ -248,11 +248,79 @@ def property_names(part: Any) -> Iterator[str]:
             yield from property_names(value)
 
 
+def documented_words() -> set[str]:
+    code = " ".join(re.findall(r"`([^`]+)`", (SPECS / "README.md").read_text()))
+    return set(re.split(r"[^A-Za-z0-9_]+", code))
+
+
+DOCUMENTED = documented_words()
+
+
 @pytest.mark.parametrize("name", ["coco", *COCO_FILES, "metrics", "run"])
 def test_the_readme_has_every_field(name: str) -> None:
-    code = " ".join(re.findall(r"`([^`]+)`", (SPECS / "README.md").read_text()))
-    words = set(re.split(r"[^A-Za-z0-9_]+", code))
-    assert set(property_names(schema(name))) - words == set()
+    assert set(property_names(schema(name))) - DOCUMENTED == set()
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in which one phantom went through all stages, with untrained models."""
+    from lnmdetect.stages.classify import ClassifyRequest, classify
+    from lnmdetect.stages.detect import DetectRequest, detect
+    from lnmdetect.stages.phantom import PhantomRequest, make_ct_phantoms
+
+    folder = tmp_path_factory.mktemp("pipeline")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("LNMDETECT_KEY_FILE", str(folder / "key"))
+        patch.setenv("LNMDETECT_MODELS", str(folder / "models"))
+        make_ct_phantoms(PhantomRequest(1, 3, folder, setting="lifelike", workers=1))
+        (patient,) = (folder / "scan").iterdir()
+        for file in sorted(patient.iterdir())[2:]:
+            file.unlink()
+        write_untrained_bundles(folder / "models")
+        detect(DetectRequest(Path("scan"), model="untrained", device="cpu"))
+        classify(ClassifyRequest(Path("boxes.json"), model="untrained", device="cpu"))
+        evaluate(EvalRequest(output=Path("metrics.json")))
+        yield folder
+
+
+def write_untrained_bundles(folder: Path) -> None:
+    import torch
+
+    from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe
+    from lnmdetect.io.bundles import Bundle, Threshold, write_bundle
+    from lnmdetect.training.classifier_task import ClassifierTask
+    from lnmdetect.training.detector_task import DetectorTask
+
+    torch.manual_seed(0)
+    threshold = Threshold(0.5, rule="none", chosen_on="nothing")
+    for arm in ARMS:
+        recipe = read_recipe("compact", arm)
+        task: DetectorTask | ClassifierTask
+        if isinstance(recipe, DetectorRecipe):
+            task = DetectorTask(recipe, torch.device("cpu"))
+        else:
+            assert isinstance(recipe, ClassifierRecipe)
+            task = ClassifierTask(recipe, torch.device("cpu"))
+        place = folder / f"{arm}-untrained"
+        bundle = Bundle("untrained", recipe, threshold, True, {}, "", place)
+        write_bundle(bundle, task.module.state_dict(), "An untrained model for a test.")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*COCO_FILES, "metrics"])
+def test_what_the_stages_write_fits_its_schema(pipeline: Path, name: str) -> None:
+    written = json.loads((pipeline / f"{name}.json").read_text())
+    assert errors(name, written) == []
+    if name in COCO_FILES:
+        assert len(written["annotations"]) > 5
+        assert set(written["info"]) <= DOCUMENTED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["boxes", "nodes", "metrics"])
+def test_the_run_record_of_each_stage_fits_its_schema(pipeline: Path, name: str) -> None:
+    assert errors("run", json.loads((pipeline / f"{name}.run.json").read_text())) == []
 
 
 if __name__ == "__main__":
