@@ -57,8 +57,10 @@ def training_compute(device: torch.device) -> Compute:
 def limit_threads() -> int:
     """Return the number of threads torch now uses: the cores this process may run on.
 
-    More threads than cores is many times slower (design, section 9).
+    `OMP_NUM_THREADS` lowers it. More threads than cores is many times slower (design, section 9).
     """
-    threads = max(1, len(os.sched_getaffinity(0)))
+    cores = len(os.sched_getaffinity(0))
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    threads = min(cores, int(wanted)) if wanted.isdigit() and int(wanted) else cores
     torch.set_num_threads(threads)
     return threads
