@@ -14,7 +14,8 @@ from lnmdetect.io.json_fields import JsonObject, is_number
 BLOCK = "lnmdetect"
 """The field of an image that holds what COCO has no name for."""
 
-_BOX_STEP_PX = 0.001
+BOX_STEP_PX = 0.001
+"""Boxes are written on this grid; thinner ones are refused."""
 _IMAGE_FIELDS = frozenset({"id", "file_name", "width", "height", BLOCK})
 _BLOCK_FIELDS = frozenset(
     {
@@ -156,19 +157,21 @@ def _image_of(record: JsonObject, images: Mapping[int, ImageRecord]) -> ImageRec
 
 def _box(record: JsonObject, image: ImageRecord) -> tuple[float, float, float, float]:
     x, y, width, height = record.numbers("bbox", 4)
-    if not (width > 0 and height > 0):
+    if not (width >= BOX_STEP_PX and height >= BOX_STEP_PX):
         record.refuse(
             "bbox",
-            "[x, y, width, height] with a width and height above 0",
-            got=(f"width {width:g}, height {height:g}"),
+            f"[x, y, width, height] with a width and height of {BOX_STEP_PX:g} px or more",
+            got=f"width {width:g}, height {height:g}",
         )
-    x1, y1, x2, y2 = (float(side) for side in xywh_to_xyxy([(x, y, width, height)])[0])
-    if not (x1 < image.width and y1 < image.height and x2 > 0 and y2 > 0):
+    centre_x, centre_y = x + width / 2, y + height / 2
+    on_image = 0 <= centre_x <= image.width and 0 <= centre_y <= image.height
+    if not (on_image and width <= image.width and height <= image.height):
         record.refuse(
             "bbox",
             f"a box on the {image.width} x {image.height} image",
-            got="one wholly outside it",
+            got="one larger than it, or with its centre outside it",
         )
+    x1, y1, x2, y2 = (float(side) for side in xywh_to_xyxy([(x, y, width, height)])[0])
     return x1, y1, x2, y2
 
 
@@ -184,12 +187,14 @@ def _area_and_outline(
     if not isinstance(outline, Mapping):
         if outline is not None:
             kept["segmentation"] = outline
-    elif list(outline.get("size", ())) != [image.height, image.width]:
-        record.refuse(
-            "segmentation",
-            f"an RLE with size [{image.height}, {image.width}], the image's [height, width]",
-            got="one of another size",
-        )
+    else:
+        size = [image.height, image.width]
+        if outline.get("size") != size or not isinstance(outline.get("counts"), str | list):
+            record.refuse(
+                "segmentation",
+                f"an RLE with counts and size {size}, the image's [height, width]",
+                got="one of another size, or without counts",
+            )
     return kept
 
 
@@ -237,8 +242,8 @@ def _rounded_box_xywh(annotation: NodeAnnotation) -> tuple[float, float, float, 
     return (
         round(x, 3),
         round(y, 3),
-        max(round(width, 3), _BOX_STEP_PX),
-        max(round(height, 3), _BOX_STEP_PX),
+        max(round(width, 3), BOX_STEP_PX),
+        max(round(height, 3), BOX_STEP_PX),
     )
 
 

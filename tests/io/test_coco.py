@@ -2,6 +2,7 @@ import contextlib
 import copy
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -158,12 +159,13 @@ def change(path: str, value: Any) -> dict[str, Any]:
     data = as_json()
     *parents, last = path.split("/")
     place: Any = data
-    for key in parents:
-        place = place[int(key) if key.isdigit() else key]
+    for parent in parents:
+        place = place[int(parent) if parent.isdigit() else parent]
+    key = int(last) if last.isdigit() else last
     if value is KeyError:
-        del place[last]
+        del place[key]
     else:
-        place[int(last) if last.isdigit() else last] = value
+        place[key] = value
     return data
 
 
@@ -210,6 +212,7 @@ I1 = r"t\.json: images\[1\]"
         ("annotations/0/category_id", 4, rf"{A0}\.category_id: expected one of \[1, 2, 3\], got 4"),
         ("annotations/0/bbox", [1, 2, -3, 4], rf"{A0}\.bbox: expected .* got width -3, height 4"),
         ("annotations/0/bbox", [1, 2, 3, 0], rf"{A0}\.bbox: expected .* got width 3, height 0"),
+        ("annotations/0/bbox", [1, 2, 1e-4, 4], rf"{A0}\.bbox: .* of 0\.001 px or more, got width"),
         ("annotations/0/bbox", [1, 2, 3], rf"{A0}\.bbox: expected a list of 4 numbers, got a list"),
         ("annotations/0/bbox", "1 2 3 4", rf"{A0}\.bbox: expected a list of 4 numbers, got text"),
         ("annotations/0/bbox", [1, 2, 3, None], rf"{A0}\.bbox\[3\]: expected a finite .* got null"),
@@ -217,11 +220,16 @@ I1 = r"t\.json: images\[1\]"
         ("annotations/0/bbox", [1, 2, 3, 10**400], rf"{A0}\.bbox\[3\]: expected a finite number"),
         ("annotations/0/bbox", [64, 2, 3, 4], rf"{A0}\.bbox: expected a box on the 64 x 48 image"),
         ("annotations/0/bbox", [1, -9, 3, 4], rf"{A0}\.bbox: expected a box on the 64 x 48 image"),
+        ("annotations/0/bbox", [-8, 2, 15, 4], rf"{A0}\.bbox: .* its centre outside it"),
+        ("annotations/0/bbox", [0, 0, 65, 4], rf"{A0}\.bbox: .* got one larger than it"),
+        ("annotations/0/bbox", [0, 0, 1e300, 1e300], rf"{A0}\.bbox: .* got one larger than it"),
         ("annotations/0/iscrowd", 2, rf"{A0}\.iscrowd: expected 0 or 1, got 2"),
         ("annotations/0/area", -1, rf"{A0}\.area: expected a number above 0, got -1"),
         ("annotations/0/short_axis_mm", "8", rf"{A0}\.short_axis_mm: expected a finite number"),
         ("annotations/0/node_id", 8, rf"{A0}\.node_id: expected text that is not empty, got 8"),
         ("annotations/0/segmentation/size", [64, 48], rf"{A0}\.segmentation: .* \[48, 64\]"),
+        ("annotations/0/segmentation/size", 48, rf"{A0}\.segmentation: .* \[48, 64\]"),
+        ("annotations/0/segmentation/counts", KeyError, rf"{A0}\.segmentation: .*without counts"),
         ("annotations/2/score", 1.5, r"annotations\[2\]\.score: expected a number in \[0, 1\]"),
         ("annotations/2/score", "0.5", r"annotations\[2\]\.score: expected a finite number, got t"),
         ("annotations/2/probabilities/benign", 0.5, r"\.probabilities: .* got a sum of 1\.25"),
@@ -233,6 +241,37 @@ I1 = r"t\.json: images\[1\]"
 def test_a_bad_field_is_refused_with_its_record(path: str, value: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         dataset_from_json(change(path, value), "t.json")
+
+
+def test_a_box_may_reach_a_little_over_the_border() -> None:
+    data = change("annotations/0/bbox", [-3, -2, 10, 10])
+    assert dataset_from_json(data, "t.json").annotations[0].box_xyxy == (-3, -2, 7, 8)
+
+
+def places(part: Any, path: str = "") -> Iterator[str]:
+    """The path of every value of a JSON tree."""
+    items = part.items() if isinstance(part, dict) else enumerate(part)
+    for key, value in items:
+        yield f"{path}{key}"
+        if isinstance(value, dict | list):
+            yield from places(value, f"{path}{key}/")
+
+
+ODD_VALUES: tuple[Any, ...] = (
+    *(None, True, -1, 0, 2.5, 10**400, -1e308, 1e-320, "", "x", "\0", [], {}),
+    *([None] * 4, [[]], [1e300] * 4, {"": None}, KeyError),
+)
+
+
+@pytest.mark.parametrize("odd", ODD_VALUES, ids=repr)
+def test_whatever_stands_in_a_field_is_read_or_refused_as_bad_input(odd: Any) -> None:
+    refused = 0
+    for path in places(as_json()):
+        try:
+            json.dumps(dataset_to_json(dataset_from_json(change(path, odd), "t.json")))
+        except InputError:
+            refused += 1
+    assert refused > 20
 
 
 def test_messages_never_show_the_text_of_a_field() -> None:
