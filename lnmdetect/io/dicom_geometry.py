@@ -18,8 +18,9 @@ TILT_TOLERANCE_DEGREES = 1.0
 SAME_POSITION_MM = 0.01
 STEP_TOLERANCE = 0.25
 """Share of the usual step by which one may differ; half a step more is a missing slice."""
-_COSINE_DIGITS = 2
-_SPACING_DIGITS = 4
+COSINE_TOLERANCE = 5e-3
+"""Difference of direction cosines that is rounding: 0.3 degrees."""
+SPACING_TOLERANCE_MM = 1e-3
 
 
 def slice_normal(orientation: Sequence[float]) -> NDArray[np.float64]:
@@ -87,28 +88,26 @@ def check_geometry(
 
 
 def _check_one_grid(slices: Sequence[SliceHeader]) -> None:
-    properties = {
-        "size": [f"{header.rows} x {header.columns} px" for header in slices],
-        "pixel spacing": [
-            _numbers(header.spacing_mm, _SPACING_DIGITS) + " mm" for header in slices
-        ],
-        "orientation": [_numbers(header.orientation, _COSINE_DIGITS) for header in slices],
-    }
-    for name, values in properties.items():
-        usual, count = Counter(values).most_common(1)[0]
-        odd = [at for at, value in enumerate(values) if value != usual]
-        if odd:
+    for name, tolerance, values in (
+        ("rows and columns", 0.0, [(header.rows, header.columns) for header in slices]),
+        ("pixel spacing in mm", SPACING_TOLERANCE_MM, [header.spacing_mm for header in slices]),
+        ("orientation", COSINE_TOLERANCE, [header.orientation for header in slices]),
+    ):
+        usual = Counter(values).most_common(1)[0][0]
+        differs = np.abs(np.subtract(values, usual)).max(axis=1) > tolerance
+        if differs.any():
+            first = int(differs.argmax())
             raise InputError(
-                printable(slices[odd[0]].file),
-                expected=f"the {name} of the other slices of its series, {usual} ({count} slices)",
-                got=f"{values[odd[0]]} ({len(odd)} slices differ)",
+                printable(slices[first].file),
+                expected=f"the {name} of the other slices of its series, {_listed(usual)}",
+                got=f"{_listed(values[first])} ({differs.sum()} of {len(slices)} slices differ)",
                 remedy="Keep one acquisition in the folder, or name another series with --series.",
             )
 
 
-def _numbers(values: Sequence[float], digits: int) -> str:
+def _listed(values: Sequence[float]) -> str:
     # Adding 0.0 turns -0.0 into 0.0, which would print differently.
-    return ", ".join(f"{round(value, digits) + 0.0:g}" for value in values)
+    return ", ".join(f"{round(value, 4) + 0.0:g}" for value in values)
 
 
 def _check_axial(slices: Sequence[SliceHeader]) -> None:

@@ -32,6 +32,7 @@ READ_ERRORS = (
     struct.error,
     OSError,
     EOFError,
+    StopIteration,
     ValueError,
     TypeError,
     KeyError,

@@ -6,16 +6,23 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.config import IGNORE
+from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
 
 from lnmdetect.core.errors import InputError, MissingExtraError
+from lnmdetect.io.codestream import declared_size
 from lnmdetect.io.dicom_header import READ_ERRORS, SliceHeader, quiet_reading, read_dataset
+from lnmdetect.io.dicom_values import whole
 from lnmdetect.io.input_files import printable
 
 AIR_HU = -1024
 """What pixel padding becomes; the lowest value of the 12-bit CT scale."""
+LAST_RESORTS = ("gdcm", "pillow")
+"""gdcm ends the whole process on some damaged JPEG 2000 frames; pillow reads 8 bits of JPEG."""
 _HU_RANGE = (np.iinfo(np.int16).min, np.iinfo(np.int16).max)
 
 
@@ -44,9 +51,10 @@ def require_codec(header: SliceHeader) -> None:
     Raises:
         MissingExtraError: a codec is missing; the message names the extra.
     """
-    syntax = UID(header.transfer_syntax)
+    syntax = _syntax(header)
     try:
-        available = get_decoder(syntax).is_available
+        with quiet_reading():
+            available = get_decoder(syntax).is_available
     except NotImplementedError:
         available = False
     if not available:
@@ -61,15 +69,43 @@ def require_codec(header: SliceHeader) -> None:
 
 def _stored_values(stream: BinaryIO, slices: Sequence[SliceHeader]) -> list[NDArray[np.integer]]:
     frames = [header.frame or 0 for header in slices]
-    syntax = UID(slices[0].transfer_syntax)
+    syntax = _syntax(slices[0])
     if slices[0].frame is not None and len(frames) == 1 and not _is_packed(syntax):
         return [pixel_array(stream, index=frames[0], raw=True)]  # reads only this frame's bytes
     # In one piece: an archive compares its checksum only when nothing is skipped.
     dataset = read_dataset(BytesIO(stream.read()), pixels=True)
+    plugin = ""
+    if syntax.is_encapsulated:
+        plugin = _plugin(syntax)
+        for header in slices:
+            _check_declared_size(dataset, header)
     if len(frames) == 1:
-        return [pixel_array(dataset, index=frames[0], raw=True)]
-    every = pixel_array(dataset, raw=True)
+        return [pixel_array(dataset, index=frames[0], raw=True, decoding_plugin=plugin)]
+    every = pixel_array(dataset, raw=True, decoding_plugin=plugin)
     return [every if every.ndim == 2 else every[frame] for frame in frames]
+
+
+def _plugin(syntax: UID) -> str:
+    """Return the codec to use for a compressed transfer syntax, and no other if it fails."""
+    available = get_decoder(syntax).available_plugins
+    return min(available, key=lambda name: (name in LAST_RESORTS, name))
+
+
+def _check_declared_size(dataset: Dataset, header: SliceHeader) -> None:
+    """Do nothing where the frame is as large as the header says, so that no codec is misled.
+
+    Raises:
+        ValueError: it is not.
+    """
+    count = whole(dataset, "NumberOfFrames") or 1
+    frame = get_frame(dataset.PixelData, header.frame or 0, number_of_frames=count)
+    declared = declared_size(frame)
+    if declared not in (None, (header.rows, header.columns)):
+        raise ValueError("codestream of another size")
+
+
+def _syntax(header: SliceHeader) -> UID:
+    return UID(header.transfer_syntax, validation_mode=IGNORE)
 
 
 def _is_packed(syntax: UID) -> bool:
@@ -94,6 +130,7 @@ def _undecodable(header: SliceHeader, got: str) -> InputError:
     return InputError(
         where,
         expected=f"{header.rows} x {header.columns} intact pixels",
-        got=f"damaged pixel data ({got})",
-        remedy="Copy the file again from its source, or leave its series out.",
+        got=f"pixel data that cannot be decoded ({got})",
+        remedy="Copy the file again from its source; if it is whole, decompress it first "
+        "(gdcmconv --raw, dcmdjpeg).",
     )

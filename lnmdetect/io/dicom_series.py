@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.records import ImageRecord
@@ -22,12 +23,12 @@ def group_series(slices: Iterable[SliceHeader]) -> dict[str, Series]:
     return {uid: order_slices(members) for uid, members in grouped.items()}
 
 
-def group_studies(series: Mapping[str, Series]) -> dict[str, tuple[Series, ...]]:
-    """Return the series of every study by its uid."""
-    grouped: dict[str, list[Series]] = defaultdict(list)
+def group_studies(series: Mapping[str, Series]) -> list[tuple[Series, ...]]:
+    """Return the series of every study; patients whose study uids were made equal stay apart."""
+    grouped: dict[tuple[str, str], list[Series]] = defaultdict(list)
     for members in series.values():
-        grouped[members[0].study_uid].append(members)
-    return {uid: tuple(members) for uid, members in grouped.items()}
+        grouped[members[0].study_uid, members[0].patient_id].append(members)
+    return [tuple(members) for members in grouped.values()]
 
 
 def best_axial_series(candidates: Sequence[Series]) -> Series | None:
@@ -39,14 +40,16 @@ def best_axial_series(candidates: Sequence[Series]) -> Series | None:
     return min(axial, key=lambda entry: (-entry[0], entry[1][0].series_uid))[1]
 
 
-def named_series(series: Mapping[str, Series], uid: str) -> Series:
+def named_series(index: DicomIndex, series: Mapping[str, Series], uid: str) -> Series:
     """Return the series with this uid.
 
     Raises:
-        InputError: there is none; the message lists those there are.
+        InputError: there is none, and the message lists those there are; or it is no CT scan.
     """
     if uid in series:
         return series[uid]
+    if left_out := [entry for entry in index.left_out if entry.series_uid == uid]:
+        raise no_scan_error(replace(index, slices=(), left_out=tuple(left_out)))
     shown = "; ".join(describe(members) for members in list(series.values())[:5])
     raise InputError(
         "--series",

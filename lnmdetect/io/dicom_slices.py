@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pydicom import DataElement, Dataset
 from pydicom.tag import Tag
 
+from lnmdetect.io.dicom_faults import first_fault
 from lnmdetect.io.dicom_header import (
     CT_CLASSES,
     MULTI_FRAME_CLASSES,
@@ -17,12 +18,6 @@ from lnmdetect.io.dicom_header import (
 from lnmdetect.io.dicom_values import item, number, numbers, text, texts, whole
 
 NOT_TISSUE_TYPES = frozenset({"LOCALIZER", "SCREEN SAVE"})  # ImageType value 3, PS3.3 C.8.2.1.1.1
-HU_RESCALE_TYPES = frozenset({"", "HU", "US"})  # PS3.3 C.11.1.1.2; US is "unspecified"
-SAMPLE_BITS = frozenset({8, 16, 32})
-MAX_SIDE_PX = 8192
-MAX_POSITION_MM = 1e5
-MAX_SPACING_MM = 100.0
-_UNIT_TOLERANCE = 1e-2  # direction cosines are often written with three digits
 _IMAGE_TYPE = Tag("ImageType")
 _FRAME_GROUPS = (  # PS3.3 C.7.6.16.2 and C.8.15.3
     "PlanePositionSequence",
@@ -40,7 +35,12 @@ def slices_of(dataset: Dataset, file: str) -> tuple[SliceHeader | LeftOut, ...]:
         return (_left_out(dataset, file, reason, "a CT image", got),)
     if text(dataset, "SOPClassUID") not in MULTI_FRAME_CLASSES:
         return (_slice(dataset, file, None),)
-    return tuple(_slice(flat, file, frame) for frame, flat in enumerate(_frames(dataset)))
+    frames = tuple(_slice(flat, file, frame) for frame, flat in enumerate(_frames(dataset)))
+    said = whole(dataset, "NumberOfFrames") or 1
+    if said != len(frames):
+        got = f"{len(frames)} of {said}"
+        return (faulty(dataset, file, "a functional group for every frame", got),)
+    return frames
 
 
 def pixel_bytes(dataset: Dataset) -> int:
@@ -94,7 +94,7 @@ def _frames(dataset: Dataset) -> Iterator[Dataset]:
 def _slice(dataset: Dataset, file: str, frame: int | None) -> SliceHeader | LeftOut:
     if NOT_TISSUE_TYPES & set(texts(dataset, "ImageType")):
         return _left_out(dataset, file, "localiser", "a CT slice", "a localiser")
-    if fault := _first_fault(dataset, frame):
+    if fault := first_fault(dataset, frame):
         return faulty(dataset, file, *fault)
     sop_uid = text(dataset, "SOPInstanceUID")
     row_mm, column_mm = numbers(dataset, "PixelSpacing", 2) or (math.nan, math.nan)
@@ -128,54 +128,6 @@ def transfer_syntax(dataset: Dataset) -> str:
 def _intercept(dataset: Dataset) -> float:
     intercept = number(dataset, "RescaleIntercept")
     return math.nan if intercept is None else intercept
-
-
-def _first_fault(dataset: Dataset, frame: int | None) -> tuple[str, str] | None:
-    """Return (expected, got) of the first element that a slice cannot be used without."""
-    checks = (
-        ("a SOPInstanceUID", bool(text(dataset, "SOPInstanceUID"))),
-        ("a SeriesInstanceUID", bool(text(dataset, "SeriesInstanceUID"))),
-        (f"Rows and Columns of 1 to {MAX_SIDE_PX}", _sound_size(dataset)),
-        ("8, 16 or 32 bits allocated", (whole(dataset, "BitsAllocated") or 0) in SAMPLE_BITS),
-        ("one position a frame", frame is not None or (whole(dataset, "NumberOfFrames") or 1) == 1),
-        ("ImagePositionPatient with three finite mm values", _sound_position(dataset)),
-        ("ImageOrientationPatient with two perpendicular unit vectors", _sound_axes(dataset)),
-        (f"PixelSpacing above 0 and below {MAX_SPACING_MM:.0f} mm", _sound_spacing(dataset)),
-        ("RescaleSlope and RescaleIntercept", _sound_rescale(dataset)),
-        ("Hounsfield units", text(dataset, "RescaleType").upper() in HU_RESCALE_TYPES),
-    )
-    failed = next((expected for expected, sound in checks if not sound), None)
-    return None if failed is None else (failed, "a header with none or unusable ones")
-
-
-def _sound_size(dataset: Dataset) -> bool:
-    sides = (whole(dataset, "Rows") or 0, whole(dataset, "Columns") or 0)
-    return all(0 < side <= MAX_SIDE_PX for side in sides)
-
-
-def _sound_position(dataset: Dataset) -> bool:
-    position = numbers(dataset, "ImagePositionPatient", 3)
-    return position is not None and max(map(abs, position)) <= MAX_POSITION_MM
-
-
-def _sound_axes(dataset: Dataset) -> bool:
-    axes = numbers(dataset, "ImageOrientationPatient", 6)
-    if axes is None:
-        return False
-    row, column = axes[:3], axes[3:]
-    lengths = (math.hypot(*row), math.hypot(*column))
-    across = sum(a * b for a, b in zip(row, column, strict=True))
-    return all(abs(n - 1) < _UNIT_TOLERANCE for n in lengths) and abs(across) < _UNIT_TOLERANCE
-
-
-def _sound_spacing(dataset: Dataset) -> bool:
-    spacing = numbers(dataset, "PixelSpacing", 2)
-    return spacing is not None and all(0 < side < MAX_SPACING_MM for side in spacing)
-
-
-def _sound_rescale(dataset: Dataset) -> bool:
-    slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
-    return bool(slope) and intercept is not None
 
 
 def _padding(dataset: Dataset) -> tuple[int, int] | None:

@@ -60,7 +60,7 @@ def open_source(
     failures: list[LnmDetectError] = []
     notes: list[str] = []
     if series is not None:
-        chosen = [named_series(by_uid, series)]
+        chosen = [named_series(index, by_uid, series)]
     else:
         chosen, failures, notes = _choose(index, by_uid)
     if len(chosen) + len(failures) == 0:
@@ -81,14 +81,15 @@ def _choose(
     faults = {entry.study_uid: entry for entry in reversed(index.faults())}
     chosen: list[Series] = []
     notes: list[str] = []
-    for candidates in studies.values():
+    for candidates in studies:
         best = best_axial_series(candidates)
         others = [describe(series) for series in candidates if series is not best]
         if best is not None:
             chosen.append(best)
         if others:
             notes.append(f"series not read, choose with --series: {'; '.join(others)}")
-    only_faulty = [fault for uid, fault in faults.items() if uid and uid not in studies]
+    sound = {series[0].study_uid for series in by_uid.values()}
+    only_faulty = [fault for uid, fault in faults.items() if uid and uid not in sound]
     return chosen, [fault_error(fault) for fault in only_faulty], notes
 
 

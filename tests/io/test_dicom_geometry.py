@@ -137,14 +137,16 @@ def test_two_frames_at_one_place_are_told_apart() -> None:
 def test_mixed_sizes_are_refused() -> None:
     with pytest.raises(
         InputError,
-        match=r"at_6: expected the size of the other slices of its series, 512 x 512 px "
-        r"\(2 slices\), got 256 x 512 px \(1 slices differ\)",
+        match=r"at_6: expected the rows and columns of the other slices of its series, 512, 512, "
+        r"got 256, 512 \(1 of 3 slices differ\)",
     ):
         check((*stack(0, 3), header(6, rows=256)))
 
 
 def test_mixed_pixel_spacings_are_refused() -> None:
-    with pytest.raises(InputError, match=r"the pixel spacing of .* 0\.5, 0\.5 mm .*got 0\.5, 0\.6"):
+    with pytest.raises(
+        InputError, match=r"the pixel spacing in mm of .* 0\.5, 0\.5, got 0\.5, 0\.6 "
+    ):
         check((*stack(0, 3), header(6, spacing_mm=(0.5, 0.6))))
 
 
@@ -154,7 +156,8 @@ def test_mixed_orientations_are_refused() -> None:
 
 
 def test_rounding_of_direction_cosines_is_no_mixture() -> None:
-    check((*stack(0, 3), header(6, orientation=(1.0, -0.0, 0.0001, 0.0, 0.9999, -0.0))))
+    check((*stack(0, 3), header(6, orientation=(1.0, -0.0, 0.0049, 0.0, 0.9999, -0.0))))
+    check((*stack(0, 3), header(6, spacing_mm=(0.50009, 0.49991))))
 
 
 def test_coronal_slices_are_refused() -> None:

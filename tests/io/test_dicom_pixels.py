@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -211,19 +212,62 @@ def test_damaged_compressed_pixels_are_refused_by_name(
         path.write_bytes(damaged)
         with (
             path.open("rb") as stream,
-            pytest.raises(InputError, match="a: expected 32 x 48 intact pixels, got damaged"),
+            pytest.raises(
+                InputError, match="a: expected 32 x 48 intact pixels, got pixel data that"
+            ),
         ):
             read_hu(stream, [header])
 
 
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless])
 def test_pixels_of_another_size_than_the_header_are_refused(
-    tmp_path: Path, make_slice: MakeSlice, save_dicom: Save
+    tmp_path: Path, make_slice: MakeSlice, save_dicom: Save, syntax: str
 ) -> None:
     dataset = make_slice()
     put_stored(dataset, np.zeros((32, 48), dtype=np.uint16))
-    dataset.compress(JPEG2000Lossless, generate_instance_uid=False)
-    dataset.Rows = 16
+    dataset.compress(syntax, generate_instance_uid=False)
+    dataset.Rows, dataset.Columns = 48, 32
     path = save_dicom(dataset, tmp_path / "scan" / "a")
     (header,) = index_dicom(tmp_path / "scan").slices
-    with path.open("rb") as stream, pytest.raises(InputError, match="expected 16 x 48 intact"):
+    with path.open("rb") as stream, pytest.raises(InputError, match="expected 48 x 32 intact"):
         read_hu(stream, [header])
+
+
+def test_a_frame_fewer_than_the_header_says_is_refused(
+    tmp_path: Path, make_enhanced: MakeSlice, save_dicom: Save
+) -> None:
+    dataset = make_enhanced([0.0, 3.0, 6.0])
+    dataset.compress(RLELossless, generate_instance_uid=False)
+    dataset.PixelData = encapsulate(
+        list(generate_frames(dataset.PixelData, number_of_frames=3))[:2]
+    )
+    path = save_dicom(dataset, tmp_path / "scan" / "a")
+    headers = index_dicom(tmp_path / "scan").slices
+    for wanted in (headers, headers[2:]):
+        with path.open("rb") as stream, pytest.raises(InputError, match="cannot be decoded"):
+            read_hu(stream, wanted)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "codec"),
+    [(JPEG2000Lossless, "pylibjpeg"), (JPEGLSLossless, "pyjpegls"), (RLELossless, "pydicom")],
+)
+def test_the_codec_that_survives_damage_is_used(
+    make_slice: MakeSlice,
+    read_back: ReadBack,
+    monkeypatch: pytest.MonkeyPatch,
+    syntax: str,
+    codec: str,
+) -> None:
+    used: list[str] = []
+    original = dicom_pixels.pixel_array
+
+    def spying(dataset: Dataset, **options: str) -> NDArray[np.integer]:
+        used.append(options["decoding_plugin"])
+        return original(dataset, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(dicom_pixels, "pixel_array", spying)
+    dataset = put_stored(make_slice(), np.zeros((32, 48), dtype=np.uint16))
+    dataset.compress(syntax, generate_instance_uid=False)
+    read_back(dataset)
+    assert used == [codec]

@@ -63,29 +63,29 @@ def test_a_patient_id_with_a_backslash_is_kept_whole(make_slice: MakeSlice) -> N
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"SOPInstanceUID": None}, "a SOPInstanceUID"),
-        ({"SeriesInstanceUID": None}, "a SeriesInstanceUID"),
-        ({"Rows": 0}, "Rows and Columns"),
-        ({"Columns": None}, "Rows and Columns"),
-        ({"Rows": 65535, "Columns": 65535}, "Rows and Columns of 1 to 8192"),
-        ({"BitsAllocated": 1}, "8, 16 or 32 bits"),
-        ({"NumberOfFrames": 3}, "one position a frame"),
-        ({"ImagePositionPatient": None}, "ImagePositionPatient with three finite"),
-        ({"ImagePositionPatient": ""}, "ImagePositionPatient with three finite"),
-        ({"ImagePositionPatient": [0, 0]}, "ImagePositionPatient with three finite"),
-        ({"ImagePositionPatient": [0, 0, "1e300"]}, "ImagePositionPatient with three finite"),
-        ({"ImageOrientationPatient": None}, "ImageOrientationPatient with two"),
-        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "ImageOrientationPatient with two"),
-        ({"ImageOrientationPatient": [2, 0, 0, 0, 2, 0]}, "ImageOrientationPatient with two"),
-        ({"ImageOrientationPatient": [0] * 6}, "ImageOrientationPatient with two"),
-        ({"PixelSpacing": None}, "PixelSpacing above 0"),
-        ({"PixelSpacing": [0, 0.4]}, "PixelSpacing above 0"),
-        ({"PixelSpacing": [0.4, -0.4]}, "PixelSpacing above 0"),
-        ({"PixelSpacing": [0.4, 1e6]}, "PixelSpacing above 0 and below 100 mm"),
-        ({"RescaleSlope": None}, "RescaleSlope and RescaleIntercept"),
-        ({"RescaleSlope": 0}, "RescaleSlope and RescaleIntercept"),
-        ({"RescaleIntercept": None}, "RescaleSlope and RescaleIntercept"),
-        ({"RescaleType": "MGML"}, "Hounsfield units"),
+        ({"SOPInstanceUID": None}, "SOPInstanceUID, got none"),
+        ({"SeriesInstanceUID": None}, "SeriesInstanceUID, got none"),
+        ({"Rows": 0}, "Rows of 1 to 8192, got an unusable value"),
+        ({"Columns": None}, "Columns of 1 to 8192, got none"),
+        ({"Rows": 65535, "Columns": 65535}, "Rows of 1 to 8192, got an unusable value"),
+        ({"BitsAllocated": 1}, "BitsAllocated of 8, 16 or 32, got an unusable value"),
+        ({"NumberOfFrames": 3}, "NumberOfFrames of 1 without a position for every frame, got an"),
+        ({"ImagePositionPatient": None}, "ImagePositionPatient with three finite mm values, got n"),
+        ({"ImagePositionPatient": ""}, "ImagePositionPatient with three finite mm values, got non"),
+        ({"ImagePositionPatient": [0, 0]}, "ImagePositionPatient with three finite mm values, go"),
+        ({"ImagePositionPatient": [0, 0, "1e300"]}, "ImagePositionPatient with three finite mm va"),
+        ({"ImageOrientationPatient": None}, "ImageOrientationPatient with two perpendicular unit"),
+        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "ImageOrientationPatient with two perp"),
+        ({"ImageOrientationPatient": [2, 0, 0, 0, 2, 0]}, "ImageOrientationPatient with two perp"),
+        ({"ImageOrientationPatient": [0] * 6}, "ImageOrientationPatient with two perpendicular"),
+        ({"PixelSpacing": None}, "PixelSpacing above 0 and below 100 mm, got none"),
+        ({"PixelSpacing": [0, 0.4]}, "PixelSpacing above 0 and below 100 mm, got an unusable"),
+        ({"PixelSpacing": [0.4, -0.4]}, "PixelSpacing above 0 and below 100 mm, got an unusable"),
+        ({"PixelSpacing": [0.4, 1e6]}, "PixelSpacing above 0 and below 100 mm, got an unusable"),
+        ({"RescaleSlope": None}, "RescaleSlope other than 0, got none"),
+        ({"RescaleSlope": 0}, "RescaleSlope other than 0, got an unusable value"),
+        ({"RescaleIntercept": None}, "RescaleIntercept, got none"),
+        ({"RescaleType": "MGML"}, "RescaleType of Hounsfield units, got an unusable value"),
     ],
 )
 def test_a_ct_image_that_lacks_what_a_slice_needs_is_faulty(
@@ -93,7 +93,7 @@ def test_a_ct_image_that_lacks_what_a_slice_needs_is_faulty(
 ) -> None:
     entry = left_out(make_slice(**changes))
     assert entry.reason == "faulty"
-    assert expected in entry.expected
+    assert f"{entry.expected}, got {entry.got}".startswith(expected)
 
 
 @pytest.mark.parametrize("written", [b"NaN\\0\\0 ", b"inf\\0\\0 ", b"DOE^JOHN", b"1e999\\0\\0"])
@@ -201,7 +201,13 @@ def test_a_localiser_frame_is_left_out(make_enhanced: MakeSlice) -> None:
 
 def test_a_multi_frame_object_without_frame_groups_is_faulty(make_enhanced: MakeSlice) -> None:
     entry = left_out(make_enhanced([0.0, 3.0], PerFrameFunctionalGroupsSequence=None))
-    assert entry.reason == "faulty"
+    assert (entry.reason, entry.got) == ("faulty", "1 of 2")
+
+
+def test_a_multi_frame_object_with_too_few_groups_is_faulty(make_enhanced: MakeSlice) -> None:
+    entry = left_out(make_enhanced([0.0, 3.0], NumberOfFrames=5))
+    assert entry.expected == "a functional group for every frame"
+    assert entry.got == "2 of 5"
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,9 @@ def test_a_file_damaged_after_the_headers_were_read_is_refused(
     paths = write_series(count=2)
     store = PixelStore(tmp_path / "scan")
     paths[0].write_bytes(paths[0].read_bytes()[:-9])
-    with pytest.raises(InputError, match="s1_IM002: expected 4 x 6 intact pixels, got damaged"):
+    with pytest.raises(
+        InputError, match="s1_IM002: expected 4 x 6 intact pixels, got pixel data that"
+    ):
         store.read(image(0))
     paths[1].unlink()
     with pytest.raises(InputError, match="s1_IM001: expected a file that can be read"):

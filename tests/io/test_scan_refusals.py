@@ -30,7 +30,7 @@ def test_a_damaged_zip_entry_is_refused_by_name(
     content = (tmp_path / "scan.zip").read_bytes()
     (tmp_path / "scan.zip").write_bytes(content.replace(b"\xab" * 1000, b"\xac" * 1000))
     (handle,) = open_source(tmp_path / "scan.zip").scans
-    with pytest.raises(InputError, match=r"deep/a: .*damaged pixel data \(BadZipFile\)"):
+    with pytest.raises(InputError, match=r"deep/a: .*cannot be decoded \(BadZipFile\)"):
         handle.load()
 
 
@@ -113,6 +113,18 @@ def test_a_localiser_within_the_series_is_left_out(
     source = open_source(tmp_path / "scan")
     assert depths(source) == [3]
     assert source.notes == ("1 image left out: localiser",)
+
+
+def test_a_series_that_is_no_scan_is_refused_when_picked(
+    tmp_path: Path, write_series: WriteSeries
+) -> None:
+    write_series(count=4)
+    write_series(count=1, series=2, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    write_series(count=1, series=3, PixelSpacing=None)
+    with pytest.raises(InputError, match="expected an axial CT series, got localiser"):
+        open_source(tmp_path / "scan", series="1.2.1.2")
+    with pytest.raises(InputError, match="s3_IM001: expected PixelSpacing"):
+        open_source(tmp_path / "scan", series="1.2.1.3")
 
 
 def test_a_tilt_is_refused_and_read_when_allowed(tmp_path: Path, write_series: WriteSeries) -> None:

@@ -120,6 +120,14 @@ def test_a_cohort_gives_one_scan_a_study_with_ids_that_go_on(
     assert len({scan.images[0].patient for scan in source.scans}) == 2
 
 
+def test_patients_whose_study_uids_were_made_equal_stay_apart(
+    tmp_path: Path, write_series: WriteSeries
+) -> None:
+    write_series("scan/a", 3, series=1, PatientID="A")
+    write_series("scan/b", 2, series=2, PatientID="B")
+    assert depths(open_source(tmp_path / "scan")) == [3, 2]
+
+
 def test_a_bad_study_of_a_cohort_is_a_failure_beside_the_others(
     tmp_path: Path, write_series: WriteSeries
 ) -> None:

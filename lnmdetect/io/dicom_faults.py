@@ -1,0 +1,65 @@
+"""What a CT slice's header must hold before the slice can be used."""
+
+import math
+
+from pydicom import Dataset
+
+from lnmdetect.io.dicom_values import number, numbers, text, whole
+
+HU_RESCALE_TYPES = frozenset({"", "HU", "US"})  # PS3.3 C.11.1.1.2; US is "unspecified"
+SAMPLE_BITS = frozenset({8, 16, 32})
+MAX_SIDE_PX = 8192
+MAX_POSITION_MM = 1e5
+MAX_SPACING_MM = 100.0
+_UNIT_TOLERANCE = 1e-2  # direction cosines are often written with three digits
+
+
+def first_fault(dataset: Dataset, frame: int | None) -> tuple[str, str] | None:
+    """Return (expected, got) of the first element that a slice cannot be used without."""
+    frames = frame is not None or (whole(dataset, "NumberOfFrames") or 1) == 1
+    hu = text(dataset, "RescaleType").upper() in HU_RESCALE_TYPES
+    bits = whole(dataset, "BitsAllocated") in SAMPLE_BITS
+    spacing = f"above 0 and below {MAX_SPACING_MM:.0f} mm"
+    checks: tuple[tuple[str, str, bool], ...] = (
+        ("SOPInstanceUID", "", bool(text(dataset, "SOPInstanceUID"))),
+        ("SeriesInstanceUID", "", bool(text(dataset, "SeriesInstanceUID"))),
+        ("Rows", f"of 1 to {MAX_SIDE_PX}", _sound_side(dataset, "Rows")),
+        ("Columns", f"of 1 to {MAX_SIDE_PX}", _sound_side(dataset, "Columns")),
+        ("BitsAllocated", "of 8, 16 or 32", bits),
+        ("NumberOfFrames", "of 1 without a position for every frame", frames),
+        ("ImagePositionPatient", "with three finite mm values", _sound_position(dataset)),
+        ("ImageOrientationPatient", "with two perpendicular unit vectors", _sound_axes(dataset)),
+        ("PixelSpacing", spacing, _sound_spacing(dataset)),
+        ("RescaleSlope", "other than 0", bool(number(dataset, "RescaleSlope"))),
+        ("RescaleIntercept", "", number(dataset, "RescaleIntercept") is not None),
+        ("RescaleType", "of Hounsfield units", hu),
+    )
+    for keyword, kind, sound in checks:
+        if not sound:
+            got = "an unusable value" if text(dataset, keyword) else "none"
+            return f"{keyword} {kind}".strip(), got
+    return None
+
+
+def _sound_side(dataset: Dataset, keyword: str) -> bool:
+    return 0 < (whole(dataset, keyword) or 0) <= MAX_SIDE_PX
+
+
+def _sound_position(dataset: Dataset) -> bool:
+    position = numbers(dataset, "ImagePositionPatient", 3)
+    return position is not None and max(map(abs, position)) <= MAX_POSITION_MM
+
+
+def _sound_axes(dataset: Dataset) -> bool:
+    axes = numbers(dataset, "ImageOrientationPatient", 6)
+    if axes is None:
+        return False
+    row, column = axes[:3], axes[3:]
+    lengths = (math.hypot(*row), math.hypot(*column))
+    across = sum(a * b for a, b in zip(row, column, strict=True))
+    return all(abs(n - 1) < _UNIT_TOLERANCE for n in lengths) and abs(across) < _UNIT_TOLERANCE
+
+
+def _sound_spacing(dataset: Dataset) -> bool:
+    spacing = numbers(dataset, "PixelSpacing", 2)
+    return spacing is not None and all(0 < side < MAX_SPACING_MM for side in spacing)
