@@ -36,7 +36,7 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP) ## three unseen phantom patients through detect, classify and eval, with a picture
 	rm -rf demo
-	lnmdetect phantom ct --patients 3 --seed $(DEMO_SEED) --lifelike -o demo
+	lnmdetect phantom ct --patients 3 --seed $(DEMO_SEED) --setting lifelike -o demo
 	cd demo && lnmdetect detect scan/
 	cd demo && lnmdetect classify boxes.json
 	cd demo && lnmdetect eval --ap50
@@ -60,7 +60,7 @@ weights: $(STAMP) ## train both bundled models from scratch on phantoms (about 7
 
 bench: $(STAMP) ## 40 held-out phantom patients: AP50, sensitivity, AUC, beside trivial methods
 	rm -rf build/bench
-	lnmdetect phantom ct --patients 40 --seed $(BENCH_SEED) --lifelike -o build/bench
+	lnmdetect phantom ct --patients 40 --seed $(BENCH_SEED) --setting lifelike -o build/bench
 	cd build/bench && lnmdetect detect scan/
 	cd build/bench && lnmdetect classify boxes.json
 	cd build/bench && lnmdetect eval

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from lnmdetect.core.errors import LnmDetectError
+from lnmdetect.core.errors import LnmDetectError, PartialBatchError
 
 T = TypeVar("T")
 
@@ -42,10 +42,14 @@ class Talk:
 
     def result(self, data: Any, *, text: str) -> None:
         """Print the result: `data` as JSON with --json, else `text` unless quiet."""
+        self.json(data)
+        if not (self.as_json or self.quiet):
+            print(text)
+
+    def json(self, data: Any) -> None:
+        """Print `data` as JSON if that was asked for."""
         if self.as_json:
             print(json.dumps(plain(data), indent=1, ensure_ascii=False))
-        elif not self.quiet:
-            print(text)
 
     def table(self, table: Any) -> None:
         """Print a rich table to stdout (nothing with --json or quiet), unfolded into a file."""
@@ -61,9 +65,26 @@ class Talk:
         if not self.quiet:
             _stderr().print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
 
+    def notes(self, texts: Iterable[str]) -> None:
+        """Say several things beside the result, a line each."""
+        for text in texts:
+            self.note(f"Note: {text}")
+
     def hint(self, command: str) -> None:
         """Name the command that usually follows, on stderr."""
         self.note(f"Next: {command}")
+
+    def stop_if_partial(self, failures: Sequence[LnmDetectError]) -> None:
+        """Name what failed of a batch.
+
+        Raises:
+            typer.Exit: with code 6, where something failed.
+        """
+        for failure in failures:
+            complain(str(failure))
+        if failures:
+            complain(f"{len(failures)} of the batch failed; the others are written.")
+            raise typer.Exit(PartialBatchError.exit_code)
 
     def track(
         self, items: Iterable[T], *, description: str, total: int | None = None

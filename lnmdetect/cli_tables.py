@@ -1,13 +1,90 @@
-"""Results as rich tables."""
+"""Results as text and rich tables."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from lnmdetect.stages.anchor_coverage import Coverage, MissedNode, SetCoverage
+if TYPE_CHECKING:
+    from lnmdetect.stages.anchor_coverage import Coverage, MissedNode, SetCoverage
+    from lnmdetect.stages.classify import ClassifyResult
+    from lnmdetect.stages.detect import DetectResult
+    from lnmdetect.stages.models import InstalledModel
+    from lnmdetect.stages.overlay import OverlayResult
+    from lnmdetect.stages.phantom import PhantomResult
+    from lnmdetect.stages.training_run import TrainResult
 
 _SHOWN_MISSES = 5
+
+
+def detect_text(result: "DetectResult") -> str:
+    """Return what was found, in two lines."""
+    return (
+        f"{counted(result.scans, 'scan')}, {counted(result.slices, 'slice')}: "
+        f"{counted(result.boxes_above_threshold, 'box', 'boxes')} at the operating threshold "
+        f"{result.threshold:.2f}\n"
+        f"{result.output}: {counted(result.boxes, 'box', 'boxes')} scored 0.05 or more "
+        f"({result.seconds:.1f} s)"
+    )
+
+
+def classify_text(result: "ClassifyResult") -> str:
+    """Return what the boxes were called, in two lines."""
+    return (
+        f"At the detector's operating threshold: {result.metastatic_above_threshold} metastatic, "
+        f"{result.benign_above_threshold} benign (P(metastatic) {result.threshold:.2f} or more)\n"
+        f"{result.output}: {counted(result.boxes, 'box', 'boxes')} classified "
+        f"({result.seconds:.1f} s)"
+    )
+
+
+def overlay_text(result: "OverlayResult") -> str:
+    """Return what was drawn, in a line."""
+    drawn = f"{counted(result.slices, 'slice')}, {counted(result.boxes, 'box', 'boxes')}"
+    truth = f", {counted(result.truth_boxes, 'truth box', 'truth boxes')}"
+    return f"{result.output}: {drawn}{truth if result.truth_boxes else ''}"
+
+
+def train_text(result: "TrainResult") -> str:
+    """Return what a training reached, in two lines."""
+    return (
+        f"Best validation {result.metric} {result.best:.3f} in epoch {result.best_epoch}; "
+        f"operating threshold {result.threshold:.3f}\n"
+        f"{result.bundle}: the model; {result.curves}: its learning curves"
+    )
+
+
+def phantom_text(result: "PhantomResult") -> str:
+    """Return what was made, in two lines."""
+    return (
+        f"{result.scan}: {counted(result.patients, 'phantom patient')}, "
+        f"{counted(result.images, 'slice')}\n"
+        f"{result.truth}: {counted(result.nodes, 'node')} in "
+        f"{counted(result.cross_sections, 'cross-section')}"
+    )
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a count with its noun."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def models_table(models: "Sequence[InstalledModel]") -> Table:
+    """Return one row a bundle."""
+    table = Table(title="Installed model bundles")
+    for name in ("stage", "--model", "recipe", "trained on", "threshold", "MB"):
+        table.add_column(name)
+    table.add_column("validation figures")
+    for model in models:
+        figures = ", ".join(f"{k} {_figure(v)}" for k, v in model.figures.items())
+        trained = "phantoms" if model.is_phantom else "scans"
+        cells = (model.arm, model.name, model.recipe, trained, f"{model.threshold:.3f}")
+        table.add_row(*cells, f"{model.megabytes:.1f}", figures)
+    return table
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def percent(share: float | None) -> str:
@@ -15,7 +92,7 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f} %"
 
 
-def coverage_table(sets: Sequence[SetCoverage]) -> Table:
+def coverage_table(sets: "Sequence[SetCoverage]") -> Table:
     """Return the coverage of each anchor set: by shape, on the grid, and on the grid by size."""
     table = Table(title=f"Best IoU with an anchor, {sets[0].on_grid.boxes} boxes")
     table.add_column("")
@@ -30,7 +107,7 @@ def coverage_table(sets: Sequence[SetCoverage]) -> Table:
     return table
 
 
-def _add_coverage(table: Table, name: str, coverages: Sequence[Coverage]) -> None:
+def _add_coverage(table: Table, name: str, coverages: "Sequence[Coverage]") -> None:
     means = ("-" if c.mean_iou is None else f"{c.mean_iou:.3f}" for c in coverages)
     table.add_section()
     table.add_row(f"{name}: mean", *means)
@@ -50,7 +127,7 @@ def _yaml(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-def missed_text(missed: Sequence[MissedNode]) -> str:
+def missed_text(missed: "Sequence[MissedNode]") -> str:
     """Return which nodes no anchor of the fitted set reaches, the smallest few by name."""
     if not missed:
         return "A fitted anchor reaches every node (IoU >= 0.5 in one cross-section or more)."

@@ -30,6 +30,7 @@ _BODY_HU = -300
 _MARGIN = 0.06
 _STEP = 3
 _TRUTH_OUT_PX = 2
+_NAME_LENGTH = 16
 _HALO = (withStroke(linewidth=1.2, foreground="black"),)
 _TEXT = "#d8d8d8"
 _GROUND = "#111111"
@@ -60,7 +61,7 @@ def write_contact_sheet(
     Raises:
         OutputError: `path` exists and `overwrite` is false, or the folder cannot be written.
     """
-    columns = max(1, min(MAX_COLUMNS, math.ceil(math.sqrt(1.5 * len(tiles)))))
+    columns = _columns(len(tiles))
     rows = max(1, math.ceil(len(tiles) / columns))
     with rc_context(
         STYLE
@@ -84,6 +85,13 @@ def write_contact_sheet(
         save_png(figure, path, overwrite=overwrite, dpi=_SHEET_DPI)
 
 
+def _columns(tiles: int) -> int:
+    """Return how many columns make a landscape sheet with the fewest empty places."""
+    about = math.ceil(math.sqrt(1.5 * tiles))
+    choices = range(max(1, min(about, MAX_COLUMNS) - 1), min(about + 1, MAX_COLUMNS) + 1)
+    return min(choices, key=lambda columns: (-tiles % columns, abs(columns - about)))
+
+
 def _draw_tile(axes: Axes, tile: Tile) -> None:
     low, high = SOFT_TISSUE_HU
     row_mm, column_mm = tile.image.spacing_mm
@@ -104,8 +112,8 @@ def _draw_tile(axes: Axes, tile: Tile) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_title(
-        f"{tile.image.patient[:8]} · slice {tile.image.slice_index + 1} · "
-        f"{tile.image.position_mm:g} mm",
+        f"{tile.image.patient[:_NAME_LENGTH]} · slice {tile.image.slice_index + 1} · "
+        f"{tile.image.position_mm:.1f} mm",
         fontsize=6,
         pad=2,
     )
@@ -175,10 +183,10 @@ def _draw_label(axes: Axes, node: NodeAnnotation) -> None:
 
 def label_text(node: NodeAnnotation) -> str:
     """Return class and number: P(metastasis) once classified, else the detector's score."""
+    name = {BENIGN: "ben.", METASTATIC: "met."}.get(node.category_id, "node")
     if node.probabilities is not None and "metastatic" in node.probabilities:
-        name = {BENIGN: "ben.", METASTATIC: "met."}.get(node.category_id, "node")
         return f"{name} {node.probabilities['metastatic']:.2f}"
-    return "node" if node.score is None else f"node {node.score:.2f}"
+    return name if node.score is None else f"{name} {node.score:.2f}"
 
 
 def _draw_legend(figure: Figure, tiles: Sequence[Tile]) -> None:
@@ -190,7 +198,8 @@ def _draw_legend(figure: Figure, tiles: Sequence[Tile]) -> None:
         handles.append(Line2D([], [], color=_TEXT, linestyle="--", label=label))
     for category in sorted({node.category_id for node in (*truth, *found)}):
         handles.append(Line2D([], [], color=COLOURS[category], label=NAMES[category]))
-    classified = any(node.probabilities is not None for node in found)
-    number = "probability of metastasis" if classified else "detector's score"
-    handles.append(Line2D([], [], linestyle="", label=f"number: {number}"))
+    if any(node.score is not None for node in found):
+        classified = any(node.probabilities is not None for node in found)
+        number = "probability of metastasis" if classified else "detector's score"
+        handles.append(Line2D([], [], linestyle="", label=f"number: {number}"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=7)

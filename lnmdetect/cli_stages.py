@@ -1,0 +1,199 @@
+"""The commands of the pipeline: detect, classify, eval, run and overlay."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lnmdetect import cli_options as options
+from lnmdetect.cli_console import Talk
+
+ScanArgument = Annotated[
+    Path, typer.Argument(help="Folder, DICOM file or zip; key images may be PNG or a JSON.")
+]
+NodesArgument = Annotated[Path, typer.Argument(help="boxes.json or nodes.json.")]
+
+
+def detect(
+    scan: ScanArgument,
+    output: options.Output = None,
+    model: options.Model = "compact",
+    device: options.Device = "auto",
+    series: options.Series = None,
+    allow_tilt: options.AllowTilt = False,
+    key_images: options.KeyImages = False,
+    threshold: options.Threshold = None,
+    pseudonymise_uids: options.PseudonymiseUids = False,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Find lymph nodes on a scan: writes boxes.json."""
+    from lnmdetect.cli_tables import detect_text
+    from lnmdetect.stages.detect import BOXES, DetectRequest
+    from lnmdetect.stages.detect import detect as stage
+
+    talk = Talk(quiet, verbose, as_json)
+    request = DetectRequest(
+        scan,
+        output=output or BOXES,
+        model=model,
+        device=device,
+        series=series,
+        allow_tilt=allow_tilt,
+        key_images=key_images,
+        threshold=threshold,
+        pseudonymise_uids=pseudonymise_uids,
+        overwrite=overwrite,
+    )
+    result = stage(request, talk)
+    talk.result(result, text=detect_text(result))
+    talk.notes(result.notes)
+    talk.hint(f"lnmdetect classify {result.output}")
+    talk.stop_if_partial(result.failures)
+
+
+def classify(
+    boxes: Annotated[Path, typer.Argument(help="boxes.json, or a truth.json.")],
+    output: options.Output = None,
+    scan: options.Scan = None,
+    model: options.Model = "compact",
+    device: options.Device = "auto",
+    above_threshold: Annotated[
+        bool, typer.Option("--above-threshold", help="Only boxes at the operating threshold.")
+    ] = False,
+    threshold: options.Threshold = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Say of each box how likely it is metastatic: writes nodes.json."""
+    from lnmdetect.cli_tables import classify_text
+    from lnmdetect.stages.classify import NODES, ClassifyRequest
+    from lnmdetect.stages.classify import classify as stage
+
+    talk = Talk(quiet, verbose, as_json)
+    request = ClassifyRequest(
+        boxes,
+        output=output or NODES,
+        scan=scan,
+        model=model,
+        device=device,
+        above_threshold=above_threshold,
+        threshold=threshold,
+        overwrite=overwrite,
+    )
+    result = stage(request, talk)
+    talk.result(result, text=classify_text(result))
+    talk.hint(f"lnmdetect eval --ap50 (with a truth.json), or lnmdetect overlay {result.output}")
+
+
+def evaluate(
+    truth: Annotated[Path, typer.Option("--truth", help="Truth file.")] = Path("truth.json"),
+    boxes: Annotated[Path | None, typer.Option("--boxes", help="Boxes to score.")] = None,
+    nodes: Annotated[
+        Path | None,
+        typer.Option("--nodes", help="Classified boxes; by default nodes.json, else boxes.json."),
+    ] = None,
+    ap50: Annotated[bool, typer.Option("--ap50", help="AP50 alone.")] = False,
+    threshold: options.Threshold = None,
+    output: options.Output = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Score boxes and classes against truth: prints a table, writes metrics.json with -o."""
+    from lnmdetect.stages.evaluate import EvalRequest
+    from lnmdetect.stages.evaluate import evaluate as stage
+    from lnmdetect.stages.evaluation_tables import ap50_table, result_tables
+
+    talk = Talk(quiet, verbose, as_json)
+    request = EvalRequest(
+        truth,
+        boxes=boxes,
+        nodes=nodes,
+        threshold=threshold,
+        ap50_only=ap50,
+        output=output,
+        overwrite=overwrite,
+    )
+    result = stage(request)
+    talk.table(ap50_table(result) if ap50 else result_tables(result))
+    talk.json(result.to_json())
+    talk.hint(f"lnmdetect overlay {result.info.detections_of.file} --truth {truth}")
+
+
+def overlay(
+    nodes: NodesArgument,
+    truth: options.Truth = None,
+    output: options.Output = None,
+    scan: options.Scan = None,
+    slices: options.Slices = 24,
+    threshold: options.Threshold = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Draw the boxes on the slices that say most: writes a contact sheet as PNG."""
+    from lnmdetect.cli_tables import overlay_text
+    from lnmdetect.stages.overlay import SHEET, OverlayRequest
+    from lnmdetect.stages.overlay import overlay as stage
+
+    talk = Talk(quiet, verbose, as_json)
+    request = OverlayRequest(
+        nodes,
+        truth=truth,
+        output=output or SHEET,
+        scan=scan,
+        slices=slices,
+        threshold=threshold,
+        overwrite=overwrite,
+    )
+    result = stage(request, talk)
+    talk.result(result, text=overlay_text(result))
+
+
+def run(
+    scan: ScanArgument,
+    output: options.Output = None,
+    model: options.Model = "compact",
+    device: options.Device = "auto",
+    series: options.Series = None,
+    allow_tilt: options.AllowTilt = False,
+    key_images: options.KeyImages = False,
+    pseudonymise_uids: options.PseudonymiseUids = False,
+    truth: options.Truth = None,
+    slices: options.Slices = 24,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Detect, classify and draw in one go, into one folder (default: results/)."""
+    from lnmdetect.cli_tables import classify_text, detect_text, overlay_text
+    from lnmdetect.stages.run import RunRequest
+    from lnmdetect.stages.run import run as stage
+
+    talk = Talk(quiet, verbose, as_json)
+    request = RunRequest(
+        scan,
+        output=output or Path("results"),
+        model=model,
+        device=device,
+        series=series,
+        allow_tilt=allow_tilt,
+        key_images=key_images,
+        pseudonymise_uids=pseudonymise_uids,
+        truth=truth,
+        slices=slices,
+        overwrite=overwrite,
+    )
+    result = stage(request, talk)
+    lines = (detect_text(result.detected), classify_text(result.classified))
+    talk.result(result, text="\n".join([*lines, overlay_text(result.picture)]))
+    talk.notes(result.detected.notes)
+    talk.stop_if_partial(result.detected.failures)

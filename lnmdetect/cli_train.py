@@ -1,0 +1,71 @@
+"""`lnmdetect train detector|classifier`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from lnmdetect import cli_options as options
+from lnmdetect.cli_console import Talk
+
+if TYPE_CHECKING:
+    from lnmdetect.stages.training_run import TrainRequest, TrainResult
+
+Arm = Literal["detector", "classifier"]
+_NEXT = {"detector": "lnmdetect detect SCAN", "classifier": "lnmdetect classify boxes.json"}
+
+
+def train(
+    arm: Annotated[Arm, typer.Argument(help="The stage to train.")],
+    data: Annotated[Path, typer.Option("--data", help="truth.json with boxes and classes.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run.")],
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="compact, wang2023, or a .yaml of yours.")
+    ] = "compact",
+    device: options.Device = "auto",
+    seed: options.Seed = 0,
+    scan: options.Scan = None,
+    init: Annotated[
+        str | None, typer.Option("--init", help="imagenet, or the path of such weights.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint.")
+    ] = False,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, max=64, help="Processes that prepare batches.")
+    ] = 0,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Train a stage on your own scans or on phantoms: writes a model bundle and learning curves."""
+    from lnmdetect.cli_tables import train_text
+    from lnmdetect.stages.training_run import TrainRequest
+
+    talk = Talk(quiet, verbose, as_json)
+    request = TrainRequest(
+        data,
+        recipe=recipe,
+        output=output,
+        device=device,
+        seed=seed,
+        scan=scan,
+        init=init,
+        resume=resume,
+        overwrite=overwrite,
+        workers=workers,
+    )
+    result = _train(arm, request, talk)
+    talk.result(result, text=train_text(result))
+    talk.hint(f"{_NEXT[arm]} --model {result.bundle}")
+
+
+def _train(arm: Arm, request: "TrainRequest", talk: Talk) -> "TrainResult":
+    if arm == "detector":
+        from lnmdetect.stages.train_detector import train_detector
+
+        return train_detector(request, talk)
+    from lnmdetect.stages.train_classifier import train_classifier
+
+    return train_classifier(request, talk)

@@ -1,0 +1,54 @@
+"""`lnmdetect models`: the installed bundles and what they reached where they were validated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from lnmdetect.io.bundles import bundle_folders, read_bundle
+from lnmdetect.io.recipes import Arm
+
+
+@dataclass(frozen=True)
+class InstalledModel:
+    """A bundle that `--model` takes by name.
+
+    Attributes:
+        figures: on its validation patients.
+        megabytes: of the weights.
+    """
+
+    arm: str
+    name: str
+    recipe: str
+    is_phantom: bool
+    threshold: float
+    threshold_rule: str
+    figures: Mapping[str, Any]
+    megabytes: float
+    sha256: str
+
+
+def installed_models() -> tuple[InstalledModel, ...]:
+    """Return every installed bundle, detectors first.
+
+    Raises:
+        ModelError: a bundle is damaged.
+    """
+    return tuple(
+        _describe(arm, name) for arm in get_args(Arm) for name in sorted(bundle_folders(arm))
+    )
+
+
+def _describe(arm: Arm, name: str) -> InstalledModel:
+    bundle = read_bundle(name, arm)
+    return InstalledModel(
+        arm=arm,
+        name=name,
+        recipe=bundle.recipe.name,
+        is_phantom=bundle.is_phantom,
+        threshold=bundle.threshold.value,
+        threshold_rule=bundle.threshold.rule,
+        figures=bundle.figures,
+        megabytes=round((bundle.folder / "weights.safetensors").stat().st_size / 1e6, 2),
+        sha256=bundle.sha256,
+    )

@@ -1,0 +1,172 @@
+"""`lnmdetect overlay`: boxes on the slices that say most, beside the truth where there is one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from lnmdetect import __version__
+from lnmdetect.core.progress import SILENT, Progress
+from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
+from lnmdetect.io.coco import join_images, read_coco
+from lnmdetect.io.json_files import refuse_existing
+from lnmdetect.io.pixel_roots import scan_root
+from lnmdetect.io.pixel_store import PixelStore
+
+SHEET = Path("contact_sheet.png")
+SLICES = 24
+
+Nodes = tuple[NodeAnnotation, ...]
+BoxCount = Callable[[ImageRecord], int]
+
+
+@dataclass(frozen=True)
+class OverlayRequest:
+    """What to draw.
+
+    Attributes:
+        nodes: boxes.json, nodes.json or a truth.json.
+        truth: drawn beside it, dashed.
+        scan: where the pixels are; None takes the file's `info.scan_root`.
+        slices: at most so many are drawn.
+        threshold: on the detector's score instead of the file's operating threshold.
+    """
+
+    nodes: Path
+    truth: Path | None = None
+    output: Path = SHEET
+    scan: Path | None = None
+    slices: int = SLICES
+    threshold: float | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class OverlayResult:
+    """The picture and what is on it."""
+
+    output: Path
+    slices: int
+    boxes: int
+    truth_boxes: int
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What is drawn on each image id: predicted boxes at the threshold, and truth that counts."""
+
+    found: Mapping[int, Nodes] = field(default_factory=dict)
+    truth: Mapping[int, Nodes] = field(default_factory=dict)
+
+    def count(self, image: ImageRecord) -> int:
+        """Return how many boxes there are on an image."""
+        return len(self.found[image.image_id]) + len(self.truth[image.image_id])
+
+
+def overlay(request: OverlayRequest, progress: Progress = SILENT) -> OverlayResult:
+    """Return what was drawn after writing the contact sheet.
+
+    Raises:
+        InputError: a file cannot be used, or its pixels are not where it says.
+        OutputError: the output exists and `overwrite` is not set.
+    """
+    from lnmdetect.io.contact_sheet import Tile, write_contact_sheet
+
+    refuse_existing(request.output, overwrite=request.overwrite)
+    dataset = read_coco(request.nodes)
+    truth = read_coco(request.truth) if request.truth else None
+    threshold = _threshold(request, dataset)
+    shown = _Shown(_boxes_at(dataset, threshold), _truth_on(dataset, truth))
+    chosen = choose_slices(dataset.images, shown.count, count=request.slices)
+    store = PixelStore(
+        scan_root(request.nodes, dataset, request.scan), png_folder=request.nodes.parent
+    )
+    tiles = [
+        Tile(image, store.read(image), shown.truth[image.image_id], shown.found[image.image_id])
+        for image in progress.track(chosen, description="drawing")
+    ]
+    phantom = dataset.is_phantom or (truth is not None and truth.is_phantom)
+    title = _title(dataset, threshold, phantom=phantom)
+    write_contact_sheet(tiles, request.output, title=title, overwrite=request.overwrite)
+    return OverlayResult(
+        output=request.output,
+        slices=len(tiles),
+        boxes=sum(len(tile.found) for tile in tiles),
+        truth_boxes=sum(len(tile.truth) for tile in tiles),
+    )
+
+
+def _threshold(request: OverlayRequest, dataset: CocoDataset) -> float:
+    if request.threshold is not None:
+        return request.threshold
+    return float(dataset.info.get("operating_threshold") or 0)
+
+
+def _boxes_at(dataset: CocoDataset, threshold: float) -> dict[int, Nodes]:
+    """Return the boxes of each image that are meant for people; truth boxes carry no score."""
+    return {
+        image_id: tuple(
+            node
+            for node in nodes
+            if not node.ignored and (node.score is None or node.score >= threshold)
+        )
+        for image_id, nodes in dataset.by_image().items()
+    }
+
+
+def _truth_on(dataset: CocoDataset, truth: CocoDataset | None) -> dict[int, Nodes]:
+    """Return the truth boxes that count, by the image ids of `dataset`."""
+    placed: dict[int, Nodes] = {image.image_id: () for image in dataset.images}
+    if truth is None:
+        return placed
+    nodes = truth.by_image()
+    for truth_id, image_id in join_images(dataset.images, truth.images).first_ids.items():
+        placed[image_id] = tuple(node for node in nodes[truth_id] if not node.ignored)
+    return placed
+
+
+def _title(dataset: CocoDataset, threshold: float, *, phantom: bool) -> str:
+    parts = [f"lnmdetect {__version__}"]
+    if phantom:
+        parts.append("phantom")
+    names = {stage: dataset.info.get(stage) for stage in ("detector", "classifier")}
+    parts += [f"{stage} {m['name']}" for stage, m in names.items() if isinstance(m, Mapping)]
+    if threshold:
+        parts.append(f"boxes scored {threshold:.2f} or more")
+    return " · ".join([*parts, "research only, not for diagnosis"])
+
+
+def choose_slices(
+    images: Sequence[ImageRecord], boxes_on: BoxCount, *, count: int
+) -> list[ImageRecord]:
+    """Return at most `count` slices: an even share a scan, spread over it, with most boxes.
+
+    Each scan's slices that have boxes are cut into as many stretches as the scan has places, and
+    the fullest slice of each is taken; a scan without any box gives evenly spread slices.
+
+    Args:
+        images: of one or more scans.
+        boxes_on: how many boxes an image has.
+        count: of places in all.
+    """
+    scans: dict[str, list[ImageRecord]] = {}
+    for image in images:
+        scans.setdefault(image.series, []).append(image)
+    chosen: list[ImageRecord] = []
+    for place, scan in enumerate(scans.values()):
+        share = (count - len(chosen)) // (len(scans) - place)
+        ordered = sorted(scan, key=lambda image: image.slice_index)
+        marked = [image for image in ordered if boxes_on(image)] or ordered
+        if share == 0:
+            continue
+        stretches = np.array_split(np.arange(len(marked)), min(share, len(marked)))
+        chosen += [_fullest([marked[i] for i in stretch], boxes_on) for stretch in stretches]
+    return chosen
+
+
+def _fullest(stretch: Sequence[ImageRecord], boxes_on: BoxCount) -> ImageRecord:
+    """Return the image with most boxes; of equals the one nearest to the stretch's middle."""
+    middle = (len(stretch) - 1) / 2
+    best = max(range(len(stretch)), key=lambda i: (boxes_on(stretch[i]), -abs(i - middle), -i))
+    return stretch[best]

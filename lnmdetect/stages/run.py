@@ -1,0 +1,95 @@
+"""`lnmdetect run`: detect, classify and overlay in one go, into one folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lnmdetect.core.progress import SILENT, Progress
+from lnmdetect.io.json_files import refuse_existing
+from lnmdetect.stages.classify import NODES, ClassifyRequest, ClassifyResult, classify
+from lnmdetect.stages.detect import BOXES, DetectRequest, DetectResult, detect
+from lnmdetect.stages.overlay import SHEET, OverlayRequest, OverlayResult, overlay
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to run on what; the folder `output` receives boxes.json, nodes.json and the picture.
+
+    Attributes:
+        scan, series, allow_tilt, key_images, pseudonymise_uids: as `detect` takes them.
+        model: of both stages, by name.
+        truth: drawn on the picture where it is known.
+        slices: on the picture.
+    """
+
+    scan: Path
+    output: Path
+    model: str
+    device: str = "auto"
+    series: str | None = None
+    allow_tilt: bool = False
+    key_images: bool = False
+    pseudonymise_uids: bool = False
+    truth: Path | None = None
+    slices: int = 24
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What each stage returned."""
+
+    detected: DetectResult
+    classified: ClassifyResult
+    picture: OverlayResult
+
+
+def run(request: RunRequest, progress: Progress = SILENT) -> RunResult:
+    """Return what the three stages found and wrote.
+
+    Raises:
+        InputError: nothing at the path can be searched.
+        ModelError: a bundle is absent or damaged.
+        OutputError: one of the outputs exists and `overwrite` is not set.
+    """
+    boxes, nodes, sheet = (request.output / path for path in (BOXES, NODES, SHEET))
+    for path in (boxes, nodes, sheet):
+        refuse_existing(path, overwrite=request.overwrite)
+    return RunResult(
+        detect(_detect_request(request, boxes), progress),
+        classify(_classify_request(request, boxes, nodes), progress),
+        overlay(_overlay_request(request, nodes, sheet), progress),
+    )
+
+
+def _detect_request(request: RunRequest, boxes: Path) -> DetectRequest:
+    return DetectRequest(
+        request.scan,
+        output=boxes,
+        model=request.model,
+        device=request.device,
+        series=request.series,
+        allow_tilt=request.allow_tilt,
+        key_images=request.key_images,
+        pseudonymise_uids=request.pseudonymise_uids,
+        overwrite=request.overwrite,
+    )
+
+
+def _classify_request(request: RunRequest, boxes: Path, nodes: Path) -> ClassifyRequest:
+    return ClassifyRequest(
+        boxes,
+        output=nodes,
+        model=request.model,
+        device=request.device,
+        overwrite=request.overwrite,
+    )
+
+
+def _overlay_request(request: RunRequest, nodes: Path, sheet: Path) -> OverlayRequest:
+    return OverlayRequest(
+        nodes,
+        truth=request.truth,
+        output=sheet,
+        slices=request.slices,
+        overwrite=request.overwrite,
+    )
