@@ -149,7 +149,7 @@ class GuardedGroup(TyperGroup):
 def _internal_error(error: Exception) -> str:
     """Return a sentence with kind and place of a bug; its text may name a patient: left out."""
     if _log.isEnabledFor(logging.DEBUG):
-        traceback.print_exception(error)
+        complain("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if _in_package(f.filename)]
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "a library"
     return (

@@ -19,7 +19,7 @@ import lnmdetect
 PACKAGE = Path(lnmdetect.__file__).parent
 SIBLINGS = ("io", "transforms", "models", "metrics", "phantom")
 RANK = {"": 0, "core": 1, **dict.fromkeys(SIBLINGS, 2)}
-RANK |= {"datasets": 3, "training": 4, "stages": 5, "cli": 6}
+RANK |= {"datasets": 3, "training": 4, "stages": 5, "cli": 6, "__main__": 7}
 CORE_MAY_USE = {*sys.stdlib_module_names, "numpy", "pydantic", "lnmdetect"}
 TORCH_FREE = ("core", "metrics", "phantom")
 TORCH = ("torch", "torchvision", "timm")

@@ -1,0 +1,206 @@
+"""The command line: what it prints where, and the code it leaves with."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lnmdetect import __version__
+from lnmdetect.cli import app
+from lnmdetect.core.errors import (
+    InputError,
+    LnmDetectError,
+    ModelError,
+    OutputError,
+    PartialBatchError,
+    UsageError,
+)
+from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
+from lnmdetect.io.coco import write_coco
+
+COMMANDS = ("detect", "classify", "eval", "run", "overlay", "train", "phantom", "anchors", "models")
+
+
+@pytest.fixture
+def runner() -> CliRunner:
+    return CliRunner()
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    image = ImageRecord(1, "1.2.3.dcm", 512, 512, "p1", "1.2", "1.2.3", 0, 0.0, (0.5, 0.5))
+    nodes = tuple(
+        NodeAnnotation(k, 1, 1 + k % 2, (100, 100, 110 + 4 * k, 112 + 4 * k), node_id=f"n{k}")
+        for k in range(1, 6)
+    )
+    path = tmp_path / "truth.json"
+    write_coco(CocoDataset({"phantom": True}, (image,), nodes), path)
+    return path
+
+
+def raising(error: BaseException) -> object:
+    def stage(request: object, *_: object) -> None:
+        raise error
+
+    return stage
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_help_lists_every_command_and_the_exit_codes(runner: CliRunner) -> None:
+    shown = one_line(runner.invoke(app, ["--help"]).stdout)
+    for command in COMMANDS:
+        assert f"│ {command} " in shown
+    assert "3 bad input" in shown
+    assert "130 interrupted" in shown
+    assert "not a medical device" in shown
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(runner: CliRunner, command: str) -> None:
+    result = runner.invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert f"lnmdetect {command}" in result.stdout or "Usage" in result.stdout
+
+
+def test_the_version_is_the_packages(runner: CliRunner) -> None:
+    assert runner.invoke(app, ["--version"]).stdout == f"lnmdetect {__version__}\n"
+
+
+def test_an_unknown_option_is_wrong_usage(runner: CliRunner) -> None:
+    result = runner.invoke(app, ["eval", "--ap05"])
+    assert result.exit_code == 2
+    assert "ap05" in result.stderr
+    assert result.stdout == ""
+
+
+def sentence() -> dict[str, str]:
+    return {"expected": "this", "got": "that", "remedy": "Do so."}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("x", **sentence()), 2),
+        (InputError("x", **sentence()), 3),
+        (ModelError("x", **sentence()), 4),
+        (OutputError("x", **sentence()), 5),
+        (PartialBatchError("x", **sentence()), 6),
+    ],
+)
+def test_an_error_of_ours_is_one_sentence_on_stderr_and_its_code(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch, error: LnmDetectError, code: int
+) -> None:
+    monkeypatch.setattr("lnmdetect.stages.anchors.fit_anchors_stage", raising(error))
+    result = runner.invoke(app, ["anchors", "truth.json"])
+    assert result.exit_code == code
+    assert result.stderr == "x: expected this, got that. Do so.\n"
+    assert result.stdout == ""
+
+
+def test_ctrl_c_leaves_with_130_and_a_sentence(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lnmdetect.stages.anchors.fit_anchors_stage", raising(KeyboardInterrupt()))
+    result = runner.invoke(app, ["anchors", "truth.json"])
+    assert result.exit_code == 130
+    assert result.stderr.startswith("Interrupted")
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_a_bug_names_its_kind_and_place_but_never_its_text(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch, verbose: bool
+) -> None:
+    monkeypatch.setattr(
+        "lnmdetect.stages.anchors.fit_anchors_stage", raising(ValueError("DOE^JANE"))
+    )
+    result = runner.invoke(app, ["anchors", "truth.json", *(["-v"] if verbose else [])])
+    assert result.exit_code == 1
+    assert "internal error: an unexpected ValueError in cli_models.py:" in one_line(result.stderr)
+    assert ("fit_anchors_stage(request)" in result.stderr) is verbose
+    assert "DOE" not in result.stderr + result.stdout
+
+
+def test_json_is_all_that_stdout_holds(runner: CliRunner, truth: Path, tmp_path: Path) -> None:
+    output = str(tmp_path / "anchors.json")
+    result = runner.invoke(app, ["anchors", str(truth), "-o", output, "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["output"] == output
+    assert "Next:" in result.stderr
+
+
+def test_quiet_says_nothing(runner: CliRunner, truth: Path, tmp_path: Path) -> None:
+    result = runner.invoke(app, ["anchors", str(truth), "-o", str(tmp_path / "a.json"), "-q"])
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_quiet_still_says_what_went_wrong(runner: CliRunner, tmp_path: Path) -> None:
+    result = runner.invoke(app, ["anchors", str(tmp_path / "truth.json"), "-q"])
+    assert result.exit_code == 3
+    assert result.stderr.startswith("truth.json: expected")
+
+
+def test_anchors_prints_table_recipe_and_files(
+    runner: CliRunner, truth: Path, tmp_path: Path
+) -> None:
+    result = runner.invoke(app, ["anchors", str(truth), "-o", str(tmp_path / "a.json")])
+    shown = one_line(result.stdout)
+    assert "Best IoU with an anchor, 5 boxes" in shown
+    assert "torchvision" in shown
+    assert "anchor_areas_px2: [" in shown
+    assert (tmp_path / "a.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["detect", "nothing"], 3, "expected a folder, a file or a .zip"),
+        (["classify", "boxes.json"], 3, "boxes.json: expected"),
+        (["eval"], 3, "boxes.json: expected a file"),
+        (["overlay", "nodes.json"], 3, "nodes.json: expected"),
+        (["run", "nothing"], 3, "expected a folder, a file or a .zip"),
+        (["train", "detector", "--data", "truth.json", "-o", "run"], 3, "truth.json: expected"),
+        (["train", "fusion", "--data", "truth.json", "-o", "run"], 2, "fusion"),
+        (["phantom", "ct", "--patients", "0", "-o", "out"], 2, "patients"),
+        (["anchors", "truth.json", "--recipe", "vast"], 3, "truth.json: expected"),
+        (["detect", "nothing", "--threshold", "1.5"], 2, "threshold"),
+    ],
+)
+def test_a_mistake_is_a_sentence_and_never_a_traceback(
+    runner: CliRunner,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    text: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = runner.invoke(app, arguments)
+    assert result.exit_code == code, result.stderr
+    assert text in one_line(result.stderr)
+    assert "Traceback" not in result.stderr
+
+
+def test_help_comes_within_half_a_second() -> None:
+    command = [sys.executable, "-m", "lnmdetect", "--help"]
+    times = []
+    for _ in range(5):
+        started = time.monotonic()
+        subprocess.run(command, check=True, capture_output=True)
+        times.append(time.monotonic() - started)
+    assert min(times) < 0.5
+
+
+def test_a_pipe_that_closes_early_is_no_error(truth: Path, tmp_path: Path) -> None:
+    line = f"{sys.executable} -m lnmdetect anchors truth.json -o {tmp_path}/a.json --json | true"
+    run = subprocess.run(
+        ["bash", "-c", line], cwd=truth.parent, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in run.stderr
+    assert "internal error" not in run.stderr
