@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lnmdetect.phantom.deformation import Deformation
+from lnmdetect.phantom.deformation import UPRIGHT, Deformation
 from lnmdetect.phantom.shapes import (
     Blob,
     Contours,
@@ -73,8 +73,14 @@ class Structure:
     balls: Floats | None = None
 
 
+VARYING_TISSUES = frozenset(
+    {"muscle", "artery", "vein", "small_vessel", "submandibular", "plastic"}
+)
+"""Tissues whose structures each have their own HU; the others share one label."""
+
+
 class LabelBook:
-    """Gives every structure name a label from 1 and remembers its tissue."""
+    """Gives structures labels from 1 and remembers their tissue."""
 
     def __init__(self) -> None:
         self.tissues: list[str] = ["air"]
@@ -82,12 +88,13 @@ class LabelBook:
 
     def label_of(self, name: str, tissue: str) -> int:
         """Return the label of `name`, a new one at first sight."""
-        if name not in self._labels:
+        key = name if tissue in VARYING_TISSUES else tissue
+        if key not in self._labels:
             if len(self.tissues) > 255:
-                raise ValueError("anatomy: expected at most 255 structure names")
-            self._labels[name] = len(self.tissues)
+                raise ValueError("anatomy: expected at most 255 labels")
+            self._labels[key] = len(self.tissues)
             self.tissues.append(tissue)
-        return self._labels[name]
+        return self._labels[key]
 
 
 def _structure(
@@ -134,36 +141,47 @@ class Anatomy:
     Attributes:
         inner: structures within the body, in painting order.
         cranium: outer table of the skull, painted before `inner`.
-        outer: structures painted after the outside was cleared (ears, couch, wires).
-        skin_mm: thickness.
+        around: what lies around the patient (couch, blankets), not deformed with the patient.
+        outer: structures painted after the outside was cleared (ears).
+        skin_mm, skull_mm, fascia_mm: thickness of skin, skull, and the fat between muscles.
         tissues: tissue name of every label.
     """
 
     body: Contours
     cranium: Contours
+    around: tuple[Structure, ...]
     inner: tuple[Structure, ...]
     outer: tuple[Structure, ...]
     deformation: Deformation
     skin_mm: float
     skull_mm: float
+    fascia_mm: float
     tissues: tuple[str, ...]
     labels: dict[str, int]
 
     def paint(self, z_mm: float, grid: Grid) -> Labels:
         """Return the (rows, columns) label map of the infinitely thin slice at `z_mm`."""
-        image = np.zeros(grid.shape, dtype=np.uint8)
+        around = np.zeros(grid.shape, dtype=np.uint8)
+        self._paint_structures(around, self.around, z_mm, grid, UPRIGHT)
         body = self._body_polygon(z_mm, grid)
-        if body is not None:
-            _fill(image, body, self.labels["fat"])
-            self._paint_cranium(image, z_mm, grid)
-            self._paint_structures(image, self.inner, z_mm, grid)
-            outside = np.ones(grid.shape, dtype=np.uint8)
-            _fill(outside, body, 0)
-            image[outside.view(bool)] = AIR_LABEL
-            thickness = max(1, round(2 * self.skin_mm / grid.pixel_mm))
-            cv2.polylines(image, [body], True, self.labels["skin"], thickness, shift=SUBPIXEL_BITS)
-        self._paint_structures(image, self.outer, z_mm, grid)
+        if body is None:
+            return around
+        image = self._paint_body(body, around, z_mm, grid)
+        self._paint_structures(image, self.outer, z_mm, grid, self.deformation)
         return image
+
+    def _paint_body(
+        self, body: NDArray[np.int32], around: Labels, z_mm: float, grid: Grid
+    ) -> Labels:
+        image = np.full(grid.shape, self.labels["fat"], dtype=np.uint8)
+        self._paint_cranium(image, z_mm, grid)
+        self._paint_structures(image, self.inner, z_mm, grid, self.deformation)
+        inside = np.zeros(grid.shape, dtype=np.uint8)
+        _fill(inside, body, 1)
+        image = cv2.copyTo(image, inside, around)
+        thickness = max(1, round(2 * self.skin_mm / grid.pixel_mm))
+        cv2.polylines(image, [body], True, self.labels["skin"], thickness, shift=SUBPIXEL_BITS)
+        return np.asarray(image, dtype=np.uint8)
 
     def _body_polygon(self, z_mm: float, grid: Grid) -> NDArray[np.int32] | None:
         points = self.body.at(z_mm)
@@ -195,47 +213,54 @@ class Anatomy:
             )
 
     def _paint_structures(
-        self, image: Labels, structures: Sequence[Structure], z_mm: float, grid: Grid
+        self,
+        image: Labels,
+        structures: Sequence[Structure],
+        z_mm: float,
+        grid: Grid,
+        deformation: Deformation,
     ) -> None:
-        pieces, drawn = self._gather(structures, z_mm)
+        pieces, drawn = _gather(structures, z_mm, deformation)
         if not pieces:
             return
-        moved = self.deformation.in_plane(np.concatenate(pieces), z_mm)
+        moved = deformation.in_plane(np.concatenate(pieces), z_mm)
         pixels = _fixed_point(grid.to_pixels(moved))
+        fascia, fat = round(2 * self.fascia_mm / grid.pixel_mm), self.labels["fat"]
         start = 0
         for piece, (label, radii) in zip(pieces, drawn, strict=True):
             part = pixels[start : start + len(piece)]
             start += len(piece)
             if radii is None:
+                if fascia and self.tissues[label] == "muscle":
+                    cv2.polylines(image, [part], True, fat, fascia, shift=SUBPIXEL_BITS)
                 _fill(image, part, label)
                 continue
             for (x, y), radius in zip(part.tolist(), radii / grid.pixel_mm * SUBPIXEL, strict=True):
                 cv2.circle(image, (x, y), int(radius), label, -1, shift=SUBPIXEL_BITS)
 
-    def _gather(
-        self, structures: Sequence[Structure], z_mm: float
-    ) -> tuple[list[Floats], list[tuple[int, Floats | None]]]:
-        pieces: list[Floats] = []
-        drawn: list[tuple[int, Floats | None]] = []
-        for item in structures:
-            if item.contours is not None and item.centres is not None:
-                points = self._contour_at(item.contours, item.centres, z_mm)
-                if points is not None:
-                    pieces.append(points)
-                    drawn.append((item.label, None))
-            elif item.balls is not None:
-                tilt_x, tilt_y = self.deformation.tilt
-                x, y, z, radius = item.balls.T
-                depth = z_mm + tilt_x * x + tilt_y * y - z
-                hit = np.abs(depth) < radius
-                if hit.any():
-                    pieces.append(item.balls[hit, :2])
-                    drawn.append((item.label, np.sqrt(radius[hit] ** 2 - depth[hit] ** 2)))
-        return pieces, drawn
 
-    def _contour_at(self, contours: Contours, centres: Floats, z_mm: float) -> Floats | None:
-        level = int(np.clip(z_mm - contours.z_low_mm, 0, len(centres) - 1))
-        return contours.at(self.deformation.atlas_z(z_mm, centres[level]))
+def _gather(
+    structures: Sequence[Structure], z_mm: float, deformation: Deformation
+) -> tuple[list[Floats], list[tuple[int, Floats | None]]]:
+    """Return the atlas points of every structure in a slice, with label and circle radii."""
+    pieces: list[Floats] = []
+    drawn: list[tuple[int, Floats | None]] = []
+    tilt_x, tilt_y = deformation.tilt
+    for item in structures:
+        if item.contours is not None and item.centres is not None:
+            level = min(max(int(z_mm - item.contours.z_low_mm), 0), len(item.centres) - 1)
+            points = item.contours.at(deformation.atlas_z(z_mm, item.centres[level]))
+            if points is not None:
+                pieces.append(points)
+                drawn.append((item.label, None))
+        elif item.balls is not None:
+            x, y, z, radius = item.balls.T
+            depth = z_mm + tilt_x * x + tilt_y * y - z
+            hit = np.abs(depth) < radius
+            if hit.any():
+                pieces.append(item.balls[hit, :2])
+                drawn.append((item.label, np.sqrt(radius[hit] ** 2 - depth[hit] ** 2)))
+    return pieces, drawn
 
 
 def _fixed_point(pixels: Floats) -> NDArray[np.int32]:

@@ -56,7 +56,7 @@ VESSELS: tuple[Shape, ...] = (
             (78, 31, -2, 4.6, 4.2),
         ],
         taper_mm=4,
-        wobble=0.1,
+        wobble=0.06,
     ),
     Blob(
         "vertebral_artery",
@@ -223,7 +223,7 @@ VESSELS: tuple[Shape, ...] = (
         "brachiocephalic",
         "vein",
         [(-150, 16, -50, 8, 7), (-118, 18, -46, 8, 6.5), (-100, 22, -42, 7, 6)],
-        wobble=0.1,
+        wobble=0.06,
     ),
     Tube(
         "internal_mammary",

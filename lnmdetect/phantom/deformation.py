@@ -61,3 +61,15 @@ def draw_deformation(rng: np.random.Generator, amount: float) -> Deformation:
         wave_vector=(direction * (2 * np.pi / length)[:, None]).astype(np.float32),
         wave_phase=rng.uniform(0, 2 * np.pi, waves).astype(np.float32),
     )
+
+
+UPRIGHT = Deformation(
+    scale=(1.0, 1.0),
+    rotation_rad=0.0,
+    tilt=(0.0, 0.0),
+    bend_mm=(0.0, 0.0),
+    wave_mm=np.zeros((1, 2), dtype=np.float32),
+    wave_vector=np.zeros((1, 3), dtype=np.float32),
+    wave_phase=np.zeros(1, dtype=np.float32),
+)
+"""No deformation: for what lies around the patient."""

@@ -9,12 +9,12 @@ import numpy as np
 from lnmdetect.phantom.nodes import Floats, Focus, Kind, Node
 
 BELOW_10_MM: Mapping[Kind, float] = MappingProxyType(
-    {"benign": 0.95, "metastatic": 0.47, "extranodal": 0.15}
+    {"benign": 0.94, "metastatic": 0.475, "extranodal": 0.15}
 )
 """Share with a short axis below 1 cm: 96, 45 and 13 % in Cancers 2023, Table 1."""
 
 SMALL_MM: Mapping[Kind, tuple[float, float]] = MappingProxyType(
-    {"benign": (4.2, 9.9), "metastatic": (4.0, 9.9), "extranodal": (7.5, 9.9)}
+    {"benign": (4.4, 9.9), "metastatic": (3.9, 9.7), "extranodal": (7.0, 9.9)}
 )
 LARGE_SPREAD_MM: Mapping[Kind, float] = MappingProxyType(
     {"benign": 1.2, "metastatic": 3.2, "extranodal": 5.0}
@@ -24,7 +24,7 @@ LARGEST_SHORT_AXIS_MM = 26.0
 
 UNENHANCED_HU = 42.0
 FULL_ENHANCEMENT_HU: Mapping[Kind, tuple[float, float, float]] = MappingProxyType(
-    {"benign": (78, 112, 142), "metastatic": (92, 122, 190), "extranodal": (92, 120, 185)}
+    {"benign": (74, 122, 142), "metastatic": (92, 104, 176), "extranodal": (92, 104, 176)}
 )
 """(least, most common, greatest) HU of the solid part in the venous phase (design, section 7)."""
 
@@ -43,7 +43,7 @@ def draw_wish(kind: Kind, rng: np.random.Generator) -> NodeWish:
     if rng.random() < BELOW_10_MM[kind]:
         low, high = SMALL_MM[kind]
         short = low + (high - low) * (
-            rng.beta(1.25, 1.7) if kind == "benign" else rng.beta(1.1, 1.3)
+            rng.beta(1.3, 1.4) if kind == "benign" else rng.beta(1.1, 1.5)
         )
     else:
         short = min(10.05 + rng.exponential(LARGE_SPREAD_MM[kind]), LARGEST_SHORT_AXIS_MM)
@@ -72,7 +72,7 @@ def draw_node(
     core = UNENHANCED_HU + rng.normal(0, 4) + phase * (full - UNENHANCED_HU)
     ambiguous = rng.random() < 0.05
     foci = () if ambiguous else _hilum(rng, phase) if benign else _malignant_foci(wish, rng)
-    coarse = rng.uniform(14, 38) if not benign and not ambiguous else rng.uniform(2, 9)
+    coarse = rng.uniform(12, 30) if not benign and not ambiguous else rng.uniform(2, 9)
     strength = 0.35 + 0.65 * min(phase, 1.0)
     edge = {"benign": 0.5, "metastatic": 0.7, "extranodal": 1.6}[wish.kind]
     return Node(
@@ -83,8 +83,8 @@ def draw_node(
         rotation=wish.rotation,
         lobes=_lobes(wish.kind, rng),
         core_hu=float(core),
-        rim_hu=float((rng.normal(0, 8) if benign else rng.normal(10, 18)) * strength),
-        slope_hu=float(rng.uniform(0, 34 if benign else 20) * strength),
+        rim_hu=float((rng.normal(0, 9) if benign else rng.normal(8, 16)) * strength),
+        slope_hu=float(rng.uniform(0, 45 if benign else 16) * strength),
         slope=_direction(rng),
         texture=_texture(rng, coarse * strength, benign),
         foci=foci,
@@ -106,7 +106,7 @@ def _direction(rng: np.random.Generator) -> Floats:
 def _lobes(kind: Kind, rng: np.random.Generator) -> Floats:
     low, high, height = {
         "benign": (1.0, 2.2, 0.02),
-        "metastatic": (2.2, 4.5, 0.04),
+        "metastatic": (2.6, 5.0, 0.05),
         "extranodal": (3.5, 8.0, 0.07),
     }[kind]
     count = 5
@@ -117,8 +117,8 @@ def _lobes(kind: Kind, rng: np.random.Generator) -> Floats:
 
 
 def _texture(rng: np.random.Generator, height_hu: float, smooth: bool) -> Floats:
-    count = 10
-    length = rng.uniform(6, 14, count) if smooth else rng.uniform(2.6, 5.5, count)
+    count = 14
+    length = rng.uniform(7, 15, count) if smooth else rng.uniform(2.8, 6.5, count)
     vectors = rng.normal(0, 1, (count, 3))
     vectors *= (2 * np.pi / length / np.linalg.norm(vectors, axis=1))[:, None]
     heights = np.full(count, height_hu * np.sqrt(2 / count))
@@ -127,7 +127,7 @@ def _texture(rng: np.random.Generator, height_hu: float, smooth: bool) -> Floats
 
 def _hilum(rng: np.random.Generator, phase: float) -> tuple[Focus, ...]:
     """Return a fatty hilum that opens to one side, and often its vessel; sometimes nothing."""
-    if rng.random() > 0.8:
+    if rng.random() > 0.88:
         return ()
     side = rng.uniform(0, 2 * np.pi)
     across = np.array([0.0, np.cos(side), np.sin(side)])
@@ -137,7 +137,7 @@ def _hilum(rng: np.random.Generator, phase: float) -> tuple[Focus, ...]:
         np.array([rng.uniform(0.5, 0.8), width, width]) + 0.18 * np.abs(across),
         float(rng.uniform(-75, 15)),
     )
-    if rng.random() > 0.6:
+    if rng.random() > 0.65:
         return (fat,)
     vessel = Focus(
         across * depth * 0.9,
@@ -149,7 +149,7 @@ def _hilum(rng: np.random.Generator, phase: float) -> tuple[Focus, ...]:
 
 def _malignant_foci(wish: NodeWish, rng: np.random.Generator) -> tuple[Focus, ...]:
     foci: list[Focus] = []
-    if rng.random() < 0.4:
+    if rng.random() < 0.5:
         for _ in range(rng.integers(1, 4)):
             size = rng.uniform(0.22, 0.48)
             foci.append(
@@ -159,8 +159,8 @@ def _malignant_foci(wish: NodeWish, rng: np.random.Generator) -> tuple[Focus, ..
                     float(rng.uniform(-5, 35)),
                 )
             )
-    if rng.random() < 0.3:
-        for _ in range(rng.integers(2, 9)):
+    if rng.random() < 0.25:
+        for _ in range(rng.integers(2, 8)):
             size_mm = rng.uniform(0.35, 0.8)
             foci.append(
                 Focus(

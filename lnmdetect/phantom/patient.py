@@ -1,5 +1,9 @@
 """One patient drawn from a seed: which structures, how varied, how enhanced."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
 import numpy as np
 
 from lnmdetect.phantom.anatomy import Anatomy, LabelBook, Structure, build_structures
@@ -24,57 +28,99 @@ from lnmdetect.phantom.atlas_viscera import (
     SOFT,
     tracheal_rings,
 )
-from lnmdetect.phantom.deformation import draw_deformation
-from lnmdetect.phantom.shapes import Contours, Shape, Tube, outline_contours
+from lnmdetect.phantom.deformation import Deformation, draw_deformation
+from lnmdetect.phantom.furniture import draw_furniture
+from lnmdetect.phantom.shapes import Blob, Contours, Ribbon, Shape, Tube, outline_contours
 
+LAYERS: Mapping[str, str] = MappingProxyType(
+    {
+        "fat": "fat",
+        "skin": "skin",
+        "cranium": "cortex",
+        "diploe": "marrow",
+        "cranium_inner": "cortex",
+        "subdural": "csf",
+        "brain": "brain",
+    }
+)
+"""Tissues of what is painted from outlines."""
 ALWAYS_THERE = frozenset(
     "common_carotid internal_carotid internal_jugular subclavian_artery".split()
 )
 """Vessels that no patient lacks; any other is left out at random."""
 
 
-def draw_anatomy(rng: np.random.Generator, amount: float) -> Anatomy:
-    """Return a random patient; `amount` 1 varies as people do, 2 far wider."""
+def draw_anatomy(rng: np.random.Generator, amount: float, metal: int = 0) -> Anatomy:
+    """Return a random patient; `amount` 1 varies as people do, 2 far wider.
+
+    Args:
+        metal: how many teeth are metal.
+    """
     book = LabelBook()
-    for name, tissue in (
-        ("fat", "fat"),
-        ("skin", "skin"),
-        ("cranium", "cortex"),
-        ("diploe", "marrow"),
-        ("cranium_inner", "cortex"),
-        ("subdural", "csf"),
-        ("brain", "brain"),
-    ):
-        book.label_of(name, tissue)
-    inner = build_structures(_inner_shapes(rng), book, rng, amount)
+    labels = {name: book.label_of(name, tissue) for name, tissue in LAYERS.items()}
+    deformation, body = draw_deformation(rng, amount), _body(rng, amount)
+    inner = build_structures(_inner_shapes(rng, metal), book, rng, amount)
     outer = build_structures(EARS, book, rng, amount)
+    front_mm, back_mm = _reach(body, deformation)
+    around = build_structures(draw_furniture(rng, back_mm, front_mm), book, rng, 0.3)
     return Anatomy(
-        body=_body(rng, amount),
+        body=body,
         cranium=outline_contours(CRANIUM),
+        around=tuple(around),
         inner=tuple(_asymmetric_veins(inner, rng)),
         outer=tuple(outer),
-        deformation=draw_deformation(rng, amount),
-        skin_mm=float(rng.uniform(1.0, 2.2)),
+        deformation=deformation,
+        skin_mm=float(rng.uniform(0.6, 1.3)),
         skull_mm=float(rng.uniform(4.5, 7.5)),
+        fascia_mm=float(rng.uniform(0.0, 0.8)),
         tissues=tuple(book.tissues),
-        labels={
-            name: book.label_of(name, "")
-            for name in ("fat", "skin", "cranium", "diploe", "cranium_inner", "subdural", "brain")
-        },
+        labels=labels,
     )
 
 
-def _inner_shapes(rng: np.random.Generator) -> list[Shape]:
+def _inner_shapes(rng: np.random.Generator, metal: int) -> list[Shape]:
     vessels = [v for v in VESSELS if v.name in ALWAYS_THERE or rng.random() < 0.8]
-    shapes: list[Shape] = [*BRAIN_PARTS, *FACE_SOFT, *MUSCLES, *SOFT, *CANAL]
+    shapes: list[Shape] = [*BRAIN_PARTS, *FACE_SOFT, *_built_muscles(rng), *SOFT, *CANAL]
     shapes += [shape for shape in GLAND_EXTRAS if rng.random() < 0.5]
     shapes += [*LUNGS, *FACE_BONE, *JAWS, *SPINE, *GIRDLE]
-    shapes += [tooth for tooth in teeth() if rng.random() < 0.9]
+    shapes += _kept_teeth(rng, metal)
     shapes += [*AIRWAYS, *CARTILAGE, *tracheal_rings(), *IN_AIRWAY, *FACE_AIR, *IN_FACE_AIR]
     shapes += [*_stray_vessels(rng), *vessels, *CHEST_VESSELS]
     if rng.random() < 0.3:
         shapes += CALCIFICATION
     return shapes
+
+
+def _built_muscles(rng: np.random.Generator) -> list[Shape]:
+    """Return the muscles, all of them stronger or weaker in one patient."""
+    build = float(rng.uniform(1.08, 1.45))
+    return [_thickened(shape, build) for shape in MUSCLES]
+
+
+def _thickened(shape: Shape, factor: float) -> Shape:
+    if isinstance(shape, Blob):
+        rows = [(*r[:3], r[3] * factor, r[4] * factor, *r[5:]) for r in shape.rows]
+        return replace(shape, rows=rows)
+    if isinstance(shape, Ribbon) and shape.tissue == "muscle":
+        return replace(shape, rows=[(z, width * factor, line) for z, width, line in shape.rows])
+    return shape
+
+
+def _kept_teeth(rng: np.random.Generator, metal: int) -> list[Shape]:
+    """Return the teeth a patient still has, `metal` of them crowned (one a side and place)."""
+    kept = [tooth for tooth in teeth() if rng.random() < 0.9]
+    crowned = set(rng.choice(len(kept), size=min(metal, len(kept)), replace=False).tolist())
+    return [
+        replace(tooth, name="crown", tissue="metal", paired=False) if index in crowned else tooth
+        for index, tooth in enumerate(kept)
+    ]
+
+
+def _reach(body: Contours, deformation: Deformation) -> tuple[float, float]:
+    """Return the least and greatest y of the skin, mm."""
+    levels = body.z_low_mm + np.arange(0, len(body.points), 8)
+    y = [deformation.in_plane(body.points[8 * k], float(z))[:, 1] for k, z in enumerate(levels)]
+    return float(np.min(y)), float(np.max(y))
 
 
 def _stray_vessels(rng: np.random.Generator) -> list[Shape]:
@@ -101,7 +147,7 @@ def _asymmetric_veins(structures: list[Structure], rng: np.random.Generator) -> 
             and item.contours is not None
             and item.centres is not None
         ):
-            factor = np.float32(np.exp(rng.normal(0.05, 0.28)))
+            factor = np.float32(np.clip(np.exp(rng.normal(0.0, 0.25)), 0.6, 1.5))
             middle = item.centres[:, None]
             points = (item.contours.points - middle) * factor + middle
             item = Structure(

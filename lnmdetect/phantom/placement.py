@@ -130,6 +130,13 @@ def _surface(count: int = 48) -> Floats:
 PROBES = np.concatenate([_surface() * 1.05, _surface(24) * 0.6, np.zeros((1, 3))])
 
 
+LEVELS_TRIED, PLACES_TRIED = 5, 30
+HARD_SHARE: Mapping[Kind, float] = MappingProxyType(
+    {"benign": 0.06, "metastatic": 0.09, "extranodal": 0.15}
+)
+"""Share of a node's probes that may lie in vessels or glands, which it then presses aside."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A centre in the patient's frame, mm, and its level."""
@@ -138,9 +145,13 @@ class Place:
     centre_mm: Floats
 
 
-def _candidate(kind: Kind, anatomy: Anatomy, rng: np.random.Generator) -> Place:
+def _level(kind: Kind, rng: np.random.Generator) -> str:
     share = BENIGN_SHARE if kind == "benign" else MALIGNANT_SHARE
-    level = str(rng.choice(list(share), p=np.array(list(share.values())) / sum(share.values())))
+    weights = np.array(list(share.values()))
+    return str(rng.choice(list(share), p=weights / weights.sum()))
+
+
+def _candidate(level: str, anatomy: Anatomy, rng: np.random.Generator) -> Place:
     sites = [site for site in SITES if site.level == level]
     site = sites[0] if len(sites) == 1 or rng.random() < 0.75 else sites[1]
     up = rng.random()
@@ -163,18 +174,19 @@ def find_place(
     rng: np.random.Generator,
 ) -> Place | None:
     """Return the best of many places for a node, None where it would cover too much else."""
-    tolerance = {"benign": 0.05, "metastatic": 0.08, "extranodal": 0.14}[wish.kind]
     probes = (PROBES * wish.semi_axes_mm) @ wish.rotation
-    best, best_cost = None, np.inf
-    for _ in range(90):
-        place = _candidate(wish.kind, anatomy, rng)
-        if not z_range_mm[0] < place.centre_mm[2] < z_range_mm[1]:
-            continue
-        codes = occupancy.at(place.centre_mm + probes)
-        hard, soft = float((codes == HARD).mean()), float((codes == SOFT).mean())
-        cost = 5 * hard + soft
-        if hard <= tolerance and cost < best_cost:
-            best, best_cost = place, cost
-        if best_cost < 0.12:
-            break
-    return best
+    for _ in range(LEVELS_TRIED):
+        level = _level(wish.kind, rng)
+        best, best_cost = None, np.inf
+        for _ in range(PLACES_TRIED):
+            place = _candidate(level, anatomy, rng)
+            if not z_range_mm[0] < place.centre_mm[2] < z_range_mm[1]:
+                continue
+            codes = occupancy.at(place.centre_mm + probes)
+            hard, soft = float((codes == HARD).mean()), float((codes == SOFT).mean())
+            cost = 5 * hard + 0.7 * soft
+            if hard <= HARD_SHARE[wish.kind] and soft < 0.45 and cost < best_cost:
+                best, best_cost = place, cost
+        if best is not None:
+            return best
+    return None

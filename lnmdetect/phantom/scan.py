@@ -42,23 +42,22 @@ def make_scan(seed: int, index: int, setting: Setting) -> PhantomScan:
     """Return phantom patient `index` of `seed`: the same values give the same voxels."""
     rng = np.random.default_rng((seed, index, 1 if setting == "training" else 0))
     amount = float(rng.uniform(0.8, 2.2)) if setting == "training" else 1.0
-    anatomy = draw_anatomy(rng, amount)
-    appearance = draw_appearance(anatomy.tissues, rng, setting)
     plan = draw_plan(setting, rng)
+    anatomy = draw_anatomy(rng, amount, plan.metal)
+    appearance = draw_appearance(anatomy.tissues, rng, setting)
     grid = Grid(plan.matrix, plan.pixel_mm, plan.offset_mm)
     nodes = _place_nodes(anatomy, appearance, plan, rng)
-    clean = np.stack([_clean_slice(anatomy, appearance, plan, grid, z) for z in plan.levels_mm])
+    clean = np.empty((plan.slices, *plan.matrix), dtype=np.float32)
+    for number, z_mm in enumerate(plan.levels_mm):
+        clean[number] = _clean_slice(anatomy, appearance, plan, grid, z_mm)
     origin = _origin(plan)
     volume = VolumeGrid(
         clean.shape, (plan.spacing_mm, plan.pixel_mm, plan.pixel_mm), origin, plan.thickness_mm
     )
     painted, sections = paint_nodes(clean, volume, nodes)
-    voxels = np.stack(
-        [
-            _scanned(image, z, anatomy, plan, grid, rng)
-            for image, z in zip(painted, plan.levels_mm, strict=True)
-        ]
-    )
+    voxels = np.empty(clean.shape, dtype=np.int16)
+    for number, z_mm in enumerate(plan.levels_mm):
+        voxels[number] = _scanned(painted[number], z_mm, anatomy, plan, grid, rng)
     return PhantomScan(voxels, plan, origin, nodes, sections)
 
 

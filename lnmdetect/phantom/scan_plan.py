@@ -98,7 +98,7 @@ def _training_plan(rng: np.random.Generator) -> ScanPlan:
         ),
         offset_mm=(float(rng.normal(0, 10)), float(rng.normal(5, 10))),
         psf_mm=float(rng.uniform(0.2, 0.95)),
-        overshoot=float(rng.choice([0.0, 0.0, rng.uniform(0.2, 1.0)])),
+        overshoot=float(rng.choice([0.0, 0.0, rng.uniform(0.1, 0.6)])),
         noise_hu=float(np.exp(rng.uniform(np.log(2), np.log(28)))),
         grain_mm=float(rng.uniform(0.2, 1.1)),
         streak_hu=float(rng.uniform(0, 40)),

@@ -6,6 +6,7 @@ fourth cervical vertebral body. Shapes are written for the left side (x > 0) and
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +114,7 @@ class Contours:
 def draw_jitter(rng: np.random.Generator, amount: float) -> Jitter:
     """Return a random variation of one shape; `amount` 1 is lifelike."""
     shift = rng.normal(0, 1, 3) * (0.8, 0.8, 1.5) * amount
-    phases = np.stack([rng.uniform(0, 2 * np.pi, 3), rng.normal(0, 1, 3)])
+    phases = np.stack([rng.uniform(0, 2 * np.pi, 3), np.clip(rng.normal(0, 0.7, 3), -1.2, 1.2)])
     scale = float(np.exp(rng.normal(0, 0.06 * amount)))
     return Jitter((float(shift[0]), float(shift[1]), float(shift[2])), scale, phases)
 
@@ -138,6 +139,21 @@ def interpolate_rows(
     levels = _levels(z_keys)
     inside = np.clip(levels, z_keys[0], z_keys[-1])
     return levels, np.asarray(PchipInterpolator(z_keys, values, axis=0)(inside))
+
+
+@cache
+def _spline_weights(knots: int, count: int) -> NDArray[np.float64]:
+    """Return the (count, knots) matrix of a cubic spline through equally spaced knots."""
+    spline = CubicSpline(np.linspace(0, 1, knots), np.eye(knots))
+    return np.asarray(spline(np.linspace(0, 1, count)))
+
+
+@cache
+def _ring_weights(knots: int) -> NDArray[np.float64]:
+    """Return the (OUTLINE_POINTS, knots) matrix of a closed cubic spline."""
+    cycle = np.concatenate([np.eye(knots), np.eye(knots)[:1]])
+    spline = CubicSpline(np.linspace(0, 1, knots + 1), cycle, bc_type="periodic")
+    return np.asarray(spline(np.linspace(0, 1, OUTLINE_POINTS, endpoint=False)))
 
 
 def blob_contours(blob: Blob, jitter: Jitter) -> Contours:
@@ -173,7 +189,9 @@ def ribbon_contours(ribbon: Ribbon, jitter: Jitter) -> Contours:
     coarse = values[:, 1:].reshape(len(levels), -1, 2)
     count = RIBBON_POINTS * (2 if ribbon.across else 1)
     place = np.linspace(0, 1, count)
-    line = CubicSpline(np.linspace(0, 1, coarse.shape[1]), coarse, axis=1)(place)
+    knots = coarse.shape[1]
+    weights = _spline_weights(knots, count)
+    line = np.einsum("pk,lkc->lpc", weights, coarse)
     line = line + np.array(jitter.shift_mm[:2])
     tangent = np.gradient(line, axis=1)
     normal = np.stack([-tangent[..., 1], tangent[..., 0]], -1)
@@ -218,6 +236,6 @@ def outline_contours(rows: Sequence[tuple[float, Sequence[tuple[float, float]]]]
     levels, values = interpolate_rows(z_keys, halves.reshape(len(halves), -1))
     half = values.reshape(len(levels), -1, 2)
     ring = np.concatenate([half, half[:, -2:0:-1] * (-1, 1), half[:, :1]], axis=1)
-    spline = CubicSpline(np.linspace(0, 1, ring.shape[1]), ring, axis=1, bc_type="periodic")
-    points = spline(np.linspace(0, 1, OUTLINE_POINTS, endpoint=False))
+    knots = ring.shape[1] - 1
+    points = np.einsum("pk,lkc->lpc", _ring_weights(knots), ring[:, :knots])
     return Contours(float(levels[0]), points.astype(np.float32))
