@@ -3,6 +3,7 @@ import copy
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,26 @@ I1 = r"t\.json: images\[1\]"
 def test_a_bad_field_is_refused_with_its_record(path: str, value: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         dataset_from_json(change(path, value), "t.json")
+
+
+@pytest.mark.parametrize("bound", [0, 1])
+def test_scores_reach_from_0_to_1(bound: int) -> None:
+    data = change("annotations/2/score", bound)
+    assert dataset_from_json(data, "t.json").annotations[2].score == bound
+
+
+def test_probabilities_and_lengths_are_written_to_six_decimals() -> None:
+    third = replace(
+        dataset().annotations[2],
+        probabilities={"benign": 1 / 3, "metastatic": 2 / 3},
+        threshold=1 / 7,
+    )
+    records = (image(1, position_mm=1 / 3, spacing_mm=(1 / 3, 2 / 3)), image(2))
+    data = dataset_to_json(CocoDataset({}, records, (third,)))
+    assert data["annotations"][0]["probabilities"] == {"benign": 0.333333, "metastatic": 0.666667}
+    assert data["annotations"][0]["threshold"] == 0.142857
+    assert data["images"][0]["lnmdetect"]["position_mm"] == 0.333333
+    assert data["images"][0]["lnmdetect"]["spacing_mm"] == [0.333333, 0.666667]
 
 
 def test_a_box_may_reach_a_little_over_the_border() -> None:

@@ -47,6 +47,14 @@ def test_records_take_one_line_each_and_keys_keep_their_order() -> None:
     assert text == f'{{\n"info": {info},\n"images": {images},\n"none": []\n}}\n'
 
 
+def test_text_is_written_as_it_is_not_as_escapes(tmp_path: Path) -> None:
+    data = {"info": {"source": "Müller"}, "images": [{"name": "Ö"}], "plain": "é"}
+    write_json(data, tmp_path / "out.json")
+    assert all(word in (tmp_path / "out.json").read_text("utf-8") for word in ("Müller", "Ö", "é"))
+    write_json(["ß"], tmp_path / "list.json")
+    assert (tmp_path / "list.json").read_text("utf-8") == '[\n "ß"\n]\n'
+
+
 def test_nan_is_never_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json({"value": float("nan")}, tmp_path / "out.json")

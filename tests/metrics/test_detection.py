@@ -38,6 +38,13 @@ def test_a_box_of_iou_0_6_counts_at_three_of_ten_thresholds(make_image: Make) ->
     assert result.ar100.value == pytest.approx(0.3)
 
 
+def test_ap75_is_read_at_iou_0_75(make_image: Make) -> None:
+    above = average_precision([make_image([BOX], [(10, 10, 20, 17.6)], [0.9])])
+    below = average_precision([make_image([BOX], [(10, 10, 20, 17.4)], [0.9])])
+    assert above.ap75.value == pytest.approx(1.0)
+    assert below.ap75.value == 0.0
+
+
 def test_images_without_truth_count_their_false_positives(make_image: Make) -> None:
     images = [make_image([BOX], [BOX], [0.3]), make_image([], [FAR], [0.9])]
     assert average_precision(images).ap50.value == pytest.approx(0.5)

@@ -82,6 +82,17 @@ def test_a_node_is_found_and_called_at_both_thresholds(make_image: Make) -> None
     assert result.found_and_called["metastatic"].value == 0.5
     assert result.found_and_called["metastatic"].n == 2
     assert result.found_and_called["benign"].value == 0.0
+    at_b = end_to_end([image], classes, match_images([image]), threshold=0.3)
+    assert at_b.found_and_called["metastatic"].value == 1.0
+
+
+def test_a_class_without_truth_is_undefined_and_named(make_image: Make) -> None:
+    image = make_image([A], [A], [0.9], classes=[UNKNOWN])
+    result = end_to_end([image], [said([0.7])], match_images([image]), threshold=0.5)
+    assert result.found_and_called == {
+        "benign": Figure(None, "no benign truth box that counts"),
+        "metastatic": Figure(None, "no metastatic truth box that counts"),
+    }
 
 
 def test_without_a_detector_threshold_nothing_can_be_called_found(make_image: Make) -> None:

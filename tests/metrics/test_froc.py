@@ -30,6 +30,7 @@ def test_the_curve_is_read_at_each_rate_of_false_positives(four_images: list[Ima
     assert [p.sensitivity.value for p in curve.points] == [0.25, 0.5, 0.5, 0.75, 0.75, 0.75, 0.75]
     assert [p.threshold for p in curve.points] == [0.9, 0.7, 0.6, 0.4, 0.4, 0.4, 0.4]
     assert curve.mean.value == pytest.approx((0.25 + 0.5 * 2 + 0.75 * 4) / 7)
+    assert [p.false_positives for p in curve.points] == [0.125, 0.25, 0.5, 1, 2, 4, 8]
     assert curve.per == "image"
 
 

@@ -1,7 +1,8 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 
 import pytest
 
+from lnmdetect.metrics import classification, detection, end_to_end, figure, froc, matching
 from lnmdetect.metrics.figure import Figure, figures_to_json, undefined
 from lnmdetect.metrics.intervals import share, wilson_interval
 
@@ -50,6 +51,14 @@ def test_a_figure_without_value_needs_a_reason() -> None:
 def test_a_figure_is_never_nan_or_infinite(value: float) -> None:
     with pytest.raises(ValueError, match="expected a finite value"):
         Figure(value)
+
+
+def test_results_cannot_be_changed_once_built() -> None:
+    for module in (classification, detection, end_to_end, figure, froc, matching):
+        built = [c for c in vars(module).values() if isinstance(c, type) and is_dataclass(c)]
+        assert built
+        for cls in built:
+            assert cls.__dataclass_params__.frozen, cls.__name__
 
 
 def test_figures_become_plain_json() -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
@@ -523,6 +523,16 @@ def test_an_existing_output_is_refused_before_anything_is_read() -> None:
     Path("metrics.json").write_text("{}")
     with pytest.raises(OutputError, match="--overwrite"):
         evaluate(EvalRequest(output=Path("metrics.json")))
+
+
+def test_results_cannot_be_changed_once_built() -> None:
+    write_two_nodes()
+    write("boxes.json", [image(1)], [node(1, 1, BOX, score=0.9)], operating_threshold=0.5)
+    result = evaluate(EvalRequest())
+    parts = (result, result.info, result.thresholds, result.thresholds.detector, result.detection)
+    for part in (*parts, result.info.truth, EvalRequest()):
+        with pytest.raises(FrozenInstanceError):
+            setattr(part, next(iter(vars(part))), None)
 
 
 EVALUATE = """
