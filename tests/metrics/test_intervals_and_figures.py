@@ -58,7 +58,7 @@ def test_results_cannot_be_changed_once_built() -> None:
         built = [c for c in vars(module).values() if isinstance(c, type) and is_dataclass(c)]
         assert built
         for cls in built:
-            assert cls.__dataclass_params__.frozen, cls.__name__
+            assert vars(cls)["__dataclass_params__"].frozen, cls.__name__
 
 
 def test_figures_become_plain_json() -> None:
