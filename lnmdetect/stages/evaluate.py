@@ -96,7 +96,8 @@ def _prediction_files(request: EvalRequest) -> _PredictionFiles:
     boxes, nodes = request.boxes, request.nodes
     if boxes is None and nodes is None:
         default = Path("nodes.json") if Path("nodes.json").is_file() else Path("boxes.json")
-        return _PredictionFiles(*[_existing(default, "--boxes or --nodes")] * 2)
+        found = _existing(default, "--boxes or --nodes")
+        return _PredictionFiles(detections=found, classes=found)
     return _PredictionFiles(
         detections=_existing(boxes, "--boxes") if boxes else _existing(nodes, "--nodes"),
         classes=_existing(nodes, "--nodes") if nodes else _existing(boxes, "--boxes"),
