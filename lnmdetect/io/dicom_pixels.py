@@ -11,10 +11,10 @@ from pydicom.config import IGNORE
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID
+from pydicom.uid import UID, RLELossless
 
 from lnmdetect.core.errors import InputError, MissingExtraError
-from lnmdetect.io.codestream import declared_size
+from lnmdetect.io.codestream import declared_shape
 from lnmdetect.io.dicom_header import READ_ERRORS, SliceHeader, quiet_reading, read_dataset
 from lnmdetect.io.dicom_values import whole
 from lnmdetect.io.input_files import printable
@@ -77,8 +77,9 @@ def _stored_values(stream: BinaryIO, slices: Sequence[SliceHeader]) -> list[NDAr
     plugin = ""
     if syntax.is_encapsulated:
         plugin = _plugin(syntax)
-        for header in slices:
-            _check_declared_size(dataset, header)
+        if syntax != RLELossless:  # its frames declare nothing; the decoder counts their bytes
+            for header in slices:
+                _check_declared_shape(dataset, header)
     if len(frames) == 1:
         return [pixel_array(dataset, index=frames[0], raw=True, decoding_plugin=plugin)]
     every = pixel_array(dataset, raw=True, decoding_plugin=plugin)
@@ -91,17 +92,16 @@ def _plugin(syntax: UID) -> str:
     return min(available, key=lambda name: (name in LAST_RESORTS, name))
 
 
-def _check_declared_size(dataset: Dataset, header: SliceHeader) -> None:
-    """Do nothing where the frame is as large as the header says, so that no codec is misled.
+def _check_declared_shape(dataset: Dataset, header: SliceHeader) -> None:
+    """Do nothing where the frame is what the header says; gdcm ends the process on some others.
 
     Raises:
         ValueError: it is not.
     """
     count = whole(dataset, "NumberOfFrames") or 1
     frame = get_frame(dataset.PixelData, header.frame or 0, number_of_frames=count)
-    declared = declared_size(frame)
-    if declared not in (None, (header.rows, header.columns)):
-        raise ValueError("codestream of another size")
+    if declared_shape(frame) != (header.rows, header.columns, 1):
+        raise ValueError("a codestream of another shape, or none")
 
 
 def _syntax(header: SliceHeader) -> UID:

@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.encaps import encapsulate, generate_frames
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -260,7 +261,7 @@ def test_the_codec_that_survives_damage_is_used(
     codec: str,
 ) -> None:
     used: list[str] = []
-    original = dicom_pixels.pixel_array
+    original = pixel_array
 
     def spying(dataset: Dataset, **options: str) -> NDArray[np.integer]:
         used.append(options["decoding_plugin"])
