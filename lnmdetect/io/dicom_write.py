@@ -1,4 +1,4 @@
-"""CT series written as DICOM: one CT Image Storage file a slice, the same bytes for the same input."""
+"""CT series written as DICOM, one CT Image Storage file a slice: same input, same bytes."""
 
 import hashlib
 from collections.abc import Sequence
@@ -69,13 +69,15 @@ def write_ct_series(
     Args:
         voxels_hu: (slices, rows, columns) int16 HU of -1024 or more, ordered along the normal.
         folder: made if absent; files are named IM0001.dcm and on.
+        meta: geometry, identity and the seed of the UIDs.
 
     Raises:
         ValueError: the voxels are not a volume of int16, or lie below -1024 HU.
     """
     if voxels_hu.ndim != 3 or voxels_hu.dtype != np.int16:
         raise ValueError(
-            f"voxels: expected (slices, rows, columns) int16, got {voxels_hu.shape} {voxels_hu.dtype}"
+            "voxels: expected (slices, rows, columns) int16, "
+            f"got {voxels_hu.shape} {voxels_hu.dtype}"
         )
     if voxels_hu.size and int(voxels_hu.min()) < RESCALE_INTERCEPT_HU:
         raise ValueError(f"voxels: expected HU of -1024 or more, got {int(voxels_hu.min())}")

@@ -1,0 +1,1 @@
+"""Synthetic anatomy, nodes and scanners: seeds in, arrays and truth out."""

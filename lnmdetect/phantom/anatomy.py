@@ -12,7 +12,6 @@ from lnmdetect.phantom.shapes import (
     Blob,
     Contours,
     Floats,
-    Ribbon,
     Shape,
     Tube,
     blob_contours,
@@ -125,6 +124,7 @@ def build_structures(
 ) -> list[Structure]:
     """Return one structure a shape and side; a marrow follows the variation of its cortex."""
     built: list[Structure] = []
+    last_seed = 0
     for shape in shapes:
         seed = int(rng.integers(2**31)) if _marrow_of(shape.name) == shape.name else last_seed
         last_seed = seed
@@ -178,10 +178,10 @@ class Anatomy:
         self._paint_structures(image, self.inner, z_mm, grid, self.deformation)
         inside = np.zeros(grid.shape, dtype=np.uint8)
         _fill(inside, body, 1)
-        image = cv2.copyTo(image, inside, around)
+        shown: Labels = cv2.copyTo(image, inside, around).astype(np.uint8, copy=False)
         thickness = max(1, round(2 * self.skin_mm / grid.pixel_mm))
-        cv2.polylines(image, [body], True, self.labels["skin"], thickness, shift=SUBPIXEL_BITS)
-        return np.asarray(image, dtype=np.uint8)
+        cv2.polylines(shown, [body], True, self.labels["skin"], thickness, shift=SUBPIXEL_BITS)
+        return shown
 
     def _body_polygon(self, z_mm: float, grid: Grid) -> NDArray[np.int32] | None:
         points = self.body.at(z_mm)

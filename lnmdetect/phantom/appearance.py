@@ -43,8 +43,8 @@ class Appearance:
         rows, columns = grid.shape
         image = cv2.resize(fine, (columns, rows), interpolation=cv2.INTER_AREA)
         coarse = np.ascontiguousarray(labels[factor // 2 :: factor, factor // 2 :: factor])
-        image += cv2.LUT(coarse, self.grain) * _texture(self.grain_tile, z_mm, grid)
-        image += cv2.LUT(coarse, self.streak) * _texture(self.streak_tile, z_mm, grid)
+        image = image + cv2.LUT(coarse, self.grain) * _texture(self.grain_tile, z_mm, grid)
+        image = image + cv2.LUT(coarse, self.streak) * _texture(self.streak_tile, z_mm, grid)
         return np.asarray(image, dtype=np.float32)
 
 

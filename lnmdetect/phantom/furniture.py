@@ -106,21 +106,22 @@ def _wires(rng: np.random.Generator, front_mm: float) -> list[Shape]:
     shapes: list[Shape] = []
     for _ in range(rng.integers(0, 4)):
         z = np.sort(rng.uniform(-160, 80, 4))[::-1]
-        x = np.cumsum(rng.normal(0, 45, 4))
-        y = front_mm - rng.uniform(2, 30, 4)
+        across = np.cumsum(rng.normal(0, 45, 4))
+        height = front_mm - rng.uniform(2, 30, 4)
         radius = float(rng.uniform(0.5, 1.2))
-        rows = [(float(a), float(b), float(c), radius) for a, b, c in zip(x, y, z, strict=True)]
+        rows = [
+            (float(a), float(b), float(c), radius)
+            for a, b, c in zip(across, height, z, strict=True)
+        ]
         shapes.append(Tube("wire", "wire", rows, paired=False))
     if rng.random() < 0.4:
-        x, size = float(rng.uniform(-40, 40)), float(rng.uniform(2.5, 6))
-        path = [
-            (x, front_mm - 6, -140.0),
-            (x + 10, front_mm - 18, -40.0),
-            (x - 5, front_mm - 30, 30.0),
-            (x - 30, front_mm - 45, 110.0),
-        ]
-        shapes.append(Tube("line_wall", "plastic", [(*p, size) for p in path], paired=False))
-        shapes.append(Tube("line_lumen", "air", [(*p, size * 0.65) for p in path], paired=False))
+        side, size = float(rng.uniform(-40, 40)), float(rng.uniform(2.5, 6))
+        steps = ((0, 6, -140), (10, 18, -40), (-5, 30, 30), (-30, 45, 110))
+        path = [(side + dx, front_mm - dy, float(z)) for dx, dy, z in steps]
+        wall = [(x, y, z, size) for x, y, z in path]
+        lumen = [(x, y, z, size * 0.65) for x, y, z in path]
+        shapes.append(Tube("line_wall", "plastic", wall, paired=False))
+        shapes.append(Tube("line_lumen", "air", lumen, paired=False))
     return shapes
 
 

@@ -35,8 +35,8 @@ class CrossSection:
 
     Attributes:
         node_index: place in the list of nodes.
-        mask: (rows, columns) of the whole slice's window `corner`: True where at least half of
-            the pixel is node. corner: (row, column) of the mask's first pixel.
+        corner: (row, column) of the mask's first pixel on the slice.
+        mask: (rows, columns), True where at least half of the pixel is node.
     """
 
     node_index: int
@@ -70,12 +70,13 @@ def _sample_points(
         + (parts / Z_SAMPLES - 0.5) * grid.thickness_mm
     )
 
-    def axis(span: slice, origin: float, step: float) -> NDArray[np.float64]:
+    def centres(span: slice, origin: float, step: float) -> NDArray[np.float64]:
         count = (span.stop - span.start) * IN_PLANE_SAMPLES
-        return origin + step * (span.start - 0.5 + (np.arange(count) + 0.5) / IN_PLANE_SAMPLES)
+        parts = span.start - 0.5 + (np.arange(count) + 0.5) / IN_PLANE_SAMPLES
+        return np.asarray(origin + step * parts, dtype=np.float64)
 
-    y = axis(window[1], grid.origin_mm[1], grid.spacing_mm[1])
-    x = axis(window[2], grid.origin_mm[0], grid.spacing_mm[2])
+    y = centres(window[1], grid.origin_mm[1], grid.spacing_mm[1])
+    x = centres(window[2], grid.origin_mm[0], grid.spacing_mm[2])
     zz, yy, xx = np.meshgrid(z, y, x, indexing="ij")
     return np.stack([xx, yy, zz], axis=-1)
 

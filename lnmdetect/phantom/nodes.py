@@ -56,7 +56,7 @@ class Node:
 
     @property
     def short_axis_mm(self) -> float:
-        """The smaller diameter of the largest cross-section in 3-D (the middle axis)."""
+        """The smallest diameter of the node's ellipsoid."""
         return float(2 * self.semi_axes_mm[2])
 
     @property
@@ -69,8 +69,7 @@ class Node:
 def unit_coordinates(node: Node, points_mm: Floats) -> tuple[Floats, Floats]:
     """Return (unit-ball coordinates (..., 3), distance to the border in mm, negative inside).
 
-    Args:
-        points_mm: (..., 3) x, y, z in the frame of `node.centre_mm`.
+    `points_mm` is (..., 3) x, y, z in the frame of `node.centre_mm`.
     """
     offset = points_mm - node.centre_mm
     local = (offset @ node.rotation.T) / node.semi_axes_mm

@@ -45,7 +45,7 @@ LAYERS: Mapping[str, str] = MappingProxyType(
 )
 """Tissues of what is painted from outlines."""
 ALWAYS_THERE = frozenset(
-    "common_carotid internal_carotid internal_jugular subclavian_artery".split()
+    {"common_carotid", "internal_carotid", "internal_jugular", "subclavian_artery"}
 )
 """Vessels that no patient lacks; any other is left out at random."""
 
@@ -53,8 +53,7 @@ ALWAYS_THERE = frozenset(
 def draw_anatomy(rng: np.random.Generator, amount: float, metal: int = 0) -> Anatomy:
     """Return a random patient; `amount` 1 varies as people do, 2 far wider.
 
-    Args:
-        metal: how many teeth are metal.
+    `metal` teeth are crowned.
     """
     book = LabelBook()
     labels = {name: book.label_of(name, tissue) for name, tissue in LAYERS.items()}

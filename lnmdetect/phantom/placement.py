@@ -100,10 +100,10 @@ class Occupancy:
         near = np.abs(level - centre_mm[2]) <= radius_mm
         y, x = np.ogrid[:rows, :columns]
         flat = ((x + 0.5 - middle[0]) ** 2 + (y + 0.5 - middle[1]) ** 2) * self.grid.pixel_mm**2
-        codes = self.codes
+        codes = self.codes.copy()
         for index in np.flatnonzero(near):
             codes[index][flat <= radius_mm**2 - (level[index] - centre_mm[2]) ** 2] = HARD
-        return self
+        return Occupancy(codes, self.grid, self.z_low_mm)
 
 
 def survey(anatomy: Anatomy, grid: Grid, z_range_mm: tuple[float, float]) -> Occupancy:

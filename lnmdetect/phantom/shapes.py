@@ -121,13 +121,13 @@ def draw_jitter(rng: np.random.Generator, amount: float) -> Jitter:
 
 def _levels(z_keys: NDArray[np.float64]) -> NDArray[np.float64]:
     count = max(2, int(np.ceil((z_keys[-1] - z_keys[0]) / TABLE_STEP_MM)) + 1)
-    return z_keys[0] + TABLE_STEP_MM * np.arange(count)
+    return np.asarray(z_keys[0] + TABLE_STEP_MM * np.arange(count), dtype=np.float64)
 
 
 def _taper(levels: NDArray[np.float64], taper_mm: float) -> NDArray[np.float64]:
     depth = np.minimum(levels - levels[0], levels[-1] - levels) / max(taper_mm, 1e-6)
     depth = np.clip(depth, 0.02, 1)
-    return np.asarray(np.sqrt(1 - (1 - depth) ** 2))
+    return np.asarray(np.sqrt(1 - (1 - depth) ** 2), dtype=np.float64)
 
 
 def interpolate_rows(
@@ -215,7 +215,7 @@ def tube_balls(tube: Tube, jitter: Jitter) -> Floats:
     bend = 1.2 * np.sin(np.linspace(0, place[-1] / 12, count)[:, None] + jitter.phases[0])
     dense[:, :3] += bend * np.sin(np.linspace(0, np.pi, count))[:, None] + jitter.shift_mm
     dense[:, 3] *= jitter.scale
-    return dense.astype(np.float32)
+    return np.asarray(dense, dtype=np.float32)
 
 
 def mirrored(points: Floats) -> Floats:

@@ -66,15 +66,16 @@ TISSUES = MappingProxyType(
         "wire": Tissue((800, 2500), (200, 3000), grain_hu=0),
     }
 )
-"""Enhancement ranges are set so that base plus enhancement gives the ranges of design, section 7."""
-
-HARD_TISSUES = frozenset(
-    "air artery vein small_vessel thyroid thyroid_nodule submandibular cartilage calcified_cartilage "
-    "cortex thin_bone marrow tooth metal lung air_cells mucosa oesophagus skin parotid tonsil".split()
-)
-"""What a node may not lie in."""
+"""Base plus enhancement gives the ranges of design, section 7."""
 
 LOOKALIKE_TISSUES = frozenset(
-    "artery vein small_vessel submandibular parotid thyroid thyroid_nodule tonsil".split()
+    {"artery", "vein", "small_vessel", "submandibular", "parotid", "thyroid", "thyroid_nodule"}
+    | {"tonsil"}
 )
 """Vessels and glands whose cross-sections can be taken for a node."""
+
+HARD_TISSUES = LOOKALIKE_TISSUES | {
+    *("air", "air_cells", "lung", "skin", "mucosa", "oesophagus", "cartilage"),
+    *("calcified_cartilage", "cortex", "thin_bone", "marrow", "tooth", "metal"),
+}
+"""What a node may not lie in."""

@@ -1,0 +1,114 @@
+"""`phantom ct`: files on disk, their truth, and the same bytes whatever the number of workers."""
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pycocotools import mask as coco_mask
+
+from lnmdetect.core.errors import OutputError, UsageError
+from lnmdetect.core.records import CocoDataset
+from lnmdetect.io.coco import read_coco
+from lnmdetect.stages.phantom import PhantomRequest, make_ct_phantoms
+
+SEED, FIRST = 7, 11
+"""A training phantom of few slices with nodes."""
+
+
+def request(folder: Path, **changes: object) -> PhantomRequest:
+    values = {"patients": 1, "seed": SEED, "output": folder, "workers": 1, "first_patient": FIRST}
+    return PhantomRequest(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("phantom")
+    make_ct_phantoms(request(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def truth(made: Path) -> CocoDataset:
+    return read_coco(made / "truth.json")
+
+
+def test_every_slice_is_listed_also_those_without_nodes(made: Path, truth: CocoDataset) -> None:
+    files = sorted((made / "scan" / f"phantom-{SEED}-{FIRST:03d}").glob("*.dcm"))
+    uids = {str(pydicom.dcmread(f, stop_before_pixels=True).SOPInstanceUID) for f in files}
+    assert {image.sop_instance_uid for image in truth.images} == uids
+    assert any(not nodes for nodes in truth.by_image().values())
+    assert truth.info["phantom"] is True
+    assert truth.coverage == "all_slices"
+    assert truth.info["scan_root"] == "scan"
+
+
+def test_positions_and_spacing_are_those_of_the_files(made: Path, truth: CocoDataset) -> None:
+    by_uid = {image.sop_instance_uid: image for image in truth.images}
+    for path in (made / "scan").rglob("*.dcm"):
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        image = by_uid[str(header.SOPInstanceUID)]
+        assert image.position_mm == pytest.approx(float(header.ImagePositionPatient[2]), abs=1e-5)
+        assert image.spacing_mm == pytest.approx([float(v) for v in header.PixelSpacing], abs=1e-6)
+        assert (image.height, image.width) == (header.Rows, header.Columns)
+
+
+def test_boxes_are_the_tight_bounds_of_their_masks(truth: CocoDataset) -> None:
+    assert truth.annotations
+    for annotation in truth.annotations:
+        x, y, width, height = coco_mask.toBbox(annotation.segmentation)
+        assert annotation.box_xyxy == (x, y, x + width, y + height)
+
+
+def test_cross_sections_thinner_than_3_mm_are_ignored_and_no_others(truth: CocoDataset) -> None:
+    images = {image.image_id: image for image in truth.images}
+    for annotation in truth.annotations:
+        x1, y1, x2, y2 = annotation.box_xyxy
+        row_mm, column_mm = images[annotation.image_id].spacing_mm
+        assert annotation.ignored == (min((x2 - x1) * column_mm, (y2 - y1) * row_mm) < 3.0)
+
+
+def test_class_and_kind_agree_and_a_node_keeps_its_id(truth: CocoDataset) -> None:
+    kinds: dict[str | None, set[str | None]] = {}
+    for annotation in truth.annotations:
+        assert annotation.category_id == (1 if annotation.kind == "benign" else 2)
+        assert annotation.level in {"IA", "IB", "IIA", "IIB", "III", "IV", "VA", "VB", "VI"}
+        assert annotation.node_id is not None
+        assert annotation.node_id.startswith(f"p{FIRST:03d}n")
+        kinds.setdefault(annotation.node_id, set()).add(annotation.kind)
+    assert all(len(found) == 1 for found in kinds.values())
+
+
+def test_the_short_axis_of_a_cross_section_is_that_of_its_ellipse(truth: CocoDataset) -> None:
+    images = {image.image_id: image for image in truth.images}
+    for annotation in truth.annotations:
+        if annotation.ignored or annotation.segmentation is None:
+            continue
+        area_mm2 = float(coco_mask.area(annotation.segmentation)) * np.prod(
+            images[annotation.image_id].spacing_mm
+        )
+        assert annotation.slice_short_axis_mm is not None
+        assert annotation.slice_short_axis_mm <= 2 * np.sqrt(area_mm2 / np.pi) * 1.02
+
+
+def test_earlier_phantoms_are_not_replaced_unasked(made: Path) -> None:
+    with pytest.raises(OutputError, match="--overwrite"):
+        make_ct_phantoms(request(made))
+
+
+def test_no_patient_at_all_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="one patient or more"):
+        make_ct_phantoms(request(tmp_path, patients=0))
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.slow
+def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
+    make_ct_phantoms(request(tmp_path / "one", patients=2))
+    make_ct_phantoms(request(tmp_path / "two", patients=2, workers=2))
+    one, two = bytes_of(tmp_path / "one"), bytes_of(tmp_path / "two")
+    assert one.keys() == two.keys()
+    assert all(one[name] == two[name] for name in one)
