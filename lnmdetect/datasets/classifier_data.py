@@ -22,6 +22,7 @@ from lnmdetect.core.records import (
 )
 from lnmdetect.datasets.draws import Draw
 from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.io.run_files import new_array
 from lnmdetect.transforms.augment import Augmentation
 from lnmdetect.transforms.crops import crop_box
 from lnmdetect.transforms.windows import window_stack
@@ -130,11 +131,9 @@ def store_crops(
     """Return (N, S, P, P) HU around each box with room to turn, memory-mapped from `path`."""
     side = round(recipe.model.size_px * ROOM)
     shape = (len(boxes), len(recipe.input.slice_offsets_mm), side, side)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    crops = np.lib.format.open_memmap(path, mode="w+", dtype=np.int16, shape=shape)
+    crops = new_array(path, shape)
     for number, box in enumerate(progress.track(boxes, description="reading crops")):
         crops[number] = read_crop(store, box.image, box.box_xyxy, recipe, room=ROOM)
-    crops.flush()
     return crops
 
 

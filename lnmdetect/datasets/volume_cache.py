@@ -12,6 +12,7 @@ from lnmdetect.core.config import InputConfig
 from lnmdetect.core.neighbours import neighbour_indices
 from lnmdetect.core.records import ImageRecord
 from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.io.run_files import open_array, save_array
 from lnmdetect.transforms.body import BoxPx
 from lnmdetect.transforms.grid import ModelGrid, mask_slice, plan_grid, resample
 
@@ -32,8 +33,7 @@ class CachedSeries:
 
     def volume(self) -> NDArray[np.int16]:
         """Return the slices (D, h, w), HU, memory-mapped."""
-        volume: NDArray[np.int16] = np.load(self.path, mmap_mode="r")
-        return volume
+        return open_array(self.path)
 
     def stack_indices(self, index: int, offsets_mm: tuple[float, ...]) -> list[int]:
         """Return which slices stand for the offsets around slice `index`."""
@@ -56,7 +56,7 @@ def cache_series(
     path = folder / f"{_cache_key(images, config)}.npy"
     crop_path = path.with_suffix(".crop.npy")
     if path.is_file() and crop_path.is_file():
-        x1, y1, x2, y2 = (int(v) for v in np.load(crop_path))
+        x1, y1, x2, y2 = (int(v) for v in open_array(crop_path))
         grid = plan_grid((x1, y1, x2, y2), images[0].spacing_mm, config.spacing_mm)
         return CachedSeries(images, grid, path)
     masked, boxes = zip(
@@ -64,11 +64,8 @@ def cache_series(
     )
     crop = _union(boxes)
     grid = plan_grid(crop, images[0].spacing_mm, config.spacing_mm)
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(crop_path, np.array(crop))
-    partial = path.with_suffix(".part.npy")
-    np.save(partial, np.stack([resample(hu, grid) for hu in masked]))
-    partial.rename(path)
+    save_array(crop_path, np.array(crop))
+    save_array(path, np.stack([resample(hu, grid) for hu in masked]))
     return CachedSeries(images, grid, path)
 
 

@@ -21,6 +21,7 @@ from lnmdetect.datasets.classifier_data import (
 from lnmdetect.io.bundles import Threshold
 from lnmdetect.io.imagenet import load_imagenet_body
 from lnmdetect.io.recipes import read_recipe
+from lnmdetect.io.run_files import load_best
 from lnmdetect.metrics.thresholds import youden_threshold
 from lnmdetect.stages.training_run import (
     RUN,
@@ -33,7 +34,6 @@ from lnmdetect.stages.training_run import (
     start_compute,
     training_record,
 )
-from lnmdetect.training.checkpoint import load_best
 from lnmdetect.training.classifier_task import ClassifierTask
 from lnmdetect.training.devices import Compute
 from lnmdetect.training.engine import fit, predict
@@ -79,7 +79,12 @@ def train_classifier(request: TrainRequest, progress: Progress = SILENT) -> Trai
     probabilities = np.stack(list(predict(task, validation, Compute(device))))
     threshold, facts = choose_threshold(task, probabilities, np.array(labels))
     result = finish_training(
-        request, recipe, task, fitted, threshold, {**facts, "phantom": inputs.truth.is_phantom}
+        request,
+        recipe,
+        fitted,
+        metric=task.monitor,
+        threshold=threshold,
+        facts={**facts, "phantom": inputs.truth.is_phantom},
     )
     record.lap("threshold")
     record.write(request.output / RUN)

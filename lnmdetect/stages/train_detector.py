@@ -18,6 +18,7 @@ from lnmdetect.datasets.volume_cache import cache_series, group_series
 from lnmdetect.io.bundles import Threshold
 from lnmdetect.io.imagenet import load_imagenet_body
 from lnmdetect.io.recipes import read_recipe
+from lnmdetect.io.run_files import load_best
 from lnmdetect.metrics.froc import operating_point
 from lnmdetect.metrics.matching import match_images
 from lnmdetect.metrics.thresholds import threshold_at_sensitivity
@@ -32,7 +33,6 @@ from lnmdetect.stages.training_run import (
     start_compute,
     training_record,
 )
-from lnmdetect.training.checkpoint import load_best
 from lnmdetect.training.detector_task import DetectorTask, truth_boxes, with_detections
 from lnmdetect.training.devices import Compute
 from lnmdetect.training.engine import fit, predict
@@ -82,7 +82,12 @@ def train_detector(request: TrainRequest, progress: Progress = SILENT) -> TrainR
     task.module.load_state_dict(load_best(request.output))
     threshold, facts = choose_threshold(task, validation, recipe, progress)
     result = finish_training(
-        request, recipe, task, fitted, threshold, {**facts, "phantom": inputs.truth.is_phantom}
+        request,
+        recipe,
+        fitted,
+        metric=task.monitor,
+        threshold=threshold,
+        facts={**facts, "phantom": inputs.truth.is_phantom},
     )
     record.lap("threshold")
     record.write(request.output / RUN)

@@ -17,11 +17,10 @@ from lnmdetect.io.figures_training import plot_learning_curves
 from lnmdetect.io.json_files import read_json, sha256_of_file, write_json
 from lnmdetect.io.pixel_roots import scan_root
 from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.io.run_files import LAST, load_best
 from lnmdetect.io.run_record import RunRecord
-from lnmdetect.training.checkpoint import LAST, load_best
 from lnmdetect.training.devices import choose_device, limit_threads, training_compute
 from lnmdetect.training.engine import FitResult, FitSettings
-from lnmdetect.training.task import Task
 
 SPLIT, RUN, CURVES_PNG, BUNDLE, CACHE = "split.json", "run.json", "curves.png", "bundle", "cache"
 
@@ -141,8 +140,9 @@ def fit_settings(
 def finish_training(
     request: TrainRequest,
     recipe: Recipe,
-    task: Task,
     fitted: FitResult,
+    *,
+    metric: str,
     threshold: Threshold,
     facts: dict[str, Any],
 ) -> TrainResult:
@@ -153,7 +153,7 @@ def finish_training(
         recipe=recipe,
         threshold=threshold,
         is_phantom=bool(facts.pop("phantom")),
-        figures={task.monitor: fitted.best, "epoch": fitted.best_epoch, **facts},
+        figures={metric: fitted.best, "epoch": fitted.best_epoch, **facts},
         sha256="",
         folder=folder,
     )
@@ -162,7 +162,7 @@ def finish_training(
     plot_learning_curves(list(fitted.rows), curves, overwrite=True)
     return TrainResult(
         bundle=folder,
-        metric=task.monitor,
+        metric=metric,
         best=fitted.best,
         best_epoch=fitted.best_epoch,
         threshold=threshold.value,

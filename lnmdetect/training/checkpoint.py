@@ -2,15 +2,12 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from lnmdetect.core.errors import ModelError
-
-LAST, BEST = "last.pt", "best.safetensors"
+from lnmdetect.io.run_files import LAST, load_checkpoint, save_checkpoint
 
 
 @dataclass
@@ -34,7 +31,7 @@ class FitState:
 def save_state(
     folder: Path, state: FitState, module: nn.Module, optimiser: torch.optim.Optimizer
 ) -> None:
-    """Write the whole state to `folder/last.pt`, under a temporary name first."""
+    """Write the whole state to `folder/last.pt`."""
     content = {
         "state": vars(state),
         "module": module.state_dict(),
@@ -42,9 +39,7 @@ def save_state(
         "random": torch.get_rng_state(),
         "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
-    partial = folder / f"{LAST}.part"
-    torch.save(content, partial)
-    partial.rename(folder / LAST)
+    save_checkpoint(folder, content)
 
 
 def load_state(folder: Path, module: nn.Module, optimiser: torch.optim.Optimizer) -> FitState:
@@ -53,20 +48,19 @@ def load_state(folder: Path, module: nn.Module, optimiser: torch.optim.Optimizer
     Raises:
         ModelError: there is none, or it belongs to another network.
     """
-    path = folder / LAST
-    if not path.is_file():
+    content = load_checkpoint(folder)
+    if content is None:
         raise ModelError(
-            str(path.name),
+            LAST,
             expected="a checkpoint to resume from",
             got="no such file in the run's folder",
             remedy="Start without --resume, or name the folder of the interrupted run.",
         )
-    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     try:
         module.load_state_dict(content["module"])
     except RuntimeError as error:
         raise ModelError(
-            path.name,
+            LAST,
             expected="the weights of this recipe's network",
             got=str(error).splitlines()[0],
             remedy="Resume with the recipe the run was started with.",
@@ -76,17 +70,3 @@ def load_state(folder: Path, module: nn.Module, optimiser: torch.optim.Optimizer
     if content["random_cuda"]:
         torch.cuda.set_rng_state_all(content["random_cuda"])
     return FitState(**content["state"])
-
-
-def save_best(folder: Path, module: nn.Module) -> None:
-    """Write the network's weights to `folder/best.safetensors`."""
-    weights = {name: value.contiguous() for name, value in module.state_dict().items()}
-    partial = folder / f"{BEST}.part"
-    save_file(weights, partial)
-    partial.rename(folder / BEST)
-
-
-def load_best(folder: Path) -> dict[str, Tensor]:
-    """Return the weights of the best epoch."""
-    weights: dict[str, Tensor] = load_file(folder / BEST)
-    return weights

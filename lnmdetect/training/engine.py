@@ -1,6 +1,5 @@
 """The only two loops over a loader: `fit` and `predict`."""
 
-import csv
 import math
 import signal
 import time
@@ -13,17 +12,16 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lnmdetect.core.config import OptimiserConfig
 from lnmdetect.core.errors import ModelError
 from lnmdetect.core.progress import SILENT, Progress
-from lnmdetect.training.checkpoint import FitState, load_state, save_best, save_state
+from lnmdetect.io.run_files import save_best, save_curves
+from lnmdetect.training.checkpoint import FitState, load_state, save_state
 from lnmdetect.training.devices import Compute
 from lnmdetect.training.optimisers import build_optimiser, learning_rate
 from lnmdetect.training.task import Task
-
-CURVES = "curves.csv"
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,10 @@ def fit(
         for batch in progress.track(
             chain.from_iterable(sources), description="training", total=total - state.step
         ):
-            _train_step(task, batch, optimiser, scaler, state, settings)
+            with settings.compute.autocast():
+                task.module.train()
+                terms = task.losses(batch)
+            _step(terms, optimiser, scaler, state, settings)
             if state.step % steps == 0:
                 _finish_epoch(task, validation, state, settings, time.monotonic() - started)
                 save_state(settings.folder, state, task.module, optimiser)
@@ -119,42 +120,32 @@ def predict(task: Task, batches: Iterable[Any], compute: Compute) -> Iterator[An
         yield from answers
 
 
-def _train_step(
-    task: Task,
-    batch: Any,
+def _step(
+    terms: dict[str, Tensor],
     optimiser: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     state: FitState,
     settings: FitSettings,
 ) -> None:
-    task.module.train()
+    """Follow the gradient of the summed terms once."""
+    values = {name: float(term.detach()) for name, term in terms.items()}
+    _require_finite(values, state.step)
     rate = learning_rate(settings.optimiser, state.step, settings.steps_an_epoch)
     for group in optimiser.param_groups:
         group["lr"] = rate
-    with settings.compute.autocast():
-        terms = task.losses(batch)
-    values = {name: float(term.detach()) for name, term in terms.items()}
-    _require_finite(values, state.step)
     optimiser.zero_grad(set_to_none=True)
     total = torch.stack([term.float() for term in terms.values()]).sum()
     scaler.scale(total).backward()  # type: ignore[no-untyped-call]
-    _clip_gradients(task.module, optimiser, scaler, settings.optimiser.gradient_clip)
+    limit = settings.optimiser.gradient_clip
+    if limit is not None:
+        scaler.unscale_(optimiser)
+        for group in optimiser.param_groups:
+            nn.utils.clip_grad_norm_(group["params"], limit)
     scaler.step(optimiser)
     scaler.update()
     state.step += 1
     for name, value in values.items():
         state.sums[name] = state.sums.get(name, 0.0) + value
-
-
-def _clip_gradients(
-    module: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    limit: float | None,
-) -> None:
-    if limit is not None:
-        scaler.unscale_(optimiser)
-        nn.utils.clip_grad_norm_(module.parameters(), limit)
 
 
 def _require_finite(values: dict[str, float], step: int) -> None:
@@ -184,20 +175,12 @@ def _finish_epoch(
     )
     if figures[task.monitor] > state.best:
         state.best, state.best_epoch = figures[task.monitor], epoch
-        save_best(settings.folder, task.module)
-    write_curves(state.rows, settings.folder / CURVES)
+        save_best(settings.folder, task.module.state_dict())
+    save_curves(settings.folder, state.rows)
 
 
 def _is_stale(state: FitState, config: OptimiserConfig) -> bool:
     return config.patience is not None and len(state.rows) - state.best_epoch >= config.patience
-
-
-def write_curves(rows: list[dict[str, float]], path: Path) -> None:
-    """Write one CSV line an epoch."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 @contextmanager

@@ -1,0 +1,80 @@
+"""The files of a training run: checkpoint, best weights, curves, prepared pixels."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+LAST, BEST, CURVES = "last.pt", "best.safetensors", "curves.csv"
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Give a temporary name that becomes `path` once the block has written it."""
+    partial = path.with_name(f"{path.name}.part")
+    yield partial
+    partial.rename(path)
+
+
+def save_checkpoint(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write `folder/last.pt`: tensors, numbers, text, lists and dictionaries of them."""
+    with _whole(folder / LAST) as path:
+        torch.save(dict(content), path)
+
+
+def load_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """Return what `save_checkpoint` wrote, None where there is nothing; no code is unpickled."""
+    path = folder / LAST
+    if not path.is_file():
+        return None
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return content
+
+
+def save_best(folder: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write the weights of the best epoch to `folder/best.safetensors`."""
+    with _whole(folder / BEST) as path:
+        save_file({name: value.contiguous() for name, value in weights.items()}, path)
+
+
+def load_best(folder: Path) -> dict[str, Tensor]:
+    """Return the weights of the best epoch."""
+    weights: dict[str, Tensor] = load_file(folder / BEST)
+    return weights
+
+
+def save_curves(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Write `folder/curves.csv`, one line an epoch."""
+    with (
+        _whole(folder / CURVES) as path,
+        path.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def save_array(path: Path, array: NDArray[Any]) -> None:
+    """Write an array as `.npy`, its folder made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _whole(path) as partial, partial.open("wb") as file:
+        np.save(file, array)
+
+
+def open_array(path: Path) -> NDArray[Any]:
+    """Return the array of an `.npy` file, memory-mapped for reading."""
+    array: NDArray[Any] = np.load(path, mmap_mode="r")
+    return array
+
+
+def new_array(path: Path, shape: tuple[int, ...]) -> NDArray[np.int16]:
+    """Return a new int16 array of zeros, memory-mapped to `path` for reading and writing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return np.lib.format.open_memmap(path, mode="w+", dtype=np.int16, shape=shape)
