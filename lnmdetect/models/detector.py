@@ -25,6 +25,8 @@ STRIDE = 32
 """Image sides must be multiples of C5's stride."""
 IGNORE_OVERLAP = 0.3
 """A proposal or anchor with this IoU with an ignored truth box is neither positive nor negative."""
+NODE_OVERLAP = 0.5
+"""A proposal with this IoU with a counted truth box is a node (Girshick 2015, section 2.3)."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,13 @@ class DetectorSizes:
 
 
 def _touches_ignored(boxes: Tensor, target: dict[str, Tensor]) -> Tensor:
-    """Return (N,) whether a box (N, 4) overlaps an ignored truth box and no counted one as well."""
-    ignored = target["ignored"]
+    """Return (N,) whether a box (N, 4) overlaps an ignored truth box and is no counted node."""
+    ignored, counted = target["ignored"], target["boxes"]
     if len(ignored) == 0 or len(boxes) == 0:
         return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
-    overlap: Tensor = box_iou(boxes, ignored).amax(dim=1)
-    return overlap >= IGNORE_OVERLAP
+    touches: Tensor = (box_iou(boxes, ignored) >= IGNORE_OVERLAP).any(dim=1)
+    is_node: Tensor = (box_iou(boxes, counted) >= NODE_OVERLAP).any(dim=1)
+    return touches & ~is_node
 
 
 class IgnoringRPN(RegionProposalNetwork):  # type: ignore[misc]
@@ -166,8 +169,8 @@ def _build_heads(sizes: DetectorSizes, channels: int) -> IgnoringRoIHeads:
         _PooledRoIHeadsAdapter(PyramidRoIAlign(cells=ROI_CELLS)),
         TwoMLPHead(channels * ROI_CELLS**2, hidden),
         FastRCNNPredictor(hidden, CLASSES),
-        fg_iou_thresh=0.5,
-        bg_iou_thresh=0.5,
+        fg_iou_thresh=NODE_OVERLAP,
+        bg_iou_thresh=NODE_OVERLAP,
         batch_size_per_image=sizes.roi_samples,
         positive_fraction=0.25,
         bbox_reg_weights=None,
