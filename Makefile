@@ -63,7 +63,10 @@ bench: $(STAMP) ## 40 held-out phantom patients: AP50, sensitivity, AUC, beside 
 	lnmdetect phantom ct --patients 40 --seed $(BENCH_SEED) --setting lifelike -o build/bench
 	cd build/bench && lnmdetect detect scan/
 	cd build/bench && lnmdetect classify boxes.json
-	cd build/bench && lnmdetect eval
+	cd build/bench && lnmdetect eval -o metrics.json
+	cd build/bench && lnmdetect classify truth.json -o truth_nodes.json
+	cd build/bench && lnmdetect eval --nodes truth_nodes.json -o truth_metrics.json
+	cd build/bench && lnmdetect baselines truth.json
 
 clean: ## remove caches, build output and the demo's files; .venv and your runs stay
 	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -46,6 +46,7 @@ app.command()(cli_stages.overlay)
 app.command()(cli_train.train)
 app.add_typer(cli_phantom.app, name="phantom")
 app.command()(cli_models.anchors)
+app.command()(cli_models.baselines)
 app.command()(cli_models.models)
 
 

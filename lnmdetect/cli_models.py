@@ -61,3 +61,22 @@ def anchors(
     talk.result(result, text=f"{missed_text(result.missed)}\n{recipe_text(result.recipe)}")
     talk.note(f"Written: {result.output} and {result.picture}")
     talk.hint("put these keys into a recipe and train: lnmdetect train detector --recipe my.yaml")
+
+
+def baselines(
+    truth: Annotated[Path, typer.Argument(help="COCO file with node boxes, as truth.json.")],
+    scan: options.Scan = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Measure what methods without learning reach: is this data too easy to say anything?"""
+    from lnmdetect.cli_tables import baselines_table
+    from lnmdetect.metrics.figure import figures_to_json
+    from lnmdetect.stages.baselines import BaselineRequest
+    from lnmdetect.stages.baselines import baselines as stage
+
+    talk = Talk(quiet, verbose, as_json)
+    result = stage(BaselineRequest(truth, scan), talk)
+    talk.table(baselines_table(result))
+    talk.json(figures_to_json(result))

@@ -7,6 +7,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from lnmdetect.stages.anchor_coverage import Coverage, MissedNode, SetCoverage
+    from lnmdetect.stages.baselines import BaselineResult
     from lnmdetect.stages.classify import ClassifyResult
     from lnmdetect.stages.detect import DetectResult
     from lnmdetect.stages.models import InstalledModel
@@ -137,3 +138,19 @@ def missed_text(missed: "Sequence[MissedNode]") -> str:
     )
     more = f"; and {len(missed) - _SHOWN_MISSES} more" if len(missed) > _SHOWN_MISSES else ""
     return f"Nodes that no fitted anchor reaches ({len(missed)}): {named}{more}."
+
+
+def baselines_table(result: "BaselineResult") -> Table:
+    """Return what each simple method reaches, beside the limit for evaluation phantoms."""
+    from lnmdetect.stages.baselines import LIMITS
+
+    kind = "phantom figures" if result.phantom else "no phantom"
+    counts = f"{counted(result.cross_sections, 'cross-section')}, {counted(result.slices, 'slice')}"
+    table = Table(title=f"Without learning, {kind}: {counts}")
+    for name in ("method", "figure", "value", "limit of a fair phantom"):
+        table.add_column(name, justify="left" if name in ("method", "figure") else "right")
+    for label, figures in (("AUC", result.auc), ("AP50", result.ap50)):
+        for method, figure in figures.items():
+            value = figure.reason if figure.value is None else f"{figure.value:.3f}"
+            table.add_row(method, label, value, f"{LIMITS[method]:.2f}")
+    return table

@@ -22,7 +22,18 @@ from lnmdetect.core.errors import (
 from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.io.coco import write_coco
 
-COMMANDS = ("detect", "classify", "eval", "run", "overlay", "train", "phantom", "anchors", "models")
+COMMANDS = (
+    "detect",
+    "classify",
+    "eval",
+    "run",
+    "overlay",
+    "train",
+    "phantom",
+    "anchors",
+    "baselines",
+    "models",
+)
 
 
 @pytest.fixture
