@@ -23,7 +23,7 @@ CLASS_NAMES_3 = ("not_a_node", "benign", "metastatic")
 class Part(BaseModel):
     """A frozen part of a recipe; unknown keys are refused so that a misspelling cannot pass."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class InputConfig(Part):
@@ -117,7 +117,7 @@ class DetectorConfig(Part):
         anchor_ratios: height / width.
         proposals_train, proposals_test: kept after non-maximum suppression.
         roi_samples: proposals per image that enter the box loss.
-        loss_weights: factors of the RPN's and the box head's terms.
+        nms_iou: overlap from which the lower scored of two found boxes is dropped.
     """
 
     width: Positive = 1
