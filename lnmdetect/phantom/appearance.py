@@ -108,5 +108,5 @@ def draw_appearance(
 
 
 def _contrast_phase(rng: np.random.Generator) -> float:
-    """Return 0 (no contrast) in a quarter of the draws, else weak to strong contrast."""
-    return 0.0 if rng.random() < 0.25 else float(rng.uniform(0.25, 1.25))
+    """Return 0 (no contrast) in three of ten draws, else weak to strong contrast."""
+    return 0.0 if rng.random() < 0.3 else float(rng.uniform(0.25, 1.25))

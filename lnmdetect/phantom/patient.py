@@ -58,7 +58,7 @@ def draw_anatomy(rng: np.random.Generator, amount: float, metal: int = 0) -> Ana
     book = LabelBook()
     labels = {name: book.label_of(name, tissue) for name, tissue in LAYERS.items()}
     deformation, body = draw_deformation(rng, amount), _body(rng, amount)
-    inner = build_structures(_inner_shapes(rng, metal), book, rng, amount)
+    inner = build_structures(_inner_shapes(rng, amount, metal), book, rng, amount)
     outer = build_structures(EARS, book, rng, amount)
     front_mm, back_mm = _reach(body, deformation)
     around = build_structures(draw_furniture(rng, back_mm, front_mm), book, rng, 0.3)
@@ -77,22 +77,22 @@ def draw_anatomy(rng: np.random.Generator, amount: float, metal: int = 0) -> Ana
     )
 
 
-def _inner_shapes(rng: np.random.Generator, metal: int) -> list[Shape]:
+def _inner_shapes(rng: np.random.Generator, amount: float, metal: int) -> list[Shape]:
     vessels = [v for v in VESSELS if v.name in ALWAYS_THERE or rng.random() < 0.8]
-    shapes: list[Shape] = [*BRAIN_PARTS, *FACE_SOFT, *_built_muscles(rng), *SOFT, *CANAL]
+    shapes: list[Shape] = [*BRAIN_PARTS, *FACE_SOFT, *_built_muscles(rng, amount), *SOFT, *CANAL]
     shapes += [shape for shape in GLAND_EXTRAS if rng.random() < 0.5]
     shapes += [*LUNGS, *FACE_BONE, *JAWS, *SPINE, *GIRDLE]
     shapes += _kept_teeth(rng, metal)
     shapes += [*AIRWAYS, *CARTILAGE, *tracheal_rings(), *IN_AIRWAY, *FACE_AIR, *IN_FACE_AIR]
-    shapes += [*_stray_vessels(rng), *vessels, *CHEST_VESSELS]
+    shapes += [*_stray_tubes(rng, amount), *vessels, *CHEST_VESSELS]
     if rng.random() < 0.3:
         shapes += CALCIFICATION
     return shapes
 
 
-def _built_muscles(rng: np.random.Generator) -> list[Shape]:
+def _built_muscles(rng: np.random.Generator, amount: float) -> list[Shape]:
     """Return the muscles, all of them stronger or weaker in one patient."""
-    build = float(rng.uniform(1.08, 1.45))
+    build = float(rng.uniform(1.08, 1.35 + 0.12 * amount))
     return [_thickened(shape, build) for shape in MUSCLES]
 
 
@@ -122,19 +122,29 @@ def _reach(body: Contours, deformation: Deformation) -> tuple[float, float]:
     return float(np.min(y)), float(np.max(y))
 
 
-def _stray_vessels(rng: np.random.Generator) -> list[Shape]:
-    """Return unnamed small vessels in the neck's fat, each at its own place and slant."""
+def _stray_tubes(rng: np.random.Generator, amount: float) -> list[Shape]:
+    """Return unnamed small vessels and slips of muscle in the fat, each at its place and slant."""
     shapes: list[Shape] = []
-    for index in range(int(rng.integers(8, 20))):
-        start = np.array([rng.uniform(14, 62), rng.uniform(-55, 40), rng.uniform(-95, 40)])
-        step = np.array([rng.normal(0, 7), rng.normal(0, 7), rng.uniform(8, 26)])
+    for index in range(int(rng.integers(8, 12 + round(8 * amount)))):
         radius = float(rng.uniform(0.7, 2.4))
-        points = [start + step * k + rng.normal(0, 2.5, 3) for k in range(4)]
-        rows = [(float(p[0]), float(p[1]), float(p[2]), radius) for p in points]
-        side = -1.0 if rng.random() < 0.5 else 1.0
-        rows = [(side * x, y, z, r) for x, y, z, r in rows]
-        shapes.append(Tube(f"stray_{index % 4}", "small_vessel", rows, paired=False))
+        shapes.append(_stray_tube(f"stray_{index % 4}", "small_vessel", radius, rng))
+    for index in range(int(rng.integers(1, 2 + round(5 * amount)))):
+        radius = float(rng.uniform(1.5, 4.5))
+        shapes.append(_stray_tube(f"slip_{index % 4}", "muscle", radius, rng))
     return shapes
+
+
+def _stray_tube(name: str, tissue: str, radius_mm: float, rng: np.random.Generator) -> Tube:
+    side = -1.0 if rng.random() < 0.5 else 1.0
+    start = np.array([side * rng.uniform(14, 62), rng.uniform(-55, 40), rng.uniform(-95, 80)])
+    step = np.array([rng.normal(0, 7), rng.normal(0, 7), rng.uniform(8, 26)])
+    points = [start + step * k + rng.normal(0, 2.5, 3) for k in range(4)]
+    ends = (0.6, 1.0, 1.0, 0.5)
+    rows = [
+        (float(p[0]), float(p[1]), float(p[2]), radius_mm * end)
+        for p, end in zip(points, ends, strict=True)
+    ]
+    return Tube(name, tissue, rows, paired=False)
 
 
 def _asymmetric_veins(structures: list[Structure], rng: np.random.Generator) -> list[Structure]:
