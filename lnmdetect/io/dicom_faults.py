@@ -10,7 +10,9 @@ HU_RESCALE_TYPES = frozenset({"", "HU", "US"})  # PS3.3 C.11.1.1.2; US is "unspe
 SAMPLE_BITS = frozenset({8, 16, 32})
 MAX_SIDE_PX = 8192
 MAX_POSITION_MM = 1e5
-MAX_SPACING_MM = 100.0
+MIN_SPACING_MM, MAX_SPACING_MM = 0.01, 99.0
+MAX_SLOPE = 1e3
+MAX_INTERCEPT_HU = 1e5
 _UNIT_TOLERANCE = 1e-2  # direction cosines are often written with three digits
 
 
@@ -19,7 +21,7 @@ def first_fault(dataset: Dataset, frame: int | None) -> tuple[str, str] | None:
     frames = frame is not None or (whole(dataset, "NumberOfFrames") or 1) == 1
     hu = text(dataset, "RescaleType").upper() in HU_RESCALE_TYPES
     bits = whole(dataset, "BitsAllocated") in SAMPLE_BITS
-    spacing = f"above 0 and below {MAX_SPACING_MM:.0f} mm"
+    spacing = f"of {MIN_SPACING_MM:g} to {MAX_SPACING_MM:g} mm"
     checks: tuple[tuple[str, str, bool], ...] = (
         ("SOPInstanceUID", "", bool(text(dataset, "SOPInstanceUID"))),
         ("SeriesInstanceUID", "", bool(text(dataset, "SeriesInstanceUID"))),
@@ -30,8 +32,8 @@ def first_fault(dataset: Dataset, frame: int | None) -> tuple[str, str] | None:
         ("ImagePositionPatient", "with three finite mm values", _sound_position(dataset)),
         ("ImageOrientationPatient", "with two perpendicular unit vectors", _sound_axes(dataset)),
         ("PixelSpacing", spacing, _sound_spacing(dataset)),
-        ("RescaleSlope", "other than 0", bool(number(dataset, "RescaleSlope"))),
-        ("RescaleIntercept", "", number(dataset, "RescaleIntercept") is not None),
+        ("RescaleSlope", f"other than 0, at most {MAX_SLOPE:g}", _sound_slope(dataset)),
+        ("RescaleIntercept", f"of at most {MAX_INTERCEPT_HU:g}", _sound_intercept(dataset)),
         ("RescaleType", "of Hounsfield units", hu),
     )
     for keyword, kind, sound in checks:
@@ -62,4 +64,13 @@ def _sound_axes(dataset: Dataset) -> bool:
 
 def _sound_spacing(dataset: Dataset) -> bool:
     spacing = numbers(dataset, "PixelSpacing", 2)
-    return spacing is not None and all(0 < side < MAX_SPACING_MM for side in spacing)
+    return spacing is not None and all(MIN_SPACING_MM <= side <= MAX_SPACING_MM for side in spacing)
+
+
+def _sound_slope(dataset: Dataset) -> bool:
+    return 0 < abs(number(dataset, "RescaleSlope") or 0) <= MAX_SLOPE
+
+
+def _sound_intercept(dataset: Dataset) -> bool:
+    intercept = number(dataset, "RescaleIntercept")
+    return intercept is not None and abs(intercept) <= MAX_INTERCEPT_HU

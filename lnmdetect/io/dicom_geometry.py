@@ -16,6 +16,8 @@ AXIAL_WITHIN_DEGREES = 45.0
 TILT_TOLERANCE_DEGREES = 1.0
 """Positions rounded to 0.1 mm turn the axis of a few thin slices by as much."""
 SAME_POSITION_MM = 0.01
+SHIFT_TOLERANCE_MM = 2.0
+"""Sideways step between neighbours that is still one grid; rounding stays far below."""
 STEP_TOLERANCE = 0.25
 """Share of the usual step by which one may differ; half a step more is a missing slice."""
 COSINE_TOLERANCE = 5e-3
@@ -76,12 +78,13 @@ def check_geometry(
         unread: files that could not be read and may be the missing ones.
 
     Raises:
-        InputError: sizes, spacings or orientations are mixed, positions are doubled, slices are
-            missing or unevenly spaced, the gantry was tilted, or the slices are not axial.
+        InputError: sizes, spacings or orientations are mixed, positions are doubled or out of line,
+            slices are missing or unevenly spaced, the gantry was tilted, or none is axial.
     """
     _check_one_grid(slices)
     _check_axial(slices)
     _check_distinct(slices)
+    _check_aligned(slices)
     if not allow_tilt:
         _check_untilted(slices)
     _check_steps(slices, unread)
@@ -131,6 +134,28 @@ def _check_distinct(slices: Sequence[SliceHeader]) -> None:
             got=f"two at {places[doubled[0]]:.2f} mm ({_name(first)} and {_name(second)}; "
             f"{len(doubled)} doubled in all)",
             remedy="Remove the copies, or separate the phases into series of their own.",
+        )
+
+
+def _check_aligned(slices: Sequence[SliceHeader]) -> None:
+    """Refuse a slice that lies beside the line of the others; a tilt shifts all steps alike."""
+    if len(slices) < 3:
+        return
+    steps = np.diff([header.position for header in slices], axis=0)
+    normal = slice_normal(slices[0].orientation)
+    sideways = steps - np.outer(steps @ normal, normal)
+    # Per mm of travel, so that a gap in a tilted series is no shift.
+    travelled = (steps @ normal)[:, None]
+    excess = sideways - np.median(sideways / travelled, axis=0) * travelled
+    shift_mm = np.linalg.norm(excess, axis=1)
+    at = int(shift_mm.argmax())
+    if shift_mm[at] > SHIFT_TOLERANCE_MM:
+        raise InputError(
+            f"series {slices[0].series_uid}",
+            expected="slices that lie in one line",
+            got=f"a sideways step of {shift_mm[at]:.1f} mm between {position_mm(slices[at]):.2f} "
+            f"and {position_mm(slices[at + 1]):.2f} mm",
+            remedy="Keep one acquisition in the folder, or name another series with --series.",
         )
 
 

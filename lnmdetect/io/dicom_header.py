@@ -142,10 +142,15 @@ def quiet_reading() -> Iterator[None]:
         log.disabled = before
 
 
+HEAD_BYTES = 134
+"""Preamble, magic word and the first group number (PS3.10 7.1)."""
+
+
 def looks_like_dicom(head: bytes) -> bool:
     """Return whether a file that starts with `head` may be DICOM, with or without a preamble."""
     if head[128:132] == b"DICM":
-        return True
+        # The first group; a file of zeros would be read element by element for minutes.
+        return head[132:134] in (b"\x02\x00", b"\x08\x00")
     # A bare data set starts in group 0008 (or 0002) with a low, even or length element.
     return head[:2] in (b"\x08\x00", b"\x02\x00") and head[3:4] == b"\x00" and head[2:3] < b"\x20"
 

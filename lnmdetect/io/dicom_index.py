@@ -11,6 +11,7 @@ from pydicom.uid import UID
 from lnmdetect.core.errors import InputError
 from lnmdetect.io.dicom_header import (
     CT_CLASSES,
+    HEAD_BYTES,
     READ_ERRORS,
     LeftOut,
     SliceHeader,
@@ -74,10 +75,10 @@ def _read_entries(files: InputFiles, name: str) -> tuple[SliceHeader | LeftOut, 
     recognised = False
     try:
         with files.open(name) as stream:
-            head = stream.read(132)
+            head = stream.read(HEAD_BYTES)
+            recognised = head[128:132] == b"DICM"
             if not looks_like_dicom(head):
-                return None
-            recognised = head[128:] == b"DICM"
+                return (_unreadable(name),) if recognised else None
             stream.seek(0)
             dataset = read_dataset(stream)
             rest = files.size(name) - stream.tell()

@@ -118,7 +118,7 @@ def fault_error(fault: LeftOut) -> InputError:
         printable(fault.file),
         expected=fault.expected,
         got=fault.got,
-        remedy="Copy the file again from its source, or take it out of the folder.",
+        remedy="Export or copy the file again from its source, or take it out of the folder.",
     )
 
 

@@ -60,7 +60,7 @@ def open_source(
     failures: list[LnmDetectError] = []
     notes: list[str] = []
     if series is not None:
-        chosen = [named_series(index, by_uid, series)]
+        chosen = [named_series(index, by_uid, series.strip())]
     else:
         chosen, failures, notes = _choose(index, by_uid)
     if len(chosen) + len(failures) == 0:

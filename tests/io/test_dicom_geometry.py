@@ -197,3 +197,17 @@ def test_slices_shifted_sideways_are_a_tilt() -> None:
     slices = tuple(header(3.0 * i, position=(0.0, 1.0 * i, 3.0 * i)) for i in range(4))
     with pytest.raises(InputError, match=r"gantry tilt of 18\.4 degrees"):  # atan(1 / 3)
         check(slices)
+
+
+@pytest.mark.parametrize("index", [0, 2, 4])
+def test_a_slice_beside_the_line_of_the_others_is_refused(index: int) -> None:
+    slices = [header(3.0 * i) for i in range(5)]
+    slices[index] = header(3.0 * index, position=(70.0, 0.0, 3.0 * index))
+    with pytest.raises(InputError, match=r"lie in one line, got a sideways step of 70\.0 mm"):
+        check(tuple(slices))
+
+
+def test_a_gap_in_a_tilted_series_is_no_sideways_step() -> None:
+    slices = (*tilted(25.0, 40)[:5], *tilted(25.0, 40)[30:])
+    with pytest.raises(InputError, match="25 slices are missing"):
+        check_geometry(order_slices(slices), allow_tilt=True, unread=())

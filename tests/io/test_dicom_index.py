@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +83,15 @@ def test_a_file_cut_in_its_first_bytes_is_faulty(tmp_path: Path, write_series: W
         (entry,) = index_dicom(tmp_path / "scan").left_out
         assert entry.reason == "faulty"
         write_series(count=1)
+
+
+def test_a_file_of_zeros_behind_its_magic_word_is_not_read_through(tmp_path: Path) -> None:
+    (tmp_path / "scan").mkdir()
+    (tmp_path / "scan" / "a").write_bytes(bytes(128) + b"DICM" + bytes(30_000_000))
+    started = time.monotonic()
+    (entry,) = index_dicom(tmp_path / "scan").left_out
+    assert entry.got == "an unreadable header"
+    assert time.monotonic() - started < 1
 
 
 def test_every_cut_of_a_file_is_either_faulty_or_no_dicom(

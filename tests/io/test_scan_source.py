@@ -148,7 +148,7 @@ def test_a_study_whose_ct_is_all_faulty_is_a_failure(
     source = open_source(tmp_path / "scan")
     assert depths(source) == [3]
     assert len(source.failures) == 1
-    assert "PixelSpacing above 0" in str(source.failures[0])
+    assert "PixelSpacing of 0.01 to 99 mm" in str(source.failures[0])
     assert source.notes == ("2 images left out: faulty",)
 
 
