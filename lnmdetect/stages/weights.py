@@ -31,7 +31,7 @@ class PhantomPart:
     seed: int
 
 
-PARTS = (PhantomPart("training", 110, 1000), PhantomPart("lifelike", 50, 2000))
+PARTS = (PhantomPart("training", 140, 1000), PhantomPart("lifelike", 70, 2000))
 """Wide variation for other scanners, and lifelike scans; evaluation uses seeds from 9000 on."""
 
 
