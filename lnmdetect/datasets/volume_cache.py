@@ -53,7 +53,7 @@ def cache_series(
     images: tuple[ImageRecord, ...], store: PixelStore, config: InputConfig, folder: Path
 ) -> CachedSeries:
     """Return the series on the model's grid, written to `folder` unless it is there already."""
-    path = folder / f"{_cache_key(images, config)}.npy"
+    path = folder / f"{_cache_key(images, config, store.read(images[len(images) // 2]))}.npy"
     crop_path = path.with_suffix(".crop.npy")
     if path.is_file() and crop_path.is_file():
         x1, y1, x2, y2 = (int(v) for v in open_array(crop_path))
@@ -76,7 +76,13 @@ def _union(boxes: Iterable[BoxPx]) -> BoxPx:
     return (int(x1), int(y1), int(x2), int(y2))
 
 
-def _cache_key(images: tuple[ImageRecord, ...], config: InputConfig) -> str:
+def _cache_key(
+    images: tuple[ImageRecord, ...], config: InputConfig, middle_hu: NDArray[np.int16]
+) -> str:
+    """Return a name that changes with the slices, the grid and the pixels of the middle slice.
+
+    A phantom that is drawn again with the same seed keeps its uids, but not its pixels.
+    """
     grid = f"{config.spacing_mm} {config.body_mask}"
     text = "\n".join([grid, *(image.join_key for image in images)])
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    return hashlib.sha256(text.encode() + middle_hu.tobytes()).hexdigest()[:24]

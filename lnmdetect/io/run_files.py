@@ -1,6 +1,7 @@
 """The files of a training run: checkpoint, best weights, curves, prepared pixels."""
 
 import csv
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +18,13 @@ LAST, BEST, CURVES = "last.pt", "best.safetensors", "curves.csv"
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """Give a temporary name that becomes `path` once the block has written it."""
-    partial = path.with_name(f"{path.name}.part")
+    """Give a temporary name that becomes `path` once the block has written it.
+
+    Each process has its own: two trainings may prepare one cache at a time.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     yield partial
-    partial.rename(path)
+    partial.replace(path)
 
 
 def save_checkpoint(folder: Path, content: Mapping[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """Coordinate attention against the paper's numbers and timm's implementation."""
 
+import math
+
 import pytest
 import torch
 from timm.layers.coord_attn import CoordAttn
@@ -7,8 +9,10 @@ from timm.layers.coord_attn import CoordAttn
 from lnmdetect.models.coordinate_attention import CoordinateAttention, hidden_channels
 from lnmdetect.models.resnet import EXPANSION, STAGE_PLANES
 
-# The paper's: r = 32 with at least 8, biased convolutions, sigmoid gates, no skip.
-PAPER = {"se_factor": 1.0, "rd_ratio": 1 / 32, "bias": True}
+
+def papers(channels: int) -> CoordAttn:
+    """Timm's with the paper's r = 32 and biased convolutions; sigmoid gates are its default."""
+    return CoordAttn(channels, rd_ratio=1 / 32, se_factor=1.0, bias=True)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +33,7 @@ def test_every_stage_of_the_full_network_has_the_papers_hidden_width() -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_values_and_gradients_equal_timms_with_the_same_weights(training: bool) -> None:
     torch.manual_seed(0)
-    ours, theirs = CoordinateAttention(256), CoordAttn(256, **PAPER)
+    ours, theirs = CoordinateAttention(256), papers(256)
     theirs.load_state_dict(ours.state_dict())
     ours.train(training)
     theirs.train(training)
@@ -55,7 +59,8 @@ def test_the_gate_of_a_constant_map_is_the_product_of_two_sigmoids() -> None:
     gate = CoordinateAttention(8).eval()
     for parameter in gate.parameters():
         torch.nn.init.zeros_(parameter)
-    torch.nn.init.constant_(gate.conv_h.bias, float(torch.log(torch.tensor(3.0))))
+    assert gate.conv_h.bias is not None
+    torch.nn.init.constant_(gate.conv_h.bias, math.log(3))
     x = torch.full((1, 8, 2, 3), 8.0)
     torch.testing.assert_close(gate(x), torch.full((1, 8, 2, 3), 3.0))
 

@@ -99,7 +99,7 @@ def test_other_seeds_give_other_changes() -> None:
 def test_pythons_and_numpys_own_generators_change_nothing_and_are_left_alone() -> None:
     augmentation = Augmentation(ALL)
     np.random.seed(0)  # noqa: NPY002
-    before = np.random.get_state()[1].copy()  # type: ignore[index, union-attr]  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # type: ignore[index]  # noqa: NPY002
     a = augmentation.photometric(square(), seed=3)
     after = np.random.get_state()[1]  # type: ignore[index]  # noqa: NPY002
     np.random.seed(1)  # noqa: NPY002

@@ -1,0 +1,176 @@
+"""A toy data set and tiny recipes that several folders of tests share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from numpy.typing import NDArray
+
+from lnmdetect.core.records import (
+    BENIGN,
+    METASTATIC,
+    CocoDataset,
+    ImageRecord,
+    NodeAnnotation,
+)
+from lnmdetect.io.coco import write_coco
+from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
+
+TOY_PATIENTS, TOY_SLICES, TOY_SIDE = 5, 6, 96
+TOY_SPACING_MM = (3.0, 0.5, 0.5)
+MakeRecipe = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _own_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LNMDETECT_KEY_FILE", str(tmp_path / "key" / "pseudonym.key"))
+
+
+@pytest.fixture(scope="session")
+def toy_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with scan/ (5 patients, 6 slices of 96 px) and truth.json; never written to.
+
+    Each patient has a bright metastatic disc and a duller benign one on slices 1 to 4, the first of
+    them ignored on slice 4.
+    """
+    folder = tmp_path_factory.mktemp("toy")
+    images: list[ImageRecord] = []
+    nodes: list[NodeAnnotation] = []
+    for patient in range(TOY_PATIENTS):
+        _write_toy_patient(folder, patient, images, nodes)
+    info = {"phantom": True, "scan_root": "scan", "coverage": "all_slices"}
+    write_coco(CocoDataset(info, tuple(images), tuple(nodes)), folder / "truth.json")
+    return folder
+
+
+def _write_toy_patient(
+    folder: Path, patient: int, images: list[ImageRecord], nodes: list[NodeAnnotation]
+) -> None:
+    rng = np.random.default_rng(patient)
+    name = f"p{patient}"
+    discs = [(30 + 3 * patient, 40.0, 6.0, METASTATIC), (64.0, 52 - 2 * patient, 5.0, BENIGN)]
+    voxels = np.stack([_toy_slice(discs if 1 <= z <= 4 else [], rng) for z in range(TOY_SLICES)])
+    meta = CtSeriesMeta(
+        seed=f"toy/{name}",
+        patient_id=name,
+        patient_name=name,
+        spacing_mm=TOY_SPACING_MM,
+        thickness_mm=3.0,
+        origin_mm=(0.0, 0.0, 0.0),
+    )
+    written = write_ct_series(voxels, folder / "scan" / name, meta)
+    for z, slice_file in enumerate(written):
+        image_id = len(images) + 1
+        uid = slice_file.sop_instance_uid
+        images.append(
+            ImageRecord(
+                image_id,
+                f"{uid}.dcm",
+                TOY_SIDE,
+                TOY_SIDE,
+                name,
+                f"series of {name}",
+                uid,
+                z,
+                slice_file.position_mm,
+                TOY_SPACING_MM[1:],
+                3.0,
+            )
+        )
+        for number, (x, y, radius, category) in enumerate(discs if 1 <= z <= 4 else []):
+            box = (x - radius, y - radius, x + radius, y + radius)
+            nodes.append(
+                NodeAnnotation(
+                    len(nodes) + 1,
+                    image_id,
+                    category,
+                    box,
+                    ignored=z == 4 and number == 0,
+                    node_id=f"{name}n{number}",
+                )
+            )
+
+
+def _toy_slice(
+    discs: list[tuple[float, float, float, int]], rng: np.random.Generator
+) -> NDArray[np.int16]:
+    rows, columns = np.mgrid[:TOY_SIDE, :TOY_SIDE] + 0.5
+    hu = np.full((TOY_SIDE, TOY_SIDE), -1000.0)
+    hu[((columns - 48) / 42) ** 2 + ((rows - 46) / 38) ** 2 < 1] = -80
+    for x, y, radius, category in discs:
+        hu[np.hypot(columns - x, rows - y) < radius] = 150 if category == METASTATIC else 60
+    hu += rng.normal(0, 8, hu.shape)
+    return np.asarray(np.clip(np.rint(hu), -1024, 3000), dtype=np.int16)
+
+
+DETECTOR: dict[str, Any] = {
+    "arm": "detector",
+    "name": "tiny",
+    "source": "a test",
+    "input": {"spacing_mm": 0.5, "windows_hu": [[-160, 240]], "slice_offsets_mm": [-3, 0, 3]},
+    "model": {
+        "width": 0.125,
+        "anchor_areas_px2": [64, 144, 256, 400, 900],
+        "proposals_train": 40,
+        "proposals_test": 20,
+        "roi_samples": 16,
+    },
+    "sampling": {"patch_px": 64, "empty_share": 0.25},
+    "augmentation": {"mirror": 0.5, "rotation_deg": 10, "brightness": 0.05, "noise_sd": 0.02},
+    "optimiser": {
+        "name": "adamw",
+        "learning_rate": 0.002,
+        "weight_decay": 0.01,
+        "epochs": 2,
+        "steps_an_epoch": 2,
+        "batch_size": 2,
+        "gradient_clip": 5.0,
+    },
+    "validation_share": 0.4,
+    "validation_images": 4,
+}
+CLASSIFIER: dict[str, Any] = {
+    "arm": "classifier",
+    "name": "tiny",
+    "source": "a test",
+    "input": {"windows_hu": [[-160, 240], [0, 200]], "slice_offsets_mm": [0], "body_mask": False},
+    "model": {"width": 0.125, "size_px": 32, "box_jitter": 0.1, "dropout": 0.1},
+    "augmentation": {"mirror": 0.5, "rotation_deg": 30, "contrast": 0.1, "noise_sd": 0.02},
+    "optimiser": {
+        "name": "sgd",
+        "learning_rate": 0.01,
+        "weight_decay": 0.0005,
+        "epochs": 2,
+        "steps_an_epoch": 3,
+        "batch_size": 4,
+    },
+    "validation_share": 0.4,
+}
+
+
+@pytest.fixture(scope="session")
+def recipe_fields() -> Callable[..., dict[str, Any]]:
+    """A function that gives a tiny recipe's fields; `optimiser={...}` changes part of a part."""
+
+    def fields(arm: str, **changes: Any) -> dict[str, Any]:
+        recipe = dict(DETECTOR if arm == "detector" else CLASSIFIER)
+        for name, value in changes.items():
+            recipe[name] = {**recipe[name], **value} if isinstance(value, dict) else value
+        return recipe
+
+    return fields
+
+
+@pytest.fixture
+def make_recipe(tmp_path: Path, recipe_fields: Callable[..., dict[str, Any]]) -> MakeRecipe:
+    """A function that writes a tiny recipe as YAML and gives its path."""
+
+    def make(arm: str, **changes: Any) -> Path:
+        path = tmp_path / f"{arm}.yaml"
+        path.write_text(yaml.safe_dump(recipe_fields(arm, **changes)), encoding="utf-8")
+        return path
+
+    return make
