@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.io.dicom_header import SliceHeader
@@ -25,21 +24,24 @@ COSINE_TOLERANCE = 5e-3
 SPACING_TOLERANCE_MM = 1e-3
 
 
-def slice_normal(orientation: Sequence[float]) -> NDArray[np.float64]:
+def slice_normal(orientation: Sequence[float]) -> tuple[float, float, float]:
     """Return the unit normal of ImageOrientationPatient, row x column (PS3.3 C.7.6.2.1.1)."""
-    normal = np.cross(orientation[:3], orientation[3:])
-    return np.asarray(normal / np.linalg.norm(normal), dtype=np.float64)
+    (a, b, c), (d, e, f) = orientation[:3], orientation[3:]
+    x, y, z = b * f - c * e, c * d - a * f, a * e - b * d
+    length = math.hypot(x, y, z)
+    return x / length, y / length, z / length
 
 
 def is_axial(header: SliceHeader) -> bool:
     """Return whether the slice lies across the body axis."""
     least = math.cos(math.radians(AXIAL_WITHIN_DEGREES))
-    return bool(abs(slice_normal(header.orientation)[2]) > least)
+    return abs(slice_normal(header.orientation)[2]) > least
 
 
 def position_mm(header: SliceHeader) -> float:
     """Return the slice's place along its own normal."""
-    return float(np.dot(header.position, slice_normal(header.orientation)))
+    normal = slice_normal(header.orientation)
+    return sum(a * b for a, b in zip(header.position, normal, strict=True))
 
 
 def order_slices(slices: Sequence[SliceHeader]) -> tuple[SliceHeader, ...]:
@@ -143,9 +145,10 @@ def _check_aligned(slices: Sequence[SliceHeader]) -> None:
         return
     steps = np.diff([header.position for header in slices], axis=0)
     normal = slice_normal(slices[0].orientation)
-    sideways = steps - np.outer(steps @ normal, normal)
+    along = steps @ np.array(normal)
+    sideways = steps - np.outer(along, normal)
     # Per mm of travel, so that a gap in a tilted series is no shift.
-    travelled = (steps @ normal)[:, None]
+    travelled = along[:, None]
     excess = sideways - np.median(sideways / travelled, axis=0) * travelled
     shift_mm = np.linalg.norm(excess, axis=1)
     at = int(shift_mm.argmax())

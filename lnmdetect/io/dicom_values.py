@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from pydicom import Dataset
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag, Tag
 
 from lnmdetect.io.dicom_header import READ_ERRORS
 
@@ -66,7 +68,13 @@ def item(dataset: Dataset, sequence: str) -> Dataset:
 
 def _value(dataset: Dataset, keyword: str) -> Any:
     try:
-        value = dataset.get(keyword)
+        element = dataset.get(_tag(keyword))
     except READ_ERRORS:  # the raw bytes do not parse as the element's value representation
         return None
-    return None if value is None or value == "" else value
+    return None if element is None or element.value in (None, "") else element.value
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    """Return the keyword's tag; looked up once, because a cohort asks for it 10^5 times."""
+    return Tag(keyword)
