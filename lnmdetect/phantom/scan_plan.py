@@ -55,7 +55,7 @@ def _lifelike_plan(rng: np.random.Generator) -> ScanPlan:
     spacing = 2.0 if rng.random() < 0.8 else 2.5
     return ScanPlan(
         matrix=(512, 512),
-        pixel_mm=round(float(rng.uniform(0.38, 0.54)), 4),
+        pixel_mm=round(float(rng.uniform(0.44, 0.6)), 4),
         z_low_mm=round(float(low), 2),
         slices=int((high - low) / spacing),
         spacing_mm=spacing,
