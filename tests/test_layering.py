@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -72,13 +72,14 @@ def layer_of(dotted_name: str) -> str:
     return "cli" if first.startswith("cli") else first
 
 
-def package_modules() -> list[Module]:
+@cache
+def package_modules() -> tuple[Module, ...]:
     modules = []
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
         name = ".".join(part for part in parts if part != "__init__")
         modules.append(Module(name, path.read_text(encoding="utf-8")))
-    return modules
+    return tuple(modules)
 
 
 def imports_against_the_layers(module: Module) -> Iterator[str]:

@@ -139,6 +139,14 @@ def test_a_fit_on_the_grid_beats_a_fit_by_shape_where_anchors_stand() -> None:
     assert (on_grid >= 0.5).mean() > (by_shape >= 0.5).mean() + 0.1
 
 
+def test_a_few_large_nodes_among_many_small_ones_keep_their_anchor() -> None:
+    small, large = lognormal_boxes(2000, seed=7), lognormal_boxes(30, seed=8)
+    centres, sizes = (large[:, :2] + large[:, 2:]) / 2, np.full((30, 2), 60.0)
+    large = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1)
+    fitted = fit_anchors(np.concatenate([small, large]))
+    assert (grid_coverage(fitted, large) >= 0.5).mean() > 0.9
+
+
 def test_more_boxes_than_the_limit_are_thinned_evenly() -> None:
     boxes = lognormal_boxes(12_000, seed=6)
     assert fit_anchors(boxes) == fit_anchors(boxes[::3])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lnmdetect.core.geometry import as_boxes, pairwise_iou
+from lnmdetect.core.geometry import as_boxes, box_centres, pairwise_iou
 from lnmdetect.models.blobs import MAX_BOXES, blob_boxes, threshold_boxes
 
 WINDOW = (-160.0, 240.0)
@@ -25,10 +25,12 @@ def box_of(centre: tuple[float, float] = (80, 60), radius: float = 12) -> np.nda
 
 @pytest.mark.parametrize("radius", [6, 12, 20])
 def test_the_best_blob_is_the_disc(radius: float) -> None:
+    centre = (81, 61)  # the middle of a pixel of the 1 mm grid
     boxes, answers = blob_boxes(
-        slice_with_disc(radius=radius), (0.5, 0.5), window_hu=WINDOW, body=EVERYWHERE
+        slice_with_disc(centre, radius), (0.5, 0.5), window_hu=WINDOW, body=EVERYWHERE
     )
-    assert pairwise_iou(box_of(radius=radius), boxes[:1])[0, 0] > 0.6
+    assert pairwise_iou(box_of(centre, radius), boxes[:1])[0, 0] > 0.6
+    np.testing.assert_allclose(box_centres(boxes[:1]), [centre], atol=0.5)
     assert (np.diff(answers) <= 0).all()
 
 
@@ -45,10 +47,11 @@ def test_pixels_that_are_not_square_give_boxes_in_their_pixels() -> None:
     # rows of 1 mm, columns of 0.5 mm: a disc of 6 mm radius is 24 x 12 px
     y, x = np.mgrid[:80, :160] + 0.5
     disc = np.where(((x - 80) / 2) ** 2 + (y - 40) ** 2 <= 36, 120, 0).astype(np.int16)
-    boxes, _ = threshold_boxes(
-        disc, (1.0, 0.5), range_hu=(80, 160), body=np.ones((80, 160), dtype=bool)
-    )
-    assert pairwise_iou(as_boxes([[68, 34, 92, 46]]), boxes)[0, 0] > 0.75
+    whole, truth = np.ones((80, 160), dtype=bool), as_boxes([[68, 34, 92, 46]])
+    parts, _ = threshold_boxes(disc, (1.0, 0.5), range_hu=(80, 160), body=whole)
+    blobs, _ = blob_boxes(disc, (1.0, 0.5), window_hu=WINDOW, body=whole)
+    assert pairwise_iou(truth, parts)[0, 0] > 0.75
+    assert pairwise_iou(truth, blobs[:1])[0, 0] > 0.6
 
 
 def test_nothing_is_found_outside_the_body() -> None:

@@ -71,6 +71,7 @@ def test_a_node_is_missed_only_when_no_cross_section_is_reached() -> None:
     crossed = [
         node(1, (100, 100, 140, 140), node_id="seen"),
         node(2, (96, 96, 104, 104), node_id="seen"),
+        node(4, (100, 100, 150, 150), node_id="seen"),
         node(3, (100, 100, 140, 140), node_id="missed", short_axis_mm=38.0),
     ]
     data = CocoDataset({}, (image(1),), tuple(crossed))
