@@ -38,6 +38,7 @@ def open_source(
     series: str | None = None,
     allow_tilt: bool = False,
     key_images: bool = False,
+    pixel_spacing_mm: tuple[float, float] | None = None,
     progress: Progress | None = None,
 ) -> ScanSource:
     """Return the scans at a folder (nested, mixed), one file, or a zip: one series a study.
@@ -47,6 +48,7 @@ def open_source(
         series: uid of the series to read; without it each study's axial CT with most slices.
         allow_tilt: read a tilted gantry's slices as they are.
         key_images: take every slice by itself, as `open_key_images`; so is a JSON's list.
+        pixel_spacing_mm: (row, column) of PNG key images, which do not carry it.
         progress: called with (files read, files in all) while headers are read.
 
     Raises:
@@ -54,7 +56,7 @@ def open_source(
         OutputError: the pseudonym key can neither be read nor made.
     """
     if key_images or path.suffix.lower() == ".json":
-        return open_key_images(path, progress=progress)
+        return open_key_images(path, spacing_mm=pixel_spacing_mm, progress=progress)
     index = index_dicom(path, progress=progress)
     by_uid = group_series(index.slices)
     failures: list[LnmDetectError] = []

@@ -49,11 +49,12 @@ def test_without_a_thickness_the_depth_of_a_key_image_is_1_mm(
 
 def test_pngs_are_read_with_the_given_spacing(tmp_path: Path) -> None:
     write_png(tmp_path / "keys" / "a.png", 40)
-    source = open_key_images(tmp_path / "keys", spacing_mm=(0.5, 0.4))
+    source = open_source(tmp_path / "keys", key_images=True, pixel_spacing_mm=(0.5, 0.4))
     (handle,) = source.scans
     image = handle.images[0]
     assert (image.file_name, image.sop_instance_uid, image.series) == ("a.png", "", "a.png")
     assert (image.width, image.height, image.spacing_mm) == (6, 4, (0.5, 0.4))
+    assert (image.image_id, image.slice_index, image.position_mm) == (1, 0, 0.0)
     assert np.array_equal(handle.load().voxels_hu, np.full((1, 4, 6), 40))
     assert source.notes == ()
 
