@@ -15,7 +15,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-Reason = Literal["not CT", "secondary capture", "localiser", "colour", "not an image", "faulty"]
+Reason = Literal["not CT", "secondary capture", "localiser", "colour", "unreadable", "faulty"]
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"  # PS3.6 table A-1, this and the following
 ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
@@ -116,6 +116,8 @@ class LeftOut:
     """A DICOM file, or frame, that cannot be a slice of a CT scan, and why.
 
     Attributes:
+        study_uid, series_uid: empty where the header ends before them.
+        reason: "faulty" is a CT slice that cannot be used; "unreadable" may be anything.
         expected: what was needed, where the reason is a fault.
         got: what was found; free of anything about the patient.
     """
@@ -126,6 +128,12 @@ class LeftOut:
     reason: Reason
     expected: str
     got: str
+
+
+def names_ct(head: bytes) -> bool:
+    """Return whether a file that starts with `head` says that it is a CT image."""
+    # UIDs of odd length are padded with a zero byte (PS3.5 6.2), which ends the match.
+    return any(uid.encode() + b"\0" in head for uid in CT_CLASSES)
 
 
 @contextmanager
@@ -142,8 +150,8 @@ def quiet_reading() -> Iterator[None]:
         log.disabled = before
 
 
-HEAD_BYTES = 134
-"""Preamble, magic word and the first group number (PS3.10 7.1)."""
+HEAD_BYTES = 1024
+"""Enough for the preamble, the magic word and the meta header (PS3.10 7.1)."""
 
 
 def looks_like_dicom(head: bytes) -> bool:

@@ -14,8 +14,10 @@ from lnmdetect.io.dicom_header import (
     HEAD_BYTES,
     READ_ERRORS,
     LeftOut,
+    Reason,
     SliceHeader,
     looks_like_dicom,
+    names_ct,
     quiet_reading,
     read_dataset,
 )
@@ -42,6 +44,11 @@ class DicomIndex:
     def faults(self) -> list[LeftOut]:
         """Return the CT files or frames that are damaged or lack what a slice needs."""
         return [entry for entry in self.left_out if entry.reason == "faulty"]
+
+    def unread(self) -> list[str]:
+        """Return the files that may be slices but say neither so nor of which series."""
+        lost = [entry.file for entry in self.left_out if not entry.series_uid]
+        return lost + [name for name in self.unrelated if name.lower().endswith(".dcm")]
 
     def left_out_counts(self) -> Counter[str]:
         """Return how many entries were left out for each reason."""
@@ -72,30 +79,28 @@ def index_dicom(path: Path, *, progress: Progress | None = None) -> DicomIndex:
 
 def _read_entries(files: InputFiles, name: str) -> tuple[SliceHeader | LeftOut, ...] | None:
     """Return the file's entries, None for a file that is not DICOM or is a DICOMDIR."""
-    recognised = False
+    head = b""
     try:
         with files.open(name) as stream:
             head = stream.read(HEAD_BYTES)
-            recognised = head[128:132] == b"DICM"
             if not looks_like_dicom(head):
-                return (_unreadable(name),) if recognised else None
+                return _unreadable(name, head)
             stream.seek(0)
             dataset = read_dataset(stream)
             rest = files.size(name) - stream.tell()
-            return _entries(dataset, name, rest, recognised)
+            return _entries(dataset, name, rest, head)
     except (InputError, *READ_ERRORS):
-        # A bare data set that does not parse was only a guess: it is some other file.
-        return (_unreadable(name),) if recognised else None
+        return _unreadable(name, head)
 
 
 def _entries(
-    dataset: Dataset, name: str, rest: int, recognised: bool
+    dataset: Dataset, name: str, rest: int, head: bytes
 ) -> tuple[SliceHeader | LeftOut, ...] | None:
     if dataset.file_meta.get("MediaStorageSOPClassUID") == _DICOMDIR:
         return None
     # Every image names its series and modality; one cut short before them names neither.
     if "SeriesInstanceUID" not in dataset and "Modality" not in dataset:
-        return (_unreadable(name),) if recognised else None
+        return _unreadable(name, head)
     shortfall = _shortfall(dataset, rest)
     entries = slices_of(dataset, name)
     wanted = any(isinstance(entry, SliceHeader) or entry.reason == "faulty" for entry in entries)
@@ -120,5 +125,9 @@ def _shortfall(dataset: Dataset, rest: int) -> str | None:
     return None
 
 
-def _unreadable(name: str) -> LeftOut:
-    return LeftOut(name, "", "", "faulty", "a complete DICOM file", "an unreadable header")
+def _unreadable(name: str, head: bytes) -> tuple[LeftOut, ...] | None:
+    """Return the entry of a damaged DICOM file; None where it may as well be something else."""
+    if head[128:132] != b"DICM":
+        return None
+    reason: Reason = "faulty" if names_ct(head) else "unreadable"
+    return (LeftOut(name, "", "", reason, "a complete DICOM file", "an unreadable header"),)

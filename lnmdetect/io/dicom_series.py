@@ -91,8 +91,11 @@ def image_records(series: Series, *, first_id: int, key: bytes) -> tuple[ImageRe
 
 def no_scan_error(index: DicomIndex) -> InputError:
     """Return why nothing at the input can be read as a CT scan."""
+    kinds = {entry.reason for entry in index.left_out}
     if faults := index.faults():
         return fault_error(faults[0])
+    if kinds == {"unreadable"} and not index.slices:
+        return fault_error(index.left_out[0])
     if index.slices:
         got = "coronal or sagittal slices only"
     elif index.left_out:

@@ -1,7 +1,7 @@
 """The scans at a path: which series are read, and each one's slices and voxels."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lnmdetect.core.errors import InputError, LnmDetectError
 from lnmdetect.io.dicom_geometry import (
@@ -10,6 +10,7 @@ from lnmdetect.io.dicom_geometry import (
     slice_spacing_mm,
     tilt_degrees,
 )
+from lnmdetect.io.dicom_header import LeftOut
 from lnmdetect.io.dicom_index import DicomIndex, Progress, index_dicom
 from lnmdetect.io.dicom_pixels import require_codec
 from lnmdetect.io.dicom_series import (
@@ -120,15 +121,24 @@ def _open_all(
 
 
 def _check(index: DicomIndex, series: Series, *, allow_tilt: bool) -> None:
-    faults = index.faults()
-    for fault in faults:
-        if fault.series_uid == series[0].series_uid:
+    for fault in index.faults():
+        if fault.series_uid == series[0].series_uid or _belongs(fault, index, series):
             raise fault_error(fault)
     for header in {header.transfer_syntax: header for header in reversed(series)}.values():
         require_codec(header)
-    unread = [fault.file for fault in faults if not fault.series_uid]
-    unread += [name for name in index.unrelated if name.lower().endswith(".dcm")]
-    check_geometry(series, allow_tilt=allow_tilt, unread=unread)
+    check_geometry(series, allow_tilt=allow_tilt, unread=index.unread())
+
+
+def _belongs(fault: LeftOut, index: DicomIndex, series: Series) -> bool:
+    """Return whether a CT file cut short before its series uid lies among this study's files only.
+
+    Left out, it could be the last slice of the scan, and nothing would tell.
+    """
+    if fault.series_uid:
+        return False
+    folder = PurePosixPath(fault.file).parent
+    studies = {h.study_uid for h in index.slices if PurePosixPath(h.file).parent == folder}
+    return studies == {series[0].study_uid}
 
 
 def _nothing_sound(failures: list[LnmDetectError]) -> LnmDetectError:

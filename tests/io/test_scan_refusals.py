@@ -165,11 +165,45 @@ def test_an_unreadable_file_is_named_where_a_slice_is_missing(
     tmp_path: Path, write_series: WriteSeries
 ) -> None:
     middle = write_series(count=5)[2]
-    middle.write_bytes(middle.read_bytes()[:150])
+    middle.write_bytes(b"no longer DICOM")
+    middle.rename(middle.with_name("s1_IM003.dcm"))
     with pytest.raises(
-        InputError, match=r"1 slice is missing, at 6\.00 mm first \(1 files could .* s1_IM003\)"
+        InputError,
+        match=r"1 slice is missing, at 6\.00 mm first \(1 files could .* s1_IM003\.dcm\)",
     ):
         open_source(tmp_path / "scan")
+
+
+@pytest.mark.parametrize("length", [300, 400, 500])
+def test_a_slice_cut_before_it_names_its_series_is_refused_by_name(
+    tmp_path: Path, write_series: WriteSeries, length: int
+) -> None:
+    last = write_series(count=5)[4]
+    last.write_bytes(last.read_bytes()[:length])
+    with pytest.raises(InputError, match="s1_IM001: expected a complete"):
+        open_source(tmp_path / "scan")
+
+
+def test_a_cut_slice_among_several_studies_does_not_stop_them(
+    tmp_path: Path, write_series: WriteSeries
+) -> None:
+    write_series(count=3, study=1, series=1)
+    write_series(count=3, study=2, series=2)
+    (other,) = write_series(count=1, study=3, series=3)
+    other.write_bytes(other.read_bytes()[:400])
+    source = open_source(tmp_path / "scan")
+    assert depths(source) == [3, 3]
+    assert source.notes == ("1 image left out: faulty",)
+
+
+def test_rubbish_behind_a_magic_word_is_counted_and_left_out(
+    tmp_path: Path, write_series: WriteSeries
+) -> None:
+    write_series(count=3)
+    (tmp_path / "scan" / "junk.dcm").write_bytes(bytes(128) + b"DICM" + b"\x02\x00junk" * 50)
+    source = open_source(tmp_path / "scan")
+    assert depths(source) == [3]
+    assert source.notes == ("1 image left out: unreadable",)
 
 
 def test_a_single_truncated_file_is_refused_by_name(write_series: WriteSeries) -> None:
