@@ -7,27 +7,17 @@ from types import MappingProxyType
 import numpy as np
 
 from lnmdetect.phantom.anatomy import Anatomy, LabelBook, Structure, build_structures
-from lnmdetect.phantom.atlas_bones import CANAL, GIRDLE, JAWS, SPINE, teeth
-from lnmdetect.phantom.atlas_head import (
-    BRAIN_PARTS,
-    EARS,
-    FACE_AIR,
-    FACE_BONE,
-    FACE_SOFT,
-    IN_FACE_AIR,
-)
-from lnmdetect.phantom.atlas_muscles import MUSCLES
+from lnmdetect.phantom.atlas_airway import AIRWAYS, CARTILAGE, IN_AIRWAY, LUNGS, tracheal_rings
+from lnmdetect.phantom.atlas_brain import BRAIN_PARTS
+from lnmdetect.phantom.atlas_girdle import GIRDLE
+from lnmdetect.phantom.atlas_head import EARS, FACE_AIR, FACE_BONE, FACE_SOFT, IN_FACE_AIR
+from lnmdetect.phantom.atlas_jaws import JAWS, teeth
+from lnmdetect.phantom.atlas_muscles import NECK_MUSCLES
+from lnmdetect.phantom.atlas_muscles_face import FACE_MUSCLES, SHOULDER_MUSCLES
+from lnmdetect.phantom.atlas_spine import CANAL, SPINE
 from lnmdetect.phantom.atlas_surface import BODY, CRANIUM
 from lnmdetect.phantom.atlas_vessels import CALCIFICATION, CHEST_VESSELS, VESSELS
-from lnmdetect.phantom.atlas_viscera import (
-    AIRWAYS,
-    CARTILAGE,
-    GLAND_EXTRAS,
-    IN_AIRWAY,
-    LUNGS,
-    SOFT,
-    tracheal_rings,
-)
+from lnmdetect.phantom.atlas_viscera import GLAND_EXTRAS, SOFT
 from lnmdetect.phantom.deformation import Deformation, draw_deformation
 from lnmdetect.phantom.furniture import draw_furniture
 from lnmdetect.phantom.shapes import Blob, Contours, Ribbon, Shape, Tube, outline_contours
@@ -93,7 +83,8 @@ def _inner_shapes(rng: np.random.Generator, amount: float, metal: int) -> list[S
 def _built_muscles(rng: np.random.Generator, amount: float) -> list[Shape]:
     """Return the muscles, all of them stronger or weaker in one patient."""
     build = float(rng.uniform(1.08, 1.35 + 0.12 * amount))
-    return [_thickened(shape, build) for shape in MUSCLES]
+    muscles = (*NECK_MUSCLES, *FACE_MUSCLES, *SHOULDER_MUSCLES)
+    return [_thickened(shape, build) for shape in muscles]
 
 
 def _thickened(shape: Shape, factor: float) -> Shape:

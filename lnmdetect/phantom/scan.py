@@ -57,7 +57,7 @@ def make_scan(seed: int, index: int, setting: Setting) -> PhantomScan:
     painted, sections = paint_nodes(clean, volume, nodes)
     voxels = np.empty(clean.shape, dtype=np.int16)
     for number, z_mm in enumerate(plan.levels_mm):
-        voxels[number] = _scanned(painted[number], z_mm, anatomy, plan, grid, rng)
+        voxels[number] = _scanned(painted[number], z_mm, anatomy, plan, rng)
     return PhantomScan(voxels, plan, origin, nodes, sections)
 
 
@@ -84,9 +84,9 @@ def _scanned(
     z_mm: float,
     anatomy: Anatomy,
     plan: ScanPlan,
-    grid: Grid,
     rng: np.random.Generator,
 ) -> NDArray[np.int16]:
+    grid = Grid(plan.matrix, plan.pixel_mm, plan.offset_mm)
     shown = blurred(image, plan)
     spots = _metal_spots(anatomy, grid, z_mm) if plan.metal else []
     if spots:
@@ -106,7 +106,7 @@ def _metal_spots(anatomy: Anatomy, grid: Grid, z_mm: float) -> list[tuple[float,
     return spots
 
 
-def _draw_kinds(rng: np.random.Generator) -> list[Kind]:
+def draw_kinds(rng: np.random.Generator) -> list[Kind]:
     """Return the kinds of a patient's nodes: some patients have none, some no metastasis."""
     chance = rng.random()
     if chance < 0.04:
@@ -130,7 +130,7 @@ def _place_nodes(
     share = (high - low) / (NODE_REGION_MM[1] - NODE_REGION_MM[0])
     if share <= 0.02:
         return ()
-    kinds = [kind for kind in _draw_kinds(rng) if rng.random() < share + 0.1]
+    kinds = [kind for kind in draw_kinds(rng) if rng.random() < share + 0.1]
     wishes = sorted(
         (draw_wish(kind, rng) for kind in kinds), key=lambda wish: -wish.semi_axes_mm[2]
     )

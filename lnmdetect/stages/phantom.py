@@ -201,7 +201,12 @@ def _annotations(scan: PhantomScan, prefix: str) -> list[NodeAnnotation]:
     spacing = (scan.plan.pixel_mm, scan.plan.pixel_mm)
     return [
         section_annotation(
-            section, scan.nodes[section.node_index], number + 1, prefix, scan.plan.matrix, spacing
+            section,
+            scan.nodes[section.node_index],
+            annotation_id=number + 1,
+            prefix=prefix,
+            image_shape=scan.plan.matrix,
+            spacing_mm=spacing,
         )
         for number, section in enumerate(ordered)
     ]
@@ -210,6 +215,7 @@ def _annotations(scan: PhantomScan, prefix: str) -> list[NodeAnnotation]:
 def section_annotation(
     section: CrossSection,
     node: Node,
+    *,
     annotation_id: int,
     prefix: str,
     image_shape: tuple[int, int],
