@@ -2,6 +2,7 @@
 
 import csv
 import os
+import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from lnmdetect.core.errors import ModelError
 
 LAST, BEST, CURVES = "last.pt", "best.safetensors", "curves.csv"
 
@@ -34,11 +37,23 @@ def save_checkpoint(folder: Path, content: Mapping[str, Any]) -> None:
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """Return what `save_checkpoint` wrote, None where there is nothing; no code is unpickled."""
+    """Return what `save_checkpoint` wrote, None where there is nothing; no code is unpickled.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
     path = folder / LAST
     if not path.is_file():
         return None
-    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+        raise ModelError(
+            LAST,
+            expected="a whole checkpoint",
+            got=f"a damaged one ({type(error).__name__})",
+            remedy="Train again with --overwrite.",
+        ) from None
     return content
 
 

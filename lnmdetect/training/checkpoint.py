@@ -29,24 +29,34 @@ class FitState:
 
 
 def save_state(
-    folder: Path, state: FitState, module: nn.Module, optimiser: torch.optim.Optimizer
+    folder: Path,
+    state: FitState,
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
 ) -> None:
     """Write the whole state to `folder/last.pt`."""
     content = {
         "state": vars(state),
         "module": module.state_dict(),
         "optimiser": optimiser.state_dict(),
+        "scaler": scaler.state_dict(),
         "random": torch.get_rng_state(),
         "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
     save_checkpoint(folder, content)
 
 
-def load_state(folder: Path, module: nn.Module, optimiser: torch.optim.Optimizer) -> FitState:
-    """Return the state in `folder/last.pt` after putting it into the network and the optimiser.
+def load_state(
+    folder: Path,
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+) -> FitState:
+    """Return the state in `folder/last.pt` after putting it into network, optimiser and scaler.
 
     Raises:
-        ModelError: there is none, or it belongs to another network.
+        ModelError: there is none, it is damaged, or it belongs to another network or optimiser.
     """
     content = load_checkpoint(folder)
     if content is None:
@@ -56,16 +66,20 @@ def load_state(folder: Path, module: nn.Module, optimiser: torch.optim.Optimizer
             got="no such file in the run's folder",
             remedy="Start without --resume, or name the folder of the interrupted run.",
         )
+    options = set(optimiser.param_groups[0])
     try:
         module.load_state_dict(content["module"])
-    except RuntimeError as error:
+        optimiser.load_state_dict(content["optimiser"])
+        scaler.load_state_dict(content.get("scaler", {}))  # {} where it was off
+        if set(optimiser.param_groups[0]) != options:
+            raise ValueError("the state of another optimiser")
+    except (RuntimeError, ValueError) as error:
         raise ModelError(
             LAST,
-            expected="the weights of this recipe's network",
+            expected="the state of this recipe's network and optimiser",
             got=str(error).splitlines()[0],
             remedy="Resume with the recipe the run was started with.",
         ) from None
-    optimiser.load_state_dict(content["optimiser"])
     torch.set_rng_state(content["random"])
     if content["random_cuda"]:
         torch.cuda.set_rng_state_all(content["random_cuda"])

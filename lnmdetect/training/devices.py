@@ -35,7 +35,7 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, number = name.partition(":")
-    sound = name == "cpu" or (kind == "cuda" and (number == "" or number.isdigit()))
+    sound = name in ("cpu", "cuda") or (kind == "cuda" and number.isdecimal())
     available = torch.cuda.device_count() if kind == "cuda" else 1
     if not sound or (kind == "cuda" and int(number or 0) >= available):
         raise UsageError(
@@ -49,7 +49,7 @@ def choose_device(name: str = "auto") -> torch.device:
 
 def training_compute(device: torch.device) -> Compute:
     """Return the device with the precision of training: bf16, on older GPUs fp16."""
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return Compute(device, "fp16")
     return Compute(device, "bf16")
 
@@ -59,7 +59,8 @@ def limit_threads() -> int:
 
     `OMP_NUM_THREADS` lowers it. More threads than cores is many times slower (design, section 9).
     """
-    cores = len(os.sched_getaffinity(0))
+    knows_affinity = hasattr(os, "sched_getaffinity")  # Linux does
+    cores = len(os.sched_getaffinity(0)) if knows_affinity else os.cpu_count() or 1
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     threads = min(cores, int(wanted)) if wanted.isdigit() and int(wanted) else cores
     torch.set_num_threads(threads)

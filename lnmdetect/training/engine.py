@@ -2,6 +2,7 @@
 
 import math
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -77,23 +78,24 @@ def fit(
         KeyboardInterrupt: after the first Ctrl-C, once the checkpoint is written.
     """
     optimiser = build_optimiser(task.module.parameters(), settings.optimiser)
-    state = FitState()
-    if settings.resume:
-        state = load_state(settings.folder, task.module, optimiser)
     scaler = torch.amp.GradScaler(
         settings.compute.device.type, enabled=settings.compute.precision == "fp16"
     )
+    state = FitState()
+    if settings.resume:
+        state = load_state(settings.folder, task.module, optimiser, scaler)
     steps = settings.steps_an_epoch
     epoch = state.step // steps
-    total = settings.optimiser.epochs * steps
+    end = epoch if _is_stale(state, settings.optimiser) else settings.optimiser.epochs
     sources = (
         batches(number, state.step - number * steps if number == epoch else 0)
-        for number in range(epoch, settings.optimiser.epochs)
+        for number in range(epoch, end)
     )
+    total = max(0, end * steps - state.step)
     started = time.monotonic()
     with _interruptible() as interrupted:
         for batch in progress.track(
-            chain.from_iterable(sources), description="training", total=total - state.step
+            chain.from_iterable(sources), description="training", total=total
         ):
             with settings.compute.autocast():
                 task.module.train()
@@ -101,12 +103,12 @@ def fit(
             _step(terms, optimiser, scaler, state, settings)
             if state.step % steps == 0:
                 _finish_epoch(task, validation, state, settings, time.monotonic() - started)
-                save_state(settings.folder, state, task.module, optimiser)
+                save_state(settings.folder, state, task.module, optimiser, scaler)
                 started = time.monotonic()
                 if _is_stale(state, settings.optimiser):
                     break
             if interrupted():
-                save_state(settings.folder, state, task.module, optimiser)
+                save_state(settings.folder, state, task.module, optimiser, scaler)
                 raise KeyboardInterrupt
     return FitResult(tuple(state.rows), state.best, state.best_epoch)
 
@@ -185,7 +187,13 @@ def _is_stale(state: FitState, config: OptimiserConfig) -> bool:
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Give a function that says whether Ctrl-C was pressed; a second one interrupts at once."""
+    """Give a function that says whether Ctrl-C was pressed; a second one interrupts at once.
+
+    Only the main thread may listen; elsewhere the answer is always no.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
     pressed: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:

@@ -1,0 +1,84 @@
+"""Devices by name, and threads."""
+
+import os
+
+import pytest
+import torch
+
+from lnmdetect.core.errors import UsageError
+from lnmdetect.training.devices import Compute, choose_device, limit_threads, training_compute
+
+
+def test_auto_is_the_cpu_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device() == torch.device("cpu")
+
+
+def test_auto_is_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto") == torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    "name", ["cuda:9", "cuda:2", "cuda:-1", "cuda:", "cuda:x", "gpu", "", "mps"]
+)
+def test_a_device_that_is_not_there_is_refused_by_name(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(
+        UsageError, match=rf"--device: expected auto, cpu.*got '{name}' with 2 GPUs"
+    ):
+        choose_device(name)
+
+
+def test_gpus_are_counted_from_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cuda:1") == torch.device("cuda:1")
+    assert choose_device("cuda") == torch.device("cuda")
+
+
+def test_training_runs_in_bf16_except_on_gpus_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert training_compute(torch.device("cpu")).precision == "bf16"
+    # Emulated bf16 is slower than fp32: an older GPU trains in fp16.
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation
+    )
+    assert training_compute(torch.device("cuda")).precision == "fp16"
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)]
+)
+def test_products_have_the_precision_asked_for(precision: str, dtype: torch.dtype) -> None:
+    a = torch.ones(2, 2)
+    with Compute(torch.device("cpu"), precision).autocast():  # type: ignore[arg-type]
+        assert (a @ a).dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("cores", "wanted", "threads"),
+    [({0, 1}, None, 2), ({0, 1}, "1", 1), ({0}, "8", 1), ({0, 1}, "many", 2), ({0, 1}, "0", 2)],
+)
+def test_threads_are_the_cores_and_omp_num_threads_lowers_them(
+    cores: set[int], wanted: str | None, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", used.append)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: cores)
+    if wanted is None:
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("OMP_NUM_THREADS", wanted)
+    assert limit_threads() == threads
+    assert used == [threads]
+
+
+def test_threads_are_counted_where_the_system_knows_no_affinity(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS and Windows
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    assert limit_threads() == 3
