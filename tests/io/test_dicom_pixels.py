@@ -74,6 +74,16 @@ def test_values_beyond_int16_are_clipped(make_slice: MakeSlice, read_back: ReadB
     assert hu.tolist() == [[-1024, 32767]]
 
 
+@pytest.mark.parametrize(("bits", "dtype"), [(8, np.uint8), (32, np.uint32)])
+def test_other_widths_of_samples_are_read(
+    make_slice: MakeSlice, read_back: ReadBack, bits: int, dtype: type[np.integer]
+) -> None:
+    dataset = make_slice(BitsAllocated=bits, BitsStored=bits, HighBit=bits - 1)
+    top = min(np.iinfo(dtype).max, 3_000_000)
+    hu = read_back(put_stored(dataset, np.array([[0, 100, 254, top]], dtype=dtype)))
+    assert hu.tolist() == [[-1024, -924, -770, min(int(top) - 1024, 32767)]]
+
+
 def test_unused_high_bits_are_ignored(make_slice: MakeSlice, read_back: ReadBack) -> None:
     dataset = make_slice(BitsStored=12, HighBit=11)
     hu = read_back(put_stored(dataset, np.array([[0xF000 | 1064, 1064]], dtype=np.uint16)))
