@@ -28,7 +28,7 @@ def youden_threshold(is_positive: NDArray[np.bool_], ranking: NDArray[np.float64
         return None
     values = np.unique(ranking)
     cuts = np.concatenate([[values[0]], (values[1:] + values[:-1]) / 2])
-    called = ranking[None, :] >= cuts[:, None]  # (cuts, N)
-    sensitivity = called[:, is_positive].mean(axis=1)
-    specificity = (~called[:, ~is_positive]).mean(axis=1)
-    return float(cuts[int(np.argmax(sensitivity + specificity))])
+    missed = np.searchsorted(np.sort(ranking[is_positive]), cuts)  # (cuts,) below each cut
+    spared = np.searchsorted(np.sort(ranking[~is_positive]), cuts)
+    balance = spared / (~is_positive).sum() - missed / is_positive.sum()
+    return float(cuts[int(np.argmax(balance))])
