@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lnmdetect.stages.models import InstalledModel
     from lnmdetect.stages.overlay import OverlayResult
     from lnmdetect.stages.phantom import PhantomResult
+    from lnmdetect.stages.phantom_insert import InsertResult
     from lnmdetect.stages.training_run import TrainResult
 
 _SHOWN_MISSES = 5
@@ -61,6 +62,15 @@ def phantom_text(result: "PhantomResult") -> str:
         f"{result.scan}: {counted(result.patients, 'phantom patient')}, "
         f"{counted(result.images, 'slice')}\n"
         f"{result.truth}: {counted(result.nodes, 'node')} in "
+        f"{counted(result.cross_sections, 'cross-section')}"
+    )
+
+
+def inserted_text(result: "InsertResult") -> str:
+    """Return what was inserted, in two lines."""
+    return (
+        f"{result.scan}: {counted(result.scans, 'scan')}, {counted(result.images, 'slice')}\n"
+        f"{result.truth}: {result.nodes} of {counted(result.wanted, 'node')} inserted, "
         f"{counted(result.cross_sections, 'cross-section')}"
     )
 
@@ -152,5 +162,6 @@ def baselines_table(result: "BaselineResult") -> Table:
     for label, figures in (("AUC", result.auc), ("AP50", result.ap50)):
         for method, figure in figures.items():
             value = figure.reason if figure.value is None else f"{figure.value:.3f}"
-            table.add_row(method, label, value, f"{LIMITS[method]:.2f}")
+            limit = f"{LIMITS[method]:.2f}" if method in LIMITS else ""
+            table.add_row(method, label, value, limit)
     return table

@@ -24,10 +24,11 @@ def merge_datasets(parts: Sequence[CocoDataset], scan_root: str) -> CocoDataset:
     annotations: list[NodeAnnotation] = []
     for part in parts:
         new_ids = {image.image_id: len(images) + i for i, image in enumerate(part.images, start=1)}
-        images.extend(image.with_id(new_ids[image.image_id]) for image in part.images)
-        annotations.extend(
-            replace(node, annotation_id=len(annotations) + i, image_id=new_ids[node.image_id])
-            for i, node in enumerate(part.annotations, start=1)
-        )
+        images += [image.with_id(new_ids[image.image_id]) for image in part.images]
+        first_id = len(annotations) + 1
+        annotations += [
+            replace(node, annotation_id=first_id + i, image_id=new_ids[node.image_id])
+            for i, node in enumerate(part.annotations)
+        ]
     info = {**parts[0].info, "scan_root": scan_root}
     return CocoDataset(info, tuple(images), tuple(annotations))

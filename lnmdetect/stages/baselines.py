@@ -30,10 +30,15 @@ WINDOW_HU = (-100.0, 240.0)
 """From fat up, so that air is no darker than fat and the skin no blob."""
 RANGES_HU = ((50.0, 130.0), (80.0, 160.0), (100.0, 200.0), (130.0, 260.0))
 """HU ranges that enhancing nodes may fill; the best of them is reported."""
-MEAN_HU, HU_STATISTICS, SHORT_AXIS = "mean HU", "mean, sd, min, max HU", "short axis"
+MEAN_HU, HU_STATISTICS = "mean HU", "mean, sd, min, max HU"
+SHORT_AXIS, SHORT_AXIS_SECTIONS = "short axis, node by node", "short axis, box by box"
 BLOBS, THRESHOLDS = "bright blobs", "HU threshold, the best of four"
 LIMITS = {MEAN_HU: 0.80, HU_STATISTICS: 0.88, SHORT_AXIS: 0.75, BLOBS: 0.30, THRESHOLDS: 0.30}
-"""Highest figure allowed on evaluation phantoms (design, section 7)."""
+"""Highest figure allowed on evaluation phantoms (design, section 7).
+
+The short axis belongs to the node, so its limit is held node by node; box by box, large nodes count
+once for each of their many slices.
+"""
 
 
 @dataclass(frozen=True)
@@ -150,16 +155,28 @@ def _aucs(gathered: _Gathered) -> dict[str, Figure]:
     metastatic = np.array([node.category_id == METASTATIC for node in gathered.nodes], dtype=bool)
     features = np.asarray(gathered.features, dtype=np.float64).reshape(-1, 4)
     logits = out_of_fold_logits(features, metastatic, gathered.patients)
-    sizes = [node.short_axis_mm for node in gathered.nodes]
-    known = np.array([size is not None for size in sizes], dtype=bool)
-    axis = np.array([size or 0.0 for size in sizes])
     return {
         MEAN_HU: _better_way(metastatic, features[:, 0]),
         HU_STATISTICS: auc_by_ranks(metastatic, logits),
-        SHORT_AXIS: _better_way(metastatic, axis)
-        if known.all()
-        else undefined("the truth does not give every node's short axis"),
+        SHORT_AXIS: _short_axis_auc(_one_a_node(gathered)),
+        SHORT_AXIS_SECTIONS: _short_axis_auc(gathered.nodes),
     }
+
+
+def _one_a_node(gathered: _Gathered) -> list[NodeAnnotation]:
+    """Return the first cross-section of every node; one without a node id stands for itself."""
+    first: dict[object, NodeAnnotation] = {}
+    for patient, node in zip(gathered.patients, gathered.nodes, strict=True):
+        key = (patient, node.node_id) if node.node_id else node.annotation_id
+        first.setdefault(key, node)
+    return list(first.values())
+
+
+def _short_axis_auc(nodes: list[NodeAnnotation]) -> Figure:
+    if any(node.short_axis_mm is None for node in nodes):
+        return undefined("the truth does not give every node's short axis")
+    metastatic = np.array([node.category_id == METASTATIC for node in nodes], dtype=bool)
+    return _better_way(metastatic, np.array([node.short_axis_mm for node in nodes], dtype=float))
 
 
 def _better_way(is_positive: NDArray[np.bool_], ranking: NDArray[np.float64]) -> Figure:

@@ -1,5 +1,6 @@
 """`lnmdetect baselines`: figures of methods that learn nothing, on scans drawn for the purpose."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,14 @@ from lnmdetect.core.records import (
     ImageRecord,
     NodeAnnotation,
 )
-from lnmdetect.io.coco import write_coco
+from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
 from lnmdetect.stages.baselines import (
     BLOBS,
     HU_STATISTICS,
     MEAN_HU,
     SHORT_AXIS,
+    SHORT_AXIS_SECTIONS,
     THRESHOLDS,
     BaselineRequest,
     baselines,
@@ -69,6 +71,17 @@ def test_darker_metastases_count_as_told_apart_too(tmp_path: Path) -> None:
     assert result.auc[MEAN_HU].value == 1.0
     assert result.auc[SHORT_AXIS].value is None
     assert "short axis" in (result.auc[SHORT_AXIS].reason or "")
+
+
+def test_the_short_axis_is_judged_once_a_node_and_once_a_box(tmp_path: Path) -> None:
+    truth = read_coco(truth_of(tmp_path, [100] * 4, [METASTATIC, METASTATIC, BENIGN, BENIGN]))
+    sizes = {"n1": 9.0, "n2": 4.0, "n3": 6.0, "n4": 5.0}
+    nodes = [replace(node, short_axis_mm=sizes[str(node.node_id)]) for node in truth.annotations]
+    nodes += [replace(nodes[0], annotation_id=5 + i) for i in range(4)]  # n1 has five sections
+    write_coco(replace(truth, annotations=tuple(nodes)), tmp_path / "more.json")
+    result = baselines(BaselineRequest(tmp_path / "more.json"))
+    assert result.auc[SHORT_AXIS].value == 0.5  # of 4 pairs of nodes n1 wins both, n2 loses both
+    assert result.auc[SHORT_AXIS_SECTIONS].value == pytest.approx(10 / 12)
 
 
 def test_lone_bright_discs_are_boxed_without_learning(tmp_path: Path) -> None:
