@@ -34,6 +34,10 @@ AllowTilt = Annotated[bool, typer.Option("--allow-tilt", help="Read a tilted gan
 KeyImages = Annotated[
     bool, typer.Option("--key-images", help="Take every slice by itself, gaps allowed.")
 ]
+PixelSpacing = Annotated[
+    tuple[float, float] | None,
+    typer.Option(help="Pixel spacing of PNG key images, mm.", metavar="ROW COLUMN"),
+]
 PseudonymiseUids = Annotated[
     bool, typer.Option("--pseudonymise-uids", help="Write keyed uids instead of the scanner's.")
 ]

@@ -45,6 +45,9 @@ READ_ERRORS = (
 )
 """What pydicom and its codecs raise on damaged files; its messages can quote a patient's name."""
 
+PHANTOM_MAKER = ("lnmdetect", "phantom")
+"""Manufacturer and model that `lnmdetect phantom` writes."""
+
 HEADER_TAGS = tuple(
     Tag(name)
     for name in (
@@ -54,6 +57,8 @@ HEADER_TAGS = tuple(
         "SeriesInstanceUID",
         "PatientID",
         "Modality",
+        "Manufacturer",
+        "ManufacturerModelName",
         "ImageType",
         "Rows",
         "Columns",
@@ -91,6 +96,7 @@ class SliceHeader:
         orientation: ImageOrientationPatient, six direction cosines.
         spacing_mm: (row, column).
         padding: lowest and highest stored value that stand for no image, or None.
+        is_phantom: made by `lnmdetect phantom`.
     """
 
     file: str
@@ -109,6 +115,7 @@ class SliceHeader:
     intercept: float
     padding: tuple[int, int] | None
     transfer_syntax: str
+    is_phantom: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from lnmdetect.io.dicom_faults import first_fault
 from lnmdetect.io.dicom_header import (
     CT_CLASSES,
     MULTI_FRAME_CLASSES,
+    PHANTOM_MAKER,
     SECONDARY_CAPTURE_ROOT,
     LeftOut,
     Reason,
@@ -100,6 +101,7 @@ def _slice(dataset: Dataset, file: str, frame: int | None) -> SliceHeader | Left
     row_mm, column_mm = numbers(dataset, "PixelSpacing", 2) or (math.nan, math.nan)
     series_uid = text(dataset, "SeriesInstanceUID")
     thickness = number(dataset, "SliceThickness")
+    maker = (text(dataset, "Manufacturer"), text(dataset, "ManufacturerModelName"))
     return SliceHeader(
         file=file,
         frame=frame,
@@ -117,6 +119,7 @@ def _slice(dataset: Dataset, file: str, frame: int | None) -> SliceHeader | Left
         intercept=_intercept(dataset),
         padding=_padding(dataset),
         transfer_syntax=transfer_syntax(dataset),
+        is_phantom=maker == PHANTOM_MAKER,
     )
 
 

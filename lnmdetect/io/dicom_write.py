@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
+from lnmdetect.io.dicom_header import PHANTOM_MAKER
+
 IMPLEMENTATION_UID = UID("2.25.186523794115012733409961238471238821")
 RESCALE_INTERCEPT_HU = -1024
 FIXED_DATE, FIXED_TIME = "20000101", "120000"
@@ -136,7 +138,7 @@ def _add_series_and_frame(dataset: Dataset, meta: CtSeriesMeta) -> None:
     dataset.PatientPosition, dataset.BodyPartExamined = "HFS", "NECK"
     dataset.FrameOfReferenceUID = derived_uid(f"{meta.study_seed or meta.seed}/frame")
     dataset.PositionReferenceIndicator = ""
-    dataset.Manufacturer, dataset.ManufacturerModelName = "lnmdetect", "phantom"
+    dataset.Manufacturer, dataset.ManufacturerModelName = PHANTOM_MAKER
 
 
 def _decimals(values: Sequence[float]) -> list[str]:

@@ -69,7 +69,7 @@ def open_key_images(
     if not images:
         raise failures[0] if failures else no_scan_error(store.index)
     notes = file_notes(store.index, but=is_png)
-    return ScanSource(_handles(images, store), tuple(notes), tuple(failures))
+    return ScanSource(_handles(images, store), tuple(notes), tuple(failures), store.is_phantom)
 
 
 def _listed(path: Path, progress: Progress | None) -> ScanSource:
@@ -78,7 +78,7 @@ def _listed(path: Path, progress: Progress | None) -> ScanSource:
     root = path.parent / str(dataset.info.get("scan_root", "."))
     store = PixelStore(root, png_folder=path.parent, progress=progress)
     handles = tuple(KeyImage(image, store) for image in dataset.images)
-    return ScanSource(handles, (), ())
+    return ScanSource(handles, (), (), dataset.is_phantom or store.is_phantom)
 
 
 def _handles(images: Iterable[ImageRecord], store: PixelStore) -> tuple[KeyImage, ...]:
@@ -97,7 +97,7 @@ def _png_record(
             "key images",
             expected="a pixel spacing for the PNGs",
             got="none: a PNG does not carry it",
-            remedy="Give --pixel-spacing ROW,COLUMN in mm, or list the images in a truth.json.",
+            remedy="Give --pixel-spacing ROW COLUMN in mm, or list the images in a truth.json.",
         )
     # The folder stands for the patient; images side by side at the top are one patient each.
     folder = PurePosixPath(name).parent.as_posix()

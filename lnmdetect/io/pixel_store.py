@@ -45,6 +45,11 @@ class PixelStore:
         self._by_uid = by_uid
         self._series = group_series(by_uid.values())
 
+    @property
+    def is_phantom(self) -> bool:
+        """Whether any slice found is synthetic."""
+        return any(header.is_phantom for header in self._by_uid.values())
+
     def dicom_images(self, key: bytes) -> tuple[ImageRecord, ...]:
         """Return a record for every axial CT slice found, by series, ids from 1.
 

@@ -36,11 +36,13 @@ class ScanSource:
         scans: one a study, or one a key image, in order of first appearance.
         notes: what was left out or listed, as sentences without names or paths.
         failures: why studies of a cohort cannot be read; a lone study raises instead.
+        is_phantom: whether any of the scans is synthetic.
     """
 
     scans: tuple[ScanHandle, ...]
     notes: tuple[str, ...]
     failures: tuple[LnmDetectError, ...]
+    is_phantom: bool = False
 
 
 @dataclass(frozen=True)

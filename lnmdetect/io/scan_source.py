@@ -73,7 +73,8 @@ def open_source(
     if not scans:
         raise _nothing_sound(failures)
     notes += [*_tilt_notes(scans), *file_notes(index)]
-    return ScanSource(scans, tuple(notes), tuple(failures))
+    is_phantom = any(scan.slices[0].is_phantom for scan in scans)
+    return ScanSource(scans, tuple(notes), tuple(failures), is_phantom)
 
 
 def _choose(

@@ -18,7 +18,7 @@ from lnmdetect.core.records import (
 )
 from lnmdetect.datasets.detector_data import DetectorBatch
 from lnmdetect.datasets.scan_slices import scan_batches
-from lnmdetect.io.bundles import Bundle, read_bundle, read_weights
+from lnmdetect.io.bundles import Bundle, load_weights, read_bundle
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.json_files import refuse_existing, sha256_of_file
 from lnmdetect.io.pixel_roots import relative_root, scan_root
@@ -40,7 +40,7 @@ class DetectRequest:
     Attributes:
         scan: folder, file or zip of DICOM; key images as DICOM, PNG or a truth.json.
         threshold: operating threshold in [0, 1] instead of the bundle's.
-        series, allow_tilt, key_images: see `io.scan_source.open_source`.
+        series, allow_tilt, key_images, pixel_spacing_mm: see `io.scan_source.open_source`.
     """
 
     scan: Path
@@ -50,6 +50,7 @@ class DetectRequest:
     series: str | None = None
     allow_tilt: bool = False
     key_images: bool = False
+    pixel_spacing_mm: tuple[float, float] | None = None
     threshold: float | None = None
     overwrite: bool = False
     pseudonymise_uids: bool = False
@@ -87,7 +88,7 @@ def load_detector(model: str, device: str) -> tuple[Bundle, DetectorTask]:
     bundle = read_bundle(model, "detector")
     assert isinstance(bundle.recipe, DetectorRecipe)
     task = DetectorTask(bundle.recipe, choose_device(device))
-    task.module.load_state_dict(read_weights(bundle))
+    load_weights(task.module, bundle)
     return bundle, task
 
 
@@ -106,6 +107,7 @@ def detect(request: DetectRequest, progress: Progress = SILENT) -> DetectResult:
         series=request.series,
         allow_tilt=request.allow_tilt,
         key_images=request.key_images,
+        pixel_spacing_mm=request.pixel_spacing_mm,
     )
     bundle, task = load_detector(request.model, request.device)
     record.lap("open")
@@ -115,7 +117,8 @@ def detect(request: DetectRequest, progress: Progress = SILENT) -> DetectResult:
         raise failures[0]
     record.lap("detect")
     threshold = bundle.threshold.value if request.threshold is None else request.threshold
-    dataset = _dataset(request, bundle, threshold, pairs)
+    info = {**_info(request, bundle, threshold), "phantom": source.is_phantom}
+    dataset = _dataset(info, pairs)
     if request.pseudonymise_uids:
         dataset = _with_pseudonymous_uids(dataset)
     write_coco(dataset, request.output, overwrite=request.overwrite)
@@ -182,12 +185,7 @@ def _detect_all(
         yield images[place], found
 
 
-def _dataset(
-    request: DetectRequest,
-    bundle: Bundle,
-    threshold: float,
-    pairs: list[tuple[ImageRecord, Detections]],
-) -> CocoDataset:
+def _dataset(info: dict[str, Any], pairs: list[tuple[ImageRecord, Detections]]) -> CocoDataset:
     annotations: list[NodeAnnotation] = []
     for image, found in pairs:
         for box, score in zip(found.boxes_xyxy, found.scores, strict=True):
@@ -203,7 +201,7 @@ def _dataset(
                     )
                 )
     images = tuple(image for image, _ in pairs)
-    return CocoDataset(_info(request, bundle, threshold), images, tuple(annotations))
+    return CocoDataset(info, images, tuple(annotations))
 
 
 def _info(request: DetectRequest, bundle: Bundle, threshold: float) -> dict[str, Any]:

@@ -169,3 +169,13 @@ def test_the_real_series_is_read_whole() -> None:
     assert scan.voxels_hu.shape == (90, 511, 511)
     assert scan.spacing_mm == (3.0, 1.0, 1.0)
     assert (scan.voxels_hu.min(), scan.voxels_hu.max()) == (-1024, 3844)
+
+
+def test_a_scan_made_by_the_phantom_is_known_as_one(
+    write_series: WriteSeries, tmp_path: Path
+) -> None:
+    write_series("real", Manufacturer="lnmdetect")
+    write_series("made", Manufacturer="lnmdetect", ManufacturerModelName="phantom")
+    assert not open_source(tmp_path / "real").is_phantom
+    assert open_source(tmp_path / "made").is_phantom
+    assert open_source(tmp_path / "made", key_images=True).is_phantom
