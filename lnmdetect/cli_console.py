@@ -1,5 +1,6 @@
 """What the command line says and where: results to stdout, everything else to stderr."""
 
+import errno
 import json
 import logging
 import sys
@@ -13,7 +14,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from lnmdetect.core.errors import LnmDetectError, PartialBatchError
+from lnmdetect.core.errors import LnmDetectError, OutputError, PartialBatchError
 
 T = TypeVar("T")
 
@@ -21,6 +22,8 @@ EXIT_CODES = (
     "Exit codes: 0 done (finding no node is a result), 1 internal error, 2 wrong usage, "
     "3 bad input, 4 model or weights, 5 output, 6 some of a batch failed, 130 interrupted."
 )
+DISK_ERRORS = frozenset({errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.EDQUOT})
+"""What a user can act on without a name of a file, which may hold a patient's."""
 _PACKAGE = Path(__file__).parent
 _log = logging.getLogger("lnmdetect")
 
@@ -142,6 +145,11 @@ class GuardedGroup(TyperGroup):
             own = type(error).__module__.startswith(("typer", "click"))
             if own or isinstance(error, BrokenPipeError):
                 raise
+            if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+                complain(
+                    f"The disk refused: {error.strerror}. Choose another --output, or free it."
+                )
+                raise typer.Exit(OutputError.exit_code) from None
             complain(_internal_error(error))
             raise typer.Exit(1) from None
 

@@ -1,5 +1,6 @@
 """The command line: what it prints where, and the code it leaves with."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -122,6 +123,17 @@ def test_ctrl_c_leaves_with_130_and_a_sentence(
     result = runner.invoke(app, ["anchors", "truth.json"])
     assert result.exit_code == 130
     assert result.stderr.startswith("Interrupted")
+
+
+def test_a_full_disk_is_a_sentence_without_the_files_name(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/data/DOE^JANE/1.dcm")
+    monkeypatch.setattr("lnmdetect.stages.anchors.fit_anchors_stage", raising(full))
+    result = runner.invoke(app, ["anchors", "truth.json"])
+    assert result.exit_code == 5
+    assert result.stderr.startswith("The disk refused: No space left on device.")
+    assert "DOE" not in result.stderr
 
 
 @pytest.mark.parametrize("verbose", [False, True])
