@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.errors import InputError, ModelError, OutputError
@@ -25,11 +25,15 @@ MODELS_VARIABLE = "LNMDETECT_MODELS"
 
 @dataclass(frozen=True)
 class Threshold:
-    """An operating threshold and where it came from."""
+    """An operating threshold in [0, 1] and where it came from."""
 
     value: float
     rule: str
     chosen_on: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.value <= 1:
+            raise ValueError(f"threshold: expected a value in [0, 1], got {self.value}")
 
 
 @dataclass(frozen=True)
@@ -106,8 +110,8 @@ def _parse_config(folder: Path, arm: Arm) -> Bundle:
         )
     except InputError as error:
         raise _broken(folder, str(error), arm) from None
-    except (KeyError, TypeError) as error:
-        raise _broken(folder, f"a config.json without {error}", arm) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _broken(folder, f"a {CONFIG} with {type(error).__name__}: {error}", arm) from None
     except OSError as error:
         raise _broken(folder, f"{error.strerror}: {WEIGHTS}", arm) from None
 
@@ -137,6 +141,23 @@ def read_weights(bundle: Bundle) -> dict[str, Tensor]:
             remedy="Copy the bundle again.",
         ) from None
     return {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
+
+
+def load_weights(module: nn.Module, bundle: Bundle) -> None:
+    """Fill a network with a bundle's weights.
+
+    Raises:
+        ModelError: the file is damaged, or holds the weights of another network.
+    """
+    try:
+        module.load_state_dict(read_weights(bundle))
+    except RuntimeError as error:
+        raise ModelError(
+            f"{bundle.folder.name}/{WEIGHTS}",
+            expected=f"the weights of the network that its {CONFIG} describes",
+            got=str(error).splitlines()[-1].strip(),
+            remedy="Copy the bundle again, all three files.",
+        ) from None
 
 
 def write_bundle(

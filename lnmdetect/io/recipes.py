@@ -33,7 +33,8 @@ def parse_recipe(text: str, *, where: str, arm: Arm) -> Recipe:
     try:
         return _RECIPES[arm].validate_python(yaml.safe_load(text))
     except yaml.YAMLError as error:
-        raise InputError(where, expected="YAML", got=str(error), remedy=remedy) from None
+        got = " ".join(str(error).split())  # in one line
+        raise InputError(where, expected="YAML", got=got, remedy=remedy) from None
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
@@ -54,7 +55,7 @@ def read_recipe(name_or_path: str, arm: Arm) -> Recipe:
     """
     path = Path(name_or_path)
     if path.suffix in (".yaml", ".yml") and path.is_file():
-        return parse_recipe(path.read_text(encoding="utf-8"), where=path.name, arm=arm)
+        return parse_recipe(_read_text(path), where=path.name, arm=arm)
     names = bundled_recipes(arm)
     if name_or_path not in names:
         raise UsageError(
@@ -65,3 +66,15 @@ def read_recipe(name_or_path: str, arm: Arm) -> Recipe:
         )
     file = resources.files("lnmdetect") / "recipes" / arm / f"{name_or_path}.yaml"
     return parse_recipe(file.read_text(encoding="utf-8"), where=name_or_path, arm=arm)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            path.name,
+            expected="a YAML file in UTF-8 that can be read",
+            got=type(error).__name__,
+            remedy="Check the path, its permissions and its encoding.",
+        ) from None

@@ -20,7 +20,7 @@ from lnmdetect.core.records import (
     NodeAnnotation,
 )
 from lnmdetect.datasets.classifier_data import ClassifierBatch, collate_crops, read_crop
-from lnmdetect.io.bundles import Bundle, read_bundle, read_weights
+from lnmdetect.io.bundles import Bundle, load_weights, read_bundle
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.json_files import refuse_existing, sha256_of_file
 from lnmdetect.io.pixel_roots import relative_root, scan_root
@@ -82,7 +82,7 @@ def load_classifier(model: str, device: str) -> tuple[Bundle, ClassifierTask]:
     bundle = read_bundle(model, "classifier")
     assert isinstance(bundle.recipe, ClassifierRecipe)
     task = ClassifierTask(bundle.recipe, choose_device(device))
-    task.module.load_state_dict(read_weights(bundle))
+    load_weights(task.module, bundle)
     return bundle, task
 
 

@@ -1,11 +1,12 @@
 """The two arms: what they answer, and how they are scored."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import ArrayLike
 
 from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe
 from lnmdetect.core.records import ImageRecord
@@ -46,10 +47,13 @@ def item(**changes: Any) -> DetectorItem:
     return DetectorItem(channels, boxes, np.array([False, True]), **changes)
 
 
-def found(boxes: Sequence[Sequence[float]], scores: list[float]) -> Any:
+def found(boxes: ArrayLike, scores: list[float]) -> Any:
     def forward(images: torch.Tensor) -> list[dict[str, torch.Tensor]]:
         return [
-            {"boxes": torch.tensor(boxes, dtype=torch.float32), "scores": torch.tensor(scores)}
+            {
+                "boxes": torch.tensor(np.asarray(boxes, dtype=np.float32)),
+                "scores": torch.tensor(scores),
+            }
         ] * len(images)
 
     return forward
@@ -59,7 +63,7 @@ def test_boxes_come_back_in_original_pixels_within_the_image(
     detector: DetectorTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The padding begins at 65 of 96 px; a box wholly in it is dropped, one half in it is cut.
-    boxes = [[10, 20, 20, 32], [60, 60, 90, 90], [70, 70, 90, 90], [3, 3, 3.1, 9]]
+    boxes = np.array([[10, 20, 20, 32], [60, 60, 90, 90], [70, 70, 90, 90], [3, 3, 3.1, 9]])
     monkeypatch.setattr(detector.module, "forward", found(boxes, [0.9, 0.8, 0.7, 0.6]))
     (answer,) = detector.predict(collate_detector([item(image=IMAGE, grid=GRID)]))
     assert answer.boxes_xyxy == pytest.approx(np.array([[40, 50, 60, 74], [140, 130, 150, 140]]))

@@ -1,0 +1,209 @@
+"""Bundles: there and back in half precision; damaged ones refused by name."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe
+from lnmdetect.core.errors import ModelError, OutputError
+from lnmdetect.io.bundles import (
+    CONFIG,
+    MODELS_VARIABLE,
+    WEIGHTS,
+    Bundle,
+    Threshold,
+    bundle_folders,
+    load_weights,
+    read_bundle,
+    read_weights,
+    write_bundle,
+)
+from lnmdetect.io.cards import bundle_card
+from lnmdetect.io.json_files import sha256_of_file
+
+Fields = Callable[..., dict[str, Any]]
+THRESHOLD = Threshold(0.125, "box sensitivity 0.90 at IoU 0.5", "validation patients")
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, recipe_fields: Fields) -> Bundle:
+    recipe = DetectorRecipe(**recipe_fields("detector"))
+    figures = {"ap50": 0.75, "epoch": 3}
+    return Bundle("tiny", recipe, THRESHOLD, True, figures, "", tmp_path / "detector-tiny")
+
+
+@pytest.fixture
+def written(bundle: Bundle) -> Path:
+    write_bundle(bundle, network().state_dict(), bundle_card(bundle))
+    return bundle.folder
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    config = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps({**config, **changes}))
+
+
+def test_a_bundle_comes_back_as_it_was_written(bundle: Bundle, written: Path) -> None:
+    found = read_bundle(str(written), "detector")
+    assert found == replace(bundle, sha256=sha256_of_file(written / WEIGHTS))
+    assert sorted(path.name for path in written.iterdir()) == ["card.md", CONFIG, WEIGHTS]
+
+
+def test_weights_are_stored_in_half_precision_and_read_in_single(
+    bundle: Bundle, written: Path
+) -> None:
+    stored = load_file(written / WEIGHTS)
+    read = read_weights(read_bundle(str(written), "detector"))
+    for name, value in network().state_dict().items():
+        if value.is_floating_point():
+            assert stored[name].dtype == torch.float16
+            assert read[name].dtype == torch.float32
+            assert torch.equal(read[name], value.half().float())
+        else:
+            assert torch.equal(read[name], value)  # the batch counters stay whole numbers
+
+
+def test_the_same_weights_give_the_same_bytes(bundle: Bundle, written: Path) -> None:
+    before = {path.name: path.read_bytes() for path in written.iterdir()}
+    write_bundle(bundle, network().state_dict(), bundle_card(bundle), overwrite=True)
+    assert {path.name: path.read_bytes() for path in written.iterdir()} == before
+
+
+def test_an_existing_bundle_is_refused_without_overwrite(bundle: Bundle, written: Path) -> None:
+    before = (written / WEIGHTS).read_bytes()
+    other = {name: value * 0 for name, value in network().state_dict().items()}
+    with pytest.raises(OutputError, match=r"detector-tiny: .* a new folder.*--overwrite") as e:
+        write_bundle(bundle, other, "card")
+    assert e.value.exit_code == 5
+    assert (written / WEIGHTS).read_bytes() == before
+    write_bundle(bundle, other, "card", overwrite=True)
+    assert (written / WEIGHTS).read_bytes() != before
+
+
+def test_a_network_is_filled_with_a_bundles_weights(written: Path) -> None:
+    module = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    load_weights(module, read_bundle(str(written), "detector"))
+    expected = network().state_dict()["0.weight"].half().float()
+    assert torch.equal(module.state_dict()["0.weight"], expected)
+
+
+def test_the_weights_of_another_network_are_refused(written: Path) -> None:
+    save_file({"0.weight": torch.zeros(9, 9)}, written / WEIGHTS)
+    with pytest.raises(
+        ModelError, match=r"detector-tiny/weights\.safetensors: expected the weights of the network"
+    ) as error:
+        load_weights(network(), read_bundle(str(written), "detector"))
+    assert error.value.exit_code == 4
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"not safetensors", b"\xff" * 100])
+def test_damaged_weights_are_refused_by_name(written: Path, content: bytes) -> None:
+    (written / WEIGHTS).write_bytes(content)
+    bundle = read_bundle(str(written), "detector")
+    with pytest.raises(ModelError, match=r"detector-tiny/weights\.safetensors: expected a safe"):
+        read_weights(bundle)
+
+
+def test_weights_cut_short_are_refused(written: Path) -> None:
+    whole = (written / WEIGHTS).read_bytes()
+    (written / WEIGHTS).write_bytes(whole[:-3])
+    with pytest.raises(ModelError, match="Copy the bundle again"):
+        read_weights(read_bundle(str(written), "detector"))
+
+
+def test_missing_weights_are_refused(written: Path) -> None:
+    (written / WEIGHTS).unlink()
+    with pytest.raises(ModelError, match=r"detector-tiny: .*weights\.safetensors"):
+        read_bundle(str(written), "detector")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 2}, "got format 2 of arm 'detector'"),
+        ({"arm": "classifier"}, "arm 'classifier'"),
+        ({"threshold": {"value": 0.5}}, "TypeError"),
+        ({"threshold": {"value": "high", "rule": "", "chosen_on": ""}}, "TypeError"),
+        ({"threshold": {"value": 1.5, "rule": "", "chosen_on": ""}}, "got 1.5"),
+        ({"threshold": None}, "TypeError"),
+        ({"recipe": {"arm": "detector"}}, "Field required"),
+        ({"recipe": None}, "got "),
+    ],
+)
+def test_an_unsound_config_is_refused(written: Path, changes: dict[str, Any], message: str) -> None:
+    edit(written, **changes)
+    with pytest.raises(ModelError, match=f"detector-tiny: expected a bundle.*{message}") as error:
+        read_bundle(str(written), "detector")
+    assert error.value.exit_code == 4
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", '{"format": 1}'])
+def test_a_config_that_is_no_bundles_is_refused(written: Path, text: str) -> None:
+    (written / CONFIG).write_text(text)
+    with pytest.raises(ModelError, match="detector-tiny: expected a bundle of arm 'detector'"):
+        read_bundle(str(written), "detector")
+
+
+def test_a_classifier_is_no_detector(written: Path) -> None:
+    with pytest.raises(ModelError, match="expected a bundle of arm 'classifier'"):
+        read_bundle(str(written), "classifier")
+
+
+def test_an_unknown_name_lists_the_installed_ones(
+    written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(MODELS_VARIABLE, str(written.parent))
+    with pytest.raises(ModelError, match=r"--model: expected .*tiny.* got 'none'") as error:
+        read_bundle("none", "detector")
+    assert error.value.exit_code == 4
+
+
+def test_ones_own_bundles_go_before_installed_ones_of_the_same_name(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = tmp_path / "second" / "detector-tiny"
+    second.parent.mkdir()
+    second.symlink_to(written)
+    roots = [str(tmp_path / "nowhere"), str(written.parent), str(second.parent)]
+    monkeypatch.setenv(MODELS_VARIABLE, os.pathsep.join(roots))
+    assert bundle_folders("detector")["tiny"] == written
+    assert read_bundle("tiny", "detector").folder == written
+    assert "tiny" not in bundle_folders("classifier")
+
+
+def test_a_threshold_outside_0_to_1_cannot_be_built() -> None:
+    for value in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match="expected a value in"):
+            Threshold(value, "", "")
+
+
+def test_the_card_says_what_a_phantom_figure_is_worth(bundle: Bundle) -> None:
+    card = bundle_card(bundle)
+    assert card.startswith("# detector `tiny`")
+    assert "not a medical device" in card
+    assert "synthetic (phantom) scans only" in card
+    assert "| ap50 | 0.75 |" in card
+    assert "0.1250; box sensitivity 0.90 at IoU 0.5" in card
+    own = bundle_card(replace(bundle, is_phantom=False))
+    assert "phantom" not in own
+    assert "the user's own scans" in own
+
+
+def test_a_classifiers_card_names_its_windows(tmp_path: Path, recipe_fields: Fields) -> None:
+    recipe = ClassifierRecipe(**recipe_fields("classifier"))
+    bundle = Bundle("mine", recipe, THRESHOLD, False, {}, "", tmp_path)
+    assert "2 channels, windows [(-160.0, 240.0), (0.0, 200.0)] HU" in bundle_card(bundle)

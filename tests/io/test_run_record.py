@@ -1,0 +1,63 @@
+"""run.json and the places named in data files."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lnmdetect import __version__
+from lnmdetect.core.records import CocoDataset
+from lnmdetect.io.pixel_roots import relative_root, scan_root
+from lnmdetect.io.run_record import RunRecord, record_path
+
+
+def test_the_record_lies_beside_its_output() -> None:
+    assert record_path(Path("out/boxes.json")) == Path("out/boxes.run.json")
+    assert record_path(Path("boxes")) == Path("boxes.run.json")
+
+
+def test_a_record_says_what_was_run_with_what_on_what(tmp_path: Path) -> None:
+    record = RunRecord("detect", {"model": "compact"}, seed=3)
+    record.inputs["boxes.json"] = "ab"
+    record.model["compact"] = "cd"
+    record.lap("open")
+    record.lap("detect")
+    record.write(tmp_path / "run.json")
+    found = json.loads((tmp_path / "run.json").read_text())
+    assert found["lnmdetect"] == __version__
+    assert found["packages"]["torch"].startswith("2.")
+    assert (found["command"], found["seed"], found["config"]) == (
+        "detect",
+        3,
+        {"model": "compact"},
+    )
+    assert (found["inputs"], found["model"]) == ({"boxes.json": "ab"}, {"compact": "cd"})
+    assert list(found["timings_s"]) == ["open", "detect"]
+    assert 20 < found["peak_memory_mb"] < 100_000
+    assert found["started"].endswith("+00:00")
+
+
+def test_laps_of_one_name_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([12.0, 12.5, 15.0])
+    monkeypatch.setattr("lnmdetect.io.run_record.time.monotonic", lambda: next(clock))
+    record = RunRecord("x", {}, _clock=10.0)
+    for name in ("read", "work", "read"):
+        record.lap(name)
+    assert record.timings_s == {"read": 4.5, "work": 0.5}
+
+
+def data(**info: str) -> CocoDataset:
+    return CocoDataset(info, (), ())
+
+
+def test_pixels_lie_below_scan_root_unless_told_otherwise() -> None:
+    file = Path("run/boxes.json")
+    assert scan_root(file, data(scan_root="../scan"), None) == Path("run/../scan")
+    assert scan_root(file, data(), None) == Path("run")
+    assert scan_root(file, data(scan_root="../scan"), Path("other")) == Path("other")
+
+
+def test_a_root_is_told_relative_to_the_output(tmp_path: Path) -> None:
+    assert relative_root(tmp_path / "scan", tmp_path / "boxes.json") == "scan"
+    assert relative_root(tmp_path / "scan", tmp_path / "out" / "boxes.json") == "../scan"
+    assert relative_root(Path("scan"), Path("boxes.json")) == "scan"
