@@ -1,9 +1,10 @@
-"""A toy data set and tiny recipes that several folders of tests share."""
+"""What tests of several layers share: a toy data set, tiny recipes, a toy neck."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -22,10 +23,12 @@ from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
 TOY_PATIENTS, TOY_SLICES, TOY_SIDE = 5, 6, 96
 TOY_SPACING_MM = (3.0, 0.5, 0.5)
 MakeRecipe = Callable[..., Path]
+MakeNeck = Callable[..., NDArray[np.int16]]
 
 
 @pytest.fixture(autouse=True)
-def _own_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pseudonym key of the test's own."""
     monkeypatch.setenv("LNMDETECT_KEY_FILE", str(tmp_path / "key" / "pseudonym.key"))
 
 
@@ -174,3 +177,55 @@ def make_recipe(tmp_path: Path, recipe_fields: Callable[..., dict[str, Any]]) ->
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def make_neck() -> MakeNeck:
+    """A function that makes a toy neck: `slices` of 160 x 160 px of 1 mm, 2.5 mm apart.
+
+    From the skin in: 6 mm of fat, 10 mm of muscle, then fat with an airway in a muscular wall in
+    front of a spine, and four vessels of 4 mm radius along z.
+    """
+
+    def make(
+        slices: int = 24,
+        *,
+        psf_px: float = 0.8,
+        noise_hu: float = 8.0,
+        grain_px: float = 0.6,
+        vessel_hu: float = 45.0,
+        seed: int = 0,
+    ) -> NDArray[np.int16]:
+        image = _clean_neck(vessel_hu)
+        image = cv2.GaussianBlur(image, (0, 0), psf_px)
+        rng = np.random.default_rng(seed)
+        volume = np.empty((slices, *image.shape), dtype=np.int16)
+        for index in range(slices):
+            white = rng.standard_normal(image.shape).astype(np.float32)
+            noise = cv2.GaussianBlur(white, (0, 0), grain_px)
+            volume[index] = np.rint(np.maximum(image + noise / noise.std() * noise_hu, -1024))
+        return volume
+
+    return make
+
+
+def _clean_neck(vessel_hu: float) -> NDArray[np.float32]:
+    fine = 4
+    rows, columns = np.mgrid[: 160 * fine, : 160 * fine] / fine
+
+    def disc(x: float, y: float, radius: float) -> NDArray[np.bool_]:
+        return np.asarray(np.hypot(columns - x, rows - y) < radius)
+
+    image = np.full(rows.shape, -1000, dtype=np.float32)
+    for x, y, radius, hu in (
+        (80, 80, 66, -100),
+        (80, 80, 60, 55),
+        (80, 80, 50, -100),
+        (80, 52, 13, 55),
+        (80, 52, 8, -1000),
+        (80, 96, 17, 700),
+        (80, 102, 7, 30),
+        *((80 + side * x, 70, 4, vessel_hu) for side in (-1, 1) for x in (22, 36)),
+    ):
+        image[disc(x, y, radius)] = hu
+    return cv2.resize(image, (160, 160), interpolation=cv2.INTER_AREA)
