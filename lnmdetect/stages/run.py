@@ -15,7 +15,8 @@ class RunRequest:
     """What to run on what; the folder `output` receives boxes.json, nodes.json and the picture.
 
     Attributes:
-        scan, series, allow_tilt, key_images, pseudonymise_uids: as `detect` takes them.
+        scan, series, allow_tilt, key_images, pixel_spacing_mm, pseudonymise_uids: as `detect`
+            takes them.
         model: of both stages, by name.
         truth: drawn on the picture where it is known.
         slices: on the picture.
@@ -28,6 +29,7 @@ class RunRequest:
     series: str | None = None
     allow_tilt: bool = False
     key_images: bool = False
+    pixel_spacing_mm: tuple[float, float] | None = None
     pseudonymise_uids: bool = False
     truth: Path | None = None
     slices: int = 24
@@ -70,6 +72,7 @@ def _detect_request(request: RunRequest, boxes: Path) -> DetectRequest:
         series=request.series,
         allow_tilt=request.allow_tilt,
         key_images=request.key_images,
+        pixel_spacing_mm=request.pixel_spacing_mm,
         pseudonymise_uids=request.pseudonymise_uids,
         overwrite=request.overwrite,
     )
