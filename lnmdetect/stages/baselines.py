@@ -68,7 +68,7 @@ class BaselineResult:
 class _Gathered:
     """Features of the cross-sections and boxes of the slices, collected in one pass."""
 
-    features: list[tuple[float, float, float, float]] = field(default_factory=list)
+    features: list[list[float]] = field(default_factory=list)
     nodes: list[NodeAnnotation] = field(default_factory=list)
     patients: list[str] = field(default_factory=list)
     boxes: dict[str, list[ImageBoxes]] = field(default_factory=dict)
@@ -125,7 +125,7 @@ def _look_at(
         if not node.ignored:
             values = hu[node_mask(node, hu.shape)].astype(np.float64)
             statistics = (values.mean(), values.std(), values.min(), values.max())
-            gathered.features.append(tuple(map(float, statistics)))  # type: ignore[arg-type]
+            gathered.features.append([float(value) for value in statistics])
             gathered.nodes.append(node)
             gathered.patients.append(image.patient)
 
