@@ -102,23 +102,33 @@ def collate_crops(items: Sequence[tuple[NDArray[np.float32], int]]) -> Classifie
     return ClassifierBatch(crops, torch.tensor([label for _, label in items]))
 
 
-def read_crop(
-    store: PixelStore,
-    image: ImageRecord,
-    box_xyxy: tuple[float, float, float, float],
-    recipe: ClassifierRecipe,
-    *,
-    room: float = 1,
-) -> NDArray[np.int16]:
-    """Return (S, P, P) HU around a box, P being the model's side times `room`, rounded."""
-    stack = store.read_stack(image, recipe.input.slice_offsets_mm)
-    return crop_box(
-        stack,
-        box_xyxy,
-        spacing_mm=image.spacing_mm,
-        margin=(1 + recipe.model.crop_margin) * room - 1,
-        size_px=round(recipe.model.size_px * room),
-    )
+class CropReader:
+    """Reads the crops around boxes; the slices of the last image are kept for its next box.
+
+    Args:
+        store: where the pixels are.
+        recipe: of the classifier.
+        room: how many times wider than the model's input a crop is.
+    """
+
+    def __init__(self, store: PixelStore, recipe: ClassifierRecipe, *, room: float = 1) -> None:
+        self.store, self.recipe, self.room = store, recipe, room
+        self._last: tuple[ImageRecord, NDArray[np.int16]] | None = None
+
+    def read(
+        self, image: ImageRecord, box_xyxy: tuple[float, float, float, float]
+    ) -> NDArray[np.int16]:
+        """Return (S, P, P) HU around a box, P being the model's side times the room, rounded."""
+        if self._last is None or self._last[0] != image:
+            offsets = self.recipe.input.slice_offsets_mm
+            self._last = (image, self.store.read_stack(image, offsets))
+        return crop_box(
+            self._last[1],
+            box_xyxy,
+            spacing_mm=image.spacing_mm,
+            margin=(1 + self.recipe.model.crop_margin) * self.room - 1,
+            size_px=round(self.recipe.model.size_px * self.room),
+        )
 
 
 def store_crops(
@@ -132,8 +142,9 @@ def store_crops(
     side = round(recipe.model.size_px * ROOM)
     shape = (len(boxes), len(recipe.input.slice_offsets_mm), side, side)
     crops = new_array(path, shape)
+    reader = CropReader(store, recipe, room=ROOM)
     for number, box in enumerate(progress.track(boxes, description="reading crops")):
-        crops[number] = read_crop(store, box.image, box.box_xyxy, recipe, room=ROOM)
+        crops[number] = reader.read(box.image, box.box_xyxy)
     return crops
 
 

@@ -13,13 +13,13 @@ from lnmdetect.core.config import CLASS_NAMES_2, CLASS_NAMES_3, ClassifierRecipe
 from lnmdetect.core.geometry import as_boxes, pairwise_iou
 from lnmdetect.core.records import CocoDataset, ImageRecord
 from lnmdetect.datasets.classifier_data import (
+    CropReader,
     LabelledBox,
     PlainCrops,
     TrainingCrops,
     background_boxes,
     collate_crops,
     labelled_boxes,
-    read_crop,
     store_crops,
 )
 from lnmdetect.datasets.draws import Draw
@@ -89,7 +89,7 @@ def test_the_centre_of_a_stored_crop_is_the_crop_the_model_will_meet(
     assert crops.shape == (6, 1, 48, 48)  # 32 px and half as much again
     data = PlainCrops(crops, [box.label for box in boxes], recipe)
     for index, box in enumerate(boxes):
-        met = read_crop(store, box.image, box.box_xyxy, recipe)
+        met = CropReader(store, recipe).read(box.image, box.box_xyxy)
         assert met.shape == (1, 32, 32)
         found, label = data[index]
         assert found == pytest.approx(window_stack(met, recipe.input.windows_hu), abs=0.005)
@@ -101,7 +101,7 @@ def test_a_crop_shows_the_node_in_its_middle(
 ) -> None:
     recipe = recipe_of(recipe_fields("classifier"))
     box = labelled_boxes(truth, CLASS_NAMES_2)[0]  # metastatic, 150 HU in a 12 px disc
-    crop = read_crop(store, box.image, box.box_xyxy, recipe)[0]
+    crop = CropReader(store, recipe).read(box.image, box.box_xyxy)[0]
     assert crop[12:20, 12:20].mean() == pytest.approx(150, abs=4)
     # 18 px of the slice are 32 px here, so the disc has a radius of 10.7 px.
     rows, columns = np.mgrid[:32, :32] - 15.5
