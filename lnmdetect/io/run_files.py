@@ -57,6 +57,12 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     return content
 
 
+def forget_run(folder: Path) -> None:
+    """Delete what an earlier training left, so that none of it can be taken for the new one's."""
+    for name in (LAST, BEST, CURVES):
+        (folder / name).unlink(missing_ok=True)
+
+
 def save_best(folder: Path, weights: Mapping[str, Tensor]) -> None:
     """Write the weights of the best epoch to `folder/best.safetensors`."""
     with _whole(folder / BEST) as path:

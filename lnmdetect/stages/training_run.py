@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from lnmdetect.core.config import OptimiserConfig, Recipe
-from lnmdetect.core.errors import OutputError
+from lnmdetect.core.errors import InputError, OutputError
 from lnmdetect.core.records import CocoDataset
 from lnmdetect.datasets.splits import PatientSplit, split_patients
 from lnmdetect.io.bundles import Bundle, Threshold, write_bundle
@@ -17,7 +17,7 @@ from lnmdetect.io.figures_training import plot_learning_curves
 from lnmdetect.io.json_files import read_json, sha256_of_file, write_json
 from lnmdetect.io.pixel_roots import scan_root
 from lnmdetect.io.pixel_store import PixelStore
-from lnmdetect.io.run_files import LAST, load_best
+from lnmdetect.io.run_files import LAST, forget_run, load_best
 from lnmdetect.io.run_record import RunRecord
 from lnmdetect.training.devices import choose_device, limit_threads, training_compute
 from lnmdetect.training.engine import FitResult, FitSettings
@@ -96,7 +96,7 @@ def open_training(request: TrainRequest, recipe: Recipe) -> TrainingInputs:
         OutputError: the folder holds a training and neither resume nor overwrite is set.
         InputError: the truth file or its pixels are unsound, or hold fewer than two patients.
     """
-    begun = (request.output / LAST).exists() or (request.output / SPLIT).exists()
+    begun = (request.output / LAST).exists() or (request.output / BUNDLE).exists()
     if begun and not (request.resume or request.overwrite):
         raise OutputError(
             request.output.name,
@@ -106,15 +106,42 @@ def open_training(request: TrainRequest, recipe: Recipe) -> TrainingInputs:
         )
     truth = read_coco(request.data)
     store = PixelStore(scan_root(request.data, truth, request.scan), png_folder=request.data.parent)
-    request.output.mkdir(parents=True, exist_ok=True)
+    _make_folder(request.output)
+    if not request.resume:
+        forget_run(request.output)
+    return TrainingInputs(truth, store, _split(request, truth, recipe.validation_share))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            folder.name,
+            expected="a folder that can be made",
+            got=error.strerror or type(error).__name__,
+            remedy="Choose another --output.",
+        ) from None
+
+
+def _split(request: TrainRequest, truth: CocoDataset, validation_share: float) -> PatientSplit:
+    """Return the split of the run that is resumed, or a new one, which is written."""
     path = request.output / SPLIT
-    if request.resume and path.is_file():
-        stored = read_json(path)
-        split = PatientSplit(tuple(stored["training"]), tuple(stored["validation"]))
-    else:
-        split = split_patients(truth.patients(), recipe.validation_share, request.seed)
+    if not (request.resume and path.is_file()):
+        split = split_patients(truth.patients(), validation_share, request.seed)
         write_json(vars(split), path, overwrite=True)
-    return TrainingInputs(truth, store, split)
+        return split
+    stored = read_json(path)
+    split = PatientSplit(tuple(stored["training"]), tuple(stored["validation"]))
+    begun_with, there = {*split.training, *split.validation}, set(truth.patients())
+    if begun_with != there:
+        raise InputError(
+            request.data.name,
+            expected=f"the {len(begun_with)} patients the run began with",
+            got=f"{len(there - begun_with)} others and {len(begun_with - there)} fewer",
+            remedy="Resume with the same data, or start a new run with --overwrite.",
+        )
+    return split
 
 
 def start_compute(request: TrainRequest) -> torch.device:

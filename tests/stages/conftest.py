@@ -1,6 +1,8 @@
 """Untrained bundles of tiny networks: they find and call at random, but always the same."""
 
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,3 +45,23 @@ def _write(
     threshold = Threshold(0.5, "a rule", "validation patients")
     bundle = Bundle("tiny", recipe, threshold, True, {}, "", folder)
     write_bundle(bundle, task.module.state_dict(), "a card")
+
+
+class PressCtrlC:
+    """A progress that presses Ctrl-C before the training step counted from 0."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def track(
+        self, items: Iterable[Any], *, description: str, total: int | None = None
+    ) -> Iterator[Any]:
+        for number, item in enumerate(items):
+            if description == "training" and number == self.step:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield item
+
+
+@pytest.fixture
+def press_ctrl_c() -> type[PressCtrlC]:
+    return PressCtrlC

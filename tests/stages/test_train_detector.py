@@ -1,0 +1,265 @@
+"""train detector: truth.json in, a bundle out; and what both trainings share."""
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models._api import WeightsEnum
+
+from lnmdetect.core.config import DetectorRecipe
+from lnmdetect.core.errors import InputError, ModelError, OutputError, UsageError
+from lnmdetect.core.progress import SILENT
+from lnmdetect.core.records import Detections
+from lnmdetect.datasets.detector_data import DetectorBatch, truth_slices
+from lnmdetect.datasets.volume_cache import cache_series, group_series
+from lnmdetect.io.bundles import read_bundle
+from lnmdetect.io.coco import read_coco, write_coco
+from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.stages.detect import DetectRequest, detect
+from lnmdetect.stages.train_detector import choose_threshold, train_detector
+from lnmdetect.stages.training_run import TrainRequest, TrainResult
+from lnmdetect.training.detector_task import DetectorTask
+
+Fields = Callable[..., dict[str, Any]]
+Train = Callable[..., TrainResult]
+WEIGHTS = "bundle/weights.safetensors"
+
+
+@pytest.fixture
+def train(toy_data: Path, tmp_path: Path, make_recipe: Callable[..., Path]) -> Train:
+    """A function that trains for 2 epochs of 2 steps into the folder `run` of the test."""
+
+    def call(run: str = "run", *, progress: Any = SILENT, **changes: Any) -> TrainResult:
+        values: dict[str, Any] = {
+            "data": toy_data / "truth.json",
+            "recipe": str(make_recipe("detector")),
+            "output": tmp_path / run,
+            "device": "cpu",
+            "cache": tmp_path / "cache",
+            **changes,
+        }
+        return train_detector(TrainRequest(**values), progress)
+
+    return call
+
+
+def test_a_training_leaves_a_bundle_that_finds_boxes(
+    train: Train, toy_data: Path, tmp_path: Path
+) -> None:
+    result = train()
+    assert (result.metric, result.bundle) == ("ap50", tmp_path / "run" / "bundle")
+    bundle = read_bundle(str(result.bundle), "detector")
+    assert bundle.is_phantom
+    assert bundle.threshold.value == result.threshold
+    assert "box sensitivity 0.90 at IoU 0.5" in bundle.threshold.rule
+    assert bundle.threshold.chosen_on == "validation patients"
+    assert bundle.figures["validation_slices"] == 12
+    request = DetectRequest(
+        toy_data / "scan" / "p0", tmp_path / "b.json", model=str(result.bundle), device="cpu"
+    )
+    assert detect(request).slices == 6
+
+
+def test_a_training_leaves_curves_split_and_record(train: Train, tmp_path: Path) -> None:
+    result = train(seed=4)
+    folder = tmp_path / "run"
+    assert result.curves == folder / "curves.png"
+    assert result.curves.read_bytes().startswith(b"\x89PNG")
+    with (folder / "curves.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert set(rows[0]) >= {"loss_classifier", "loss_objectness", "ap50", "learning_rate"}
+    record = json.loads((folder / "run.json").read_text())
+    assert (record["command"], record["seed"]) == ("train detector", 4)
+    assert record["config"]["recipe"]["name"] == "tiny"
+    assert list(record["inputs"]) == ["truth.json"]
+    assert str(tmp_path) not in json.dumps(record)
+
+
+def test_no_patient_is_on_both_sides_and_each_is_on_one(train: Train, tmp_path: Path) -> None:
+    train()
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    assert sorted(split["training"] + split["validation"]) == ["p0", "p1", "p2", "p3", "p4"]
+    assert len(split["validation"]) == 2
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(
+    train: Train, tmp_path: Path
+) -> None:
+    for run, seed in (("a", 1), ("b", 1), ("c", 2)):
+        train(run, seed=seed)
+    a, b, c = ((tmp_path / run / WEIGHTS).read_bytes() for run in "abc")
+    assert a == b
+    assert a != c
+
+
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_ctrl_c_and_resume_give_the_weights_of_an_uninterrupted_training(
+    train: Train, tmp_path: Path, press_ctrl_c: Callable[[int], Any], step: int
+) -> None:
+    whole = train("whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(progress=press_ctrl_c(step))
+    assert (tmp_path / "run" / "last.pt").is_file()
+    assert not (tmp_path / "run" / "bundle").exists()
+    resumed = train(resume=True)
+    assert (tmp_path / "run" / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
+    assert (resumed.best, resumed.best_epoch, resumed.threshold) == (
+        whole.best,
+        whole.best_epoch,
+        whole.threshold,
+    )
+
+
+def test_a_folder_that_holds_a_training_is_refused(train: Train) -> None:
+    train()
+    with pytest.raises(OutputError, match=r"run: expected a new folder.*--resume") as error:
+        train()
+    assert error.value.exit_code == 5
+
+
+def test_overwrite_starts_afresh(train: Train, tmp_path: Path) -> None:
+    train(seed=1)
+    train("fresh", seed=2)
+    train(seed=2, overwrite=True)
+    assert (tmp_path / "run" / WEIGHTS).read_bytes() == (tmp_path / "fresh" / WEIGHTS).read_bytes()
+
+
+def test_after_overwrite_nothing_of_the_old_training_can_be_resumed(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train()
+
+    def no_power(*_: Any) -> None:
+        raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DetectorTask, "losses", no_power)
+        with pytest.raises(RuntimeError, match="power cut"):
+            train(overwrite=True)
+    with pytest.raises(ModelError, match=r"last\.pt: expected a checkpoint"):
+        train(resume=True)
+
+
+def test_a_failed_start_can_be_repeated_without_overwrite(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DetectorTask, "losses", broken)
+        with pytest.raises(RuntimeError):
+            train()
+    assert train().metric == "ap50"
+
+
+def test_resuming_on_other_patients_is_refused(
+    train: Train, toy_data: Path, tmp_path: Path
+) -> None:
+    train()
+    truth = read_coco(toy_data / "truth.json")
+    fewer = truth.select_patients({"p0", "p1", "p2"})
+    path = tmp_path / "fewer.json"
+    write_coco(replace(fewer, info={**truth.info, "scan_root": str(toy_data / "scan")}), path)
+    with pytest.raises(
+        InputError, match=r"fewer\.json: expected the 5 patients .*got 0 others and 2"
+    ):
+        train(data=path, resume=True)
+
+
+def test_resuming_where_nothing_was_begun_is_refused(train: Train) -> None:
+    with pytest.raises(ModelError, match=r"last\.pt: expected a checkpoint to resume from"):
+        train(resume=True)
+
+
+def test_one_patient_alone_is_refused(train: Train, toy_data: Path, tmp_path: Path) -> None:
+    truth = read_coco(toy_data / "truth.json")
+    info = {**truth.info, "scan_root": str(toy_data / "scan")}
+    path = tmp_path / "one.json"
+    write_coco(replace(truth.select_patients({"p3"}), info=info), path)
+    with pytest.raises(InputError, match="at least 2 patients"):
+        train(data=path)
+
+
+def test_slices_without_any_node_can_be_trained_on(
+    train: Train, toy_data: Path, tmp_path: Path
+) -> None:
+    truth = read_coco(toy_data / "truth.json")
+    info = {**truth.info, "scan_root": str(toy_data / "scan")}
+    path = tmp_path / "empty.json"
+    write_coco(replace(truth, annotations=(), info=info), path)
+    result = train(data=path)
+    assert (result.best, result.threshold) == (0, 0.5)
+    assert "out of reach" in read_bundle(str(result.bundle), "detector").threshold.rule
+
+
+def test_an_output_that_cannot_be_a_folder_is_refused(train: Train, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(OutputError, match="run: expected a folder that can be made"):
+        train()
+
+
+def test_a_device_that_is_not_there_is_refused(train: Train) -> None:
+    with pytest.raises(UsageError, match="--device"):
+        train(device="cuda:9")
+
+
+def test_imagenet_weights_without_a_network_fail_with_the_file_to_provide(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise URLError("Name or service not known")
+
+    monkeypatch.setattr(WeightsEnum, "get_state_dict", refuse)
+    with pytest.raises(ModelError, match=r"--init imagenet: .*resnet50-0676ba61\.pth") as error:
+        train(init="imagenet")
+    assert "\n" not in str(error.value)
+
+
+class Oracle:
+    """A task that answers with given detections, slice by slice."""
+
+    device = torch.device("cpu")
+    module = torch.nn.Identity()
+
+    def __init__(self, answers: list[Detections]) -> None:
+        self.answers = iter(answers)
+
+    def predict(self, batch: DetectorBatch) -> list[Detections]:
+        return [next(self.answers) for _ in batch.items]
+
+
+def test_the_threshold_is_the_score_at_the_sensitivity_on_all_validation_slices(
+    toy_data: Path, tmp_path: Path, recipe_fields: Fields
+) -> None:
+    recipe = DetectorRecipe(**recipe_fields("detector", sensitivity_target=0.75))
+    truth = read_coco(toy_data / "truth.json").select_patients({"p0"})
+    store = PixelStore(toy_data / "scan")
+    series = [cache_series(s, store, recipe.input, tmp_path) for s in group_series(truth.images)]
+    slices = truth_slices(truth, series)
+    # Seven counted boxes; 6 of them are needed for 0.75. Scores fall from slice to slice.
+    answers = []
+    for image, nodes in zip(truth.images, truth.by_image().values(), strict=True):
+        boxes = [node.box_xyxy for node in nodes] + [(0.0, 0.0, 5.0, 5.0)]
+        first = 0.9 - 0.1 * image.slice_index
+        scores = [first - 0.01 * k for k in range(len(nodes))] + [0.45]
+        order = np.argsort(scores)[::-1]
+        answers.append(Detections(np.array(boxes)[order], np.array(scores)[order]))
+    task: Any = Oracle(answers)
+    threshold, figures = choose_threshold(task, slices, recipe, SILENT)
+    # Counted hits by score: 0.80 0.79 (slice 1), 0.70 0.69, 0.60 0.59, then 0.49 (slice 4).
+    assert threshold.value == pytest.approx(0.59)
+    assert threshold.rule == "box sensitivity 0.75 at IoU 0.5"
+    assert figures == {
+        "validation_slices": 6,
+        "sensitivity_at_threshold": pytest.approx(6 / 7),
+        "false_positives_per_image_at_threshold": 0,
+    }
