@@ -111,7 +111,7 @@ def test_a_class_that_is_missing_on_one_side_is_refused_and_the_seed_can_be_chan
     held_out = [set(split_patients(truth.patients(), 0.4, seed).validation) for seed in range(20)]
     together = next(seed for seed, names in enumerate(held_out) if len(names & {"p0", "p1"}) != 1)
     apart = next(seed for seed, names in enumerate(held_out) if len(names & {"p0", "p1"}) == 1)
-    with pytest.raises(InputError, match="got no metastatic node on one side.*another --seed"):
+    with pytest.raises(InputError, match=r"got no metastatic node on one side.*another --seed"):
         train(data=path, seed=together)
     assert train(data=path, seed=apart).metric == "auc"
 
