@@ -48,3 +48,30 @@ def ct(
     result = make_ct_phantoms(request, talk)
     talk.result(result, text=phantom_text(result))
     talk.hint(f"cd {output} && lnmdetect detect scan/")
+
+
+@app.command()
+def insert(
+    onto: Annotated[Path, typer.Option("--onto", help="CT series: folder, file or zip.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for scan/ and truth.json.")
+    ],
+    nodes: Annotated[int, typer.Option("--nodes", help="How many nodes a scan.")] = 12,
+    seed: options.Seed = 0,
+    series: options.Series = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Put synthetic nodes into a real scan: writes a new series and the truth.json of the nodes."""
+    from lnmdetect.cli_tables import inserted_text
+    from lnmdetect.stages.phantom_insert import InsertRequest, insert_phantom_nodes
+
+    talk = Talk(quiet, verbose, as_json)
+    request = InsertRequest(onto, output, nodes, seed=seed, series=series, overwrite=overwrite)
+    result = insert_phantom_nodes(request, talk)
+    talk.result(result, text=inserted_text(result))
+    talk.notes(result.notes)
+    talk.hint(f"cd {output} && lnmdetect detect scan/")
+    talk.stop_if_partial(result.failures)

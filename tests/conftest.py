@@ -183,7 +183,7 @@ def make_recipe(tmp_path: Path, recipe_fields: Callable[..., dict[str, Any]]) ->
 def make_neck() -> MakeNeck:
     """A function that makes a toy neck: `slices` of 160 x 160 px of 1 mm, 2.5 mm apart.
 
-    From the skin in: 6 mm of fat, 10 mm of muscle, then fat with an airway in a muscular wall in
+    From the skin in: 6 mm of fat, 16 mm of muscle, then fat with an airway in a muscular wall in
     front of a spine, and four vessels of 4 mm radius along z.
     """
 
@@ -220,7 +220,7 @@ def _clean_neck(vessel_hu: float) -> NDArray[np.float32]:
     for x, y, radius, hu in (
         (80, 80, 66, -100),
         (80, 80, 60, 55),
-        (80, 80, 50, -100),
+        (80, 80, 44, -100),
         (80, 52, 13, 55),
         (80, 52, 8, -1000),
         (80, 96, 17, 700),
