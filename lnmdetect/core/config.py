@@ -138,6 +138,8 @@ class ClassifierConfig(Part):
         classes: `not_a_node` first where the model has it.
         crop_margin: share of the box's longer side added, in all.
         size_px: side of the square input.
+        size_channel: whether a constant channel tells the crop's side in mm, which cropping to
+            the box hides; size is what radiologists look at first.
         box_jitter: training: largest shift and size change of a box, as a share of its size.
         background: training: boxes without a node drawn for each truth box.
     """
@@ -148,6 +150,7 @@ class ClassifierConfig(Part):
     classes: tuple[str, ...] = CLASS_NAMES_2
     crop_margin: float = Field(default=0.5, ge=0)
     size_px: Count = 224
+    size_channel: bool = False
     dropout: float = Field(default=0, ge=0, lt=1)
     box_jitter: float = Field(default=0, ge=0, lt=0.5)
     background: float = Field(default=0, ge=0)

@@ -101,6 +101,15 @@ def shift_boxes(boxes_xyxy: Boxes, *, shift_x: float, shift_y: float) -> Boxes:
     return np.asarray(boxes_xyxy + np.array([shift_x, shift_y, shift_x, shift_y]))
 
 
+def square_crop_side_mm(
+    box_xyxy: ArrayLike, *, spacing_mm: tuple[float, float], margin: float
+) -> float:
+    """Return the side, mm, of the square around a box with a margin; see `square_crop_window`."""
+    x1, y1, x2, y2 = np.asarray(box_xyxy, dtype=np.float64)
+    row_mm, column_mm = spacing_mm
+    return float(max((x2 - x1) * column_mm, (y2 - y1) * row_mm) * (1 + margin))
+
+
 def square_crop_window(
     box_xyxy: ArrayLike, *, spacing_mm: tuple[float, float], margin: float
 ) -> tuple[float, float, float, float]:
@@ -113,7 +122,7 @@ def square_crop_window(
     """
     x1, y1, x2, y2 = np.asarray(box_xyxy, dtype=np.float64)
     row_mm, column_mm = spacing_mm
-    side_mm = max((x2 - x1) * column_mm, (y2 - y1) * row_mm) * (1 + margin)
+    side_mm = square_crop_side_mm(box_xyxy, spacing_mm=spacing_mm, margin=margin)
     half_x, half_y = side_mm / column_mm / 2, side_mm / row_mm / 2
     centre_x, centre_y = (x1 + x2) / 2, (y1 + y2) / 2
     return (centre_x - half_x, centre_y - half_y, centre_x + half_x, centre_y + half_y)

@@ -11,7 +11,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lnmdetect.core.config import ClassifierRecipe
-from lnmdetect.core.geometry import Boxes, as_boxes, box_sizes, pairwise_iou
+from lnmdetect.core.geometry import (
+    Boxes,
+    as_boxes,
+    box_sizes,
+    pairwise_iou,
+    square_crop_side_mm,
+)
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import (
     CATEGORY_NAMES,
@@ -24,7 +30,7 @@ from lnmdetect.datasets.draws import Draw
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.run_files import new_array
 from lnmdetect.transforms.augment import Augmentation
-from lnmdetect.transforms.crops import crop_box
+from lnmdetect.transforms.crops import crop_box, with_side_channel
 from lnmdetect.transforms.windows import window_stack
 
 ROOM = 1.5
@@ -131,6 +137,21 @@ class CropReader:
         )
 
 
+def add_side(
+    channels: NDArray[np.float32],
+    image: ImageRecord,
+    box_xyxy: tuple[float, float, float, float],
+    recipe: ClassifierRecipe,
+) -> NDArray[np.float32]:
+    """Return the channels of a crop, with one that tells its side in mm where the recipe asks."""
+    if not recipe.model.size_channel:
+        return channels
+    side_mm = square_crop_side_mm(
+        box_xyxy, spacing_mm=image.spacing_mm, margin=recipe.model.crop_margin
+    )
+    return with_side_channel(channels, side_mm)
+
+
 def store_crops(
     boxes: Sequence[LabelledBox],
     store: PixelStore,
@@ -149,23 +170,31 @@ def store_crops(
 
 
 class PlainCrops(Dataset[tuple[NDArray[np.float32], int]]):
-    """Crops as the model will meet them, for validation."""
+    """Crops as the model will meet them, for validation.
+
+    Args:
+        crops: (N, S, P, P) HU from `store_crops`.
+        boxes: N boxes.
+        recipe: of the classifier.
+    """
 
     def __init__(
-        self, crops: NDArray[np.int16], labels: Sequence[int], recipe: ClassifierRecipe
+        self, crops: NDArray[np.int16], boxes: Sequence[LabelledBox], recipe: ClassifierRecipe
     ) -> None:
-        self.crops, self.labels, self.recipe = crops, labels, recipe
+        self.crops, self.boxes, self.recipe = crops, boxes, recipe
 
     def __len__(self) -> int:
         """Return the number of crops."""
-        return len(self.labels)
+        return len(self.boxes)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], int]:
         """Return the channels (C, S, S) of the crop's centre, and its label."""
         first = (self.crops.shape[-1] - self.recipe.model.size_px) // 2
         last = first + self.recipe.model.size_px
         centre = self.crops[index][:, first:last, first:last]
-        return window_stack(centre, self.recipe.input.windows_hu), self.labels[index]
+        box = self.boxes[index]
+        channels = window_stack(centre, self.recipe.input.windows_hu)
+        return add_side(channels, box.image, box.box_xyxy, self.recipe), box.label
 
 
 class TrainingCrops(Dataset[tuple[NDArray[np.float32], int]]):
@@ -200,13 +229,16 @@ class TrainingCrops(Dataset[tuple[NDArray[np.float32], int]]):
         number = min(number, len(self.boxes) - 1)
         low, high = HU_SPAN
         crop = (self.crops[number].astype(np.float32) - low) / (high - low)
-        seed = int(rng.integers(2**31))
+        # Two seeds: of one, both would draw the same numbers, and mirrored crops all be noisy.
+        move, light = (int(seed) for seed in rng.integers(2**31, size=2))
         moved = self.augmentation.geometric(
-            np.clip(crop, 0, 1), as_boxes([]), np.zeros(0, dtype=bool), seed=seed
+            np.clip(crop, 0, 1), as_boxes([]), np.zeros(0, dtype=bool), seed=move
         )
         hu = np.rint(moved.channels * (high - low) + low).astype(np.int16)
         channels = window_stack(hu, self.recipe.input.windows_hu)
-        return self.augmentation.photometric(channels, seed=seed), self.boxes[number].label
+        channels = self.augmentation.photometric(channels, seed=light)
+        box = self.boxes[number]
+        return add_side(channels, box.image, box.box_xyxy, self.recipe), box.label
 
 
 def _drawing_weights(boxes: Sequence[LabelledBox], balanced: bool) -> NDArray[np.float64]:

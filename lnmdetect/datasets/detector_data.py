@@ -147,9 +147,10 @@ class TrainingWindows(Dataset[DetectorItem]):
         rng = draw.generator()
         part, window = self._choose(draw, rng)
         item = self._cut(part, window)
-        seed = int(rng.integers(2**31))
-        moved = self.augmentation.geometric(item.channels, item.boxes_xyxy, item.ignored, seed=seed)
-        channels = self.augmentation.photometric(moved.channels, seed=seed)
+        # Two seeds: of one, both would draw the same numbers, and mirrored windows all be noisy.
+        move, light = (int(seed) for seed in rng.integers(2**31, size=2))
+        moved = self.augmentation.geometric(item.channels, item.boxes_xyxy, item.ignored, seed=move)
+        channels = self.augmentation.photometric(moved.channels, seed=light)
         return DetectorItem(channels, moved.boxes_xyxy, moved.ignored)
 
     def _choose(

@@ -16,9 +16,15 @@ from lnmdetect.core.records import (
     CATEGORY_NAMES,
     METASTATIC,
     CocoDataset,
+    ImageRecord,
     NodeAnnotation,
 )
-from lnmdetect.datasets.classifier_data import ClassifierBatch, CropReader, collate_crops
+from lnmdetect.datasets.classifier_data import (
+    ClassifierBatch,
+    CropReader,
+    add_side,
+    collate_crops,
+)
 from lnmdetect.io.bundles import Bundle, load_weights, read_bundle
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.json_files import refuse_existing, sha256_of_file
@@ -150,11 +156,18 @@ def _batches(
 ) -> Iterator[ClassifierBatch]:
     images = {image.image_id: image for image in dataset.images}
     reader = CropReader(store, recipe)
-    windows = recipe.input.windows_hu
     for first in range(0, len(boxes), CROPS_A_BATCH):
         part = boxes[first : first + CROPS_A_BATCH]
-        crops = [reader.read(images[box.image_id], box.box_xyxy) for box in part]
-        yield collate_crops([(window_stack(crop, windows), NO_TRUTH) for crop in crops])
+        crops = [_channels(reader, images[box.image_id], box, recipe) for box in part]
+        yield collate_crops([(crop, NO_TRUTH) for crop in crops])
+
+
+def _channels(
+    reader: CropReader, image: ImageRecord, box: NodeAnnotation, recipe: ClassifierRecipe
+) -> NDArray[np.float32]:
+    crop = reader.read(image, box.box_xyxy)
+    channels = window_stack(crop, recipe.input.windows_hu)
+    return add_side(channels, image, box.box_xyxy, recipe)
 
 
 def _called(

@@ -70,7 +70,7 @@ def train_classifier(request: TrainRequest, progress: Progress = SILENT) -> Trai
         seed=request.seed,
         workers=request.workers,
     )
-    plain = PlainCrops(held_crops, labels, recipe)
+    plain = PlainCrops(held_crops, held_out, recipe)
     validation = plain_batches(plain, collate_crops, batch_size=recipe.optimiser.batch_size)
     settings = fit_settings(request, recipe.optimiser, device, steps)
     fitted = fit(task, batches, validation, settings, progress)

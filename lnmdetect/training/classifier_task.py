@@ -19,7 +19,7 @@ def build_classifier(recipe: ClassifierRecipe) -> NodeClassifier:
     """Return the untrained network of a recipe."""
     model = recipe.model
     return NodeClassifier(
-        recipe.input.channels,
+        recipe.input.channels + model.size_channel,
         len(model.classes),
         width=model.width,
         factor=model.bottleneck_factor,

@@ -7,6 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 from lnmdetect.core.geometry import square_crop_window
 from lnmdetect.transforms.windows import AIR_HU
 
+SIDE_RANGE_MM = (4.0, 128.0)
+"""Sides of crops around the smallest and the largest nodes, with room."""
+
 
 def crop_box(
     stack_hu: NDArray[np.int16],
@@ -42,3 +45,16 @@ def crop_box(
         for hu in stack_hu
     ]
     return np.stack(crops).astype(np.int16)
+
+
+def with_side_channel(channels: NDArray[np.float32], side_mm: float) -> NDArray[np.float32]:
+    """Return (C + 1, S, S): the channels and a constant one that tells the crop's side.
+
+    Args:
+        channels: (C, S, S) in [0, 1].
+        side_mm: mapped by its logarithm from 4..128 mm to [0, 1], clipped.
+    """
+    low, high = np.log(SIDE_RANGE_MM)
+    value = np.clip((np.log(side_mm) - low) / (high - low), 0, 1)
+    constant = np.full((1, *channels.shape[1:]), value, dtype=np.float32)
+    return np.concatenate([channels, constant])

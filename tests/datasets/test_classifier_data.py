@@ -87,7 +87,7 @@ def test_the_centre_of_a_stored_crop_is_the_crop_the_model_will_meet(
     boxes = labelled_boxes(truth, CLASS_NAMES_2)[:6]
     crops = store_crops(boxes, store, recipe, tmp_path / "new" / "crops.npy")
     assert crops.shape == (6, 1, 48, 48)  # 32 px and half as much again
-    data = PlainCrops(crops, [box.label for box in boxes], recipe)
+    data = PlainCrops(crops, boxes, recipe)
     for index, box in enumerate(boxes):
         met = CropReader(store, recipe).read(box.image, box.box_xyxy)
         assert met.shape == (1, 32, 32)
@@ -117,7 +117,7 @@ def test_a_draw_without_changes_is_the_plain_crop(
     boxes = labelled_boxes(truth, CLASS_NAMES_2)
     crops = store_crops(boxes, store, recipe, tmp_path / "crops.npy")
     found, label = TrainingCrops(crops, boxes, recipe)[Draw(0, 0, number)]
-    plain = PlainCrops(crops, [box.label for box in boxes], recipe)
+    plain = PlainCrops(crops, boxes, recipe)
     same = [i for i in range(len(boxes)) if np.allclose(plain[i][0], found, atol=0.01)]
     assert len(same) == 1
     assert boxes[same[0]].label == label
@@ -137,6 +137,19 @@ def test_the_same_draw_gives_the_same_crop(
         assert np.array_equal(a, b)
         assert label_a == label_b
     assert len({first[Draw(1, 2, n)][0].tobytes() for n in range(12)}) == 12
+
+
+def test_mirrored_crops_are_noisy_no_more_often_than_others(recipe_fields: Fields) -> None:
+    changes = {**STILL, "mirror": 0.5, "noise_sd": 0.05}
+    recipe = recipe_of(recipe_fields("classifier", augmentation=changes, model={"box_jitter": 0}))
+    ramp = np.linspace(-100, 180, 48).astype(np.int16)
+    boxes = [LabelledBox(IMAGE, (1.0, 1.0, 9.0, 9.0), 0, "a")]
+    data = TrainingCrops(np.tile(ramp, (1, 1, 48, 1)), boxes, recipe)
+    crops = [data[Draw(0, 0, number)][0][0] for number in range(80)]
+    mirrored = np.array([c[:, 0].mean() > c[:, -1].mean() for c in crops])
+    noisy = np.array([np.ptp(c, axis=0).max() > 0 for c in crops])
+    for side in (mirrored, ~mirrored):
+        assert 0.3 < noisy[side].mean() < 0.7  # one in two
 
 
 def drawn(boxes: list[LabelledBox], recipe: ClassifierRecipe) -> Counter[str]:

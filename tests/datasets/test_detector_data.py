@@ -174,6 +174,20 @@ def test_a_node_cut_in_half_by_the_window_is_ignored_and_air_lies_beyond_the_sli
     assert (item.channels[:, 6:] == 1).all()
 
 
+def test_mirrored_windows_are_noisy_no_more_often_than_others(
+    tmp_path: Path, recipe_fields: Fields
+) -> None:
+    changes = {**PLAIN, "mirror": 0.5, "noise_sd": 0.05}
+    fields = recipe_fields("detector", sampling={"patch_px": None}, augmentation=changes)
+    ramp = np.tile(np.linspace(-100, 180, 40), (40, 1)).astype(np.int16)
+    data = TrainingWindows([lone_slice(tmp_path, ramp, [])], DetectorRecipe(**fields))
+    windows = [data[Draw(0, 0, number)].channels[0] for number in range(80)]
+    mirrored = np.array([w[:, 0].mean() > w[:, -1].mean() for w in windows])
+    noisy = np.array([np.ptp(w, axis=0).max() > 0 for w in windows])
+    for side in (mirrored, ~mirrored):
+        assert 0.3 < noisy[side].mean() < 0.7  # one in two
+
+
 def item_of(height: int, width: int, value: float = 1.0) -> DetectorItem:
     channels = np.full((3, height, width), value, dtype=np.float32)
     return DetectorItem(channels, NONE, np.zeros(0, dtype=bool))

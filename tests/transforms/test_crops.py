@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lnmdetect.core.geometry import square_crop_window
-from lnmdetect.transforms.crops import crop_box
+from lnmdetect.transforms.crops import crop_box, with_side_channel
 
 
 def test_the_window_adds_the_margin_to_the_longer_side() -> None:
@@ -47,3 +47,12 @@ def test_a_box_off_the_slice_gives_air() -> None:
     found = crop_box(stack, (100, 100, 108, 108), spacing_mm=(1, 1), margin=0.5, size_px=9)
     assert found.shape == (3, 9, 9)
     assert (found == -1024).all()
+
+
+def test_the_side_channel_is_the_logarithm_of_the_side_between_4_and_128_mm() -> None:
+    channels = np.full((2, 3, 3), 0.25, dtype=np.float32)
+    for side_mm, value in ((4.0, 0.0), (512**0.5, 0.5), (128.0, 1.0), (1.0, 0.0), (500.0, 1.0)):
+        told = with_side_channel(channels, side_mm)
+        assert told.shape == (3, 3, 3)
+        np.testing.assert_array_equal(told[:2], channels)
+        np.testing.assert_allclose(told[2], value, atol=1e-6)
