@@ -1,5 +1,6 @@
 """What tests of several layers share: a toy data set, tiny recipes, a toy neck."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,15 @@ TOY_PATIENTS, TOY_SLICES, TOY_SIDE = 5, 6, 96
 TOY_SPACING_MM = (3.0, 0.5, 0.5)
 MakeRecipe = Callable[..., Path]
 MakeNeck = Callable[..., NDArray[np.int16]]
+
+
+def pytest_configure() -> None:
+    """Run torch on one thread, here and in the processes that tests start.
+
+    Two threads on cores that others use as well wait for each other at every operation, and the
+    tiny networks of the tests gain nothing from the second.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -196,8 +206,7 @@ def make_neck() -> MakeNeck:
         vessel_hu: float = 45.0,
         seed: int = 0,
     ) -> NDArray[np.int16]:
-        image = _clean_neck(vessel_hu)
-        image = cv2.GaussianBlur(image, (0, 0), psf_px)
+        image = cv2.GaussianBlur(_clean_neck(vessel_hu), (0, 0), psf_px)
         rng = np.random.default_rng(seed)
         volume = np.empty((slices, *image.shape), dtype=np.int16)
         for index in range(slices):
@@ -228,4 +237,5 @@ def _clean_neck(vessel_hu: float) -> NDArray[np.float32]:
         *((80 + side * x, 70, 4, vessel_hu) for side in (-1, 1) for x in (22, 36)),
     ):
         image[disc(x, y, radius)] = hu
-    return cv2.resize(image, (160, 160), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, (160, 160), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.float32)
