@@ -1,5 +1,6 @@
 """The exceptions a user can meet; each says where, what was expected, what came and what to do."""
 
+from functools import partial
 from typing import ClassVar
 
 
@@ -21,6 +22,11 @@ class LnmDetectError(Exception):
         self.got = got
         self.remedy = remedy
         super().__init__(where, expected, got, remedy)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Return how to rebuild the error: pickle would give all four parts by position."""
+        parts = {"expected": self.expected, "got": self.got, "remedy": self.remedy}
+        return partial(type(self), self.where, **parts), ()
 
     def __str__(self) -> str:
         return f"{self.where}: expected {self.expected}, got {self.got}. {self.remedy}"
