@@ -46,7 +46,7 @@ Threshold = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="Operating threshold instead of the one chosen on validation."),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Same seed, same bytes.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same bytes.")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Result as JSON on stdout, everything else on stderr.")
 ]

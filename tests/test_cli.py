@@ -85,6 +85,13 @@ def test_the_version_is_the_packages(runner: CliRunner) -> None:
     assert runner.invoke(app, ["--version"]).stdout == f"lnmdetect {__version__}\n"
 
 
+@pytest.mark.parametrize("command", ["train detector --data t.json", "phantom ct"])
+def test_a_negative_seed_is_wrong_usage(runner: CliRunner, command: str) -> None:
+    result = runner.invoke(app, [*command.split(), "-o", "run", "--seed", "-1"])
+    assert result.exit_code == 2
+    assert "--seed" in result.stderr
+
+
 def test_an_unknown_option_is_wrong_usage(runner: CliRunner) -> None:
     result = runner.invoke(app, ["eval", "--ap05"])
     assert result.exit_code == 2
