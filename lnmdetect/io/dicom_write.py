@@ -1,7 +1,7 @@
 """CT series written as DICOM, one CT Image Storage file a slice: same input, same bytes."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
+from lnmdetect.core.errors import OutputError
 from lnmdetect.io.dicom_header import PHANTOM_MAKER
 
 IMPLEMENTATION_UID = UID("2.25.186523794115012733409961238471238821")
@@ -75,6 +76,7 @@ def write_ct_series(
 
     Raises:
         ValueError: the voxels are not a volume of int16, or lie below -1024 HU.
+        OutputError: the folder cannot be written.
     """
     if voxels_hu.ndim != 3 or voxels_hu.dtype != np.int16:
         raise ValueError(
@@ -83,18 +85,28 @@ def write_ct_series(
         )
     if voxels_hu.size and int(voxels_hu.min()) < RESCALE_INTERCEPT_HU:
         raise ValueError(f"voxels: expected HU of -1024 or more, got {int(voxels_hu.min())}")
+    try:
+        return tuple(_written(voxels_hu, folder, meta))
+    except OSError as error:
+        raise OutputError(
+            folder.name,
+            expected="a folder that can be written",
+            got=error.strerror or type(error).__name__,
+            remedy="Choose another --output, or free the disk.",
+        ) from None
+
+
+def _written(
+    voxels_hu: NDArray[np.int16], folder: Path, meta: CtSeriesMeta
+) -> Iterator[WrittenSlice]:
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
     for index, slice_hu in enumerate(voxels_hu):
         number = len(voxels_hu) - index if meta.head_first_files else index + 1
         position = np.asarray(meta.origin_mm) + index * meta.spacing_mm[0] * meta.normal
         dataset = _slice_dataset(slice_hu, meta, number, position)
         path = folder / f"IM{number:04d}.dcm"
         dataset.save_as(path, enforce_file_format=True)
-        written.append(
-            WrittenSlice(str(dataset.SOPInstanceUID), float(position @ meta.normal), path)
-        )
-    return tuple(written)
+        yield WrittenSlice(str(dataset.SOPInstanceUID), float(position @ meta.normal), path)
 
 
 def _slice_dataset(

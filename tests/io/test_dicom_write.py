@@ -8,6 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from lnmdetect.core.errors import OutputError
 from lnmdetect.io.dicom_write import CtSeriesMeta, derived_uid, write_ct_series
 
 META = CtSeriesMeta(
@@ -70,6 +71,12 @@ def test_uids_are_distinct_and_valid(tmp_path: Path) -> None:
 def test_a_value_below_air_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"HU of -1024 or more, got -1025"):
         write_ct_series(np.full((1, 2, 2), -1025, dtype=np.int16), tmp_path, META)
+
+
+def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(OutputError, match=r"phantom-0: expected a folder that can be written"):
+        write_ct_series(volume(), tmp_path / "taken" / "phantom-0", META)
 
 
 def test_a_single_slice_without_depth_is_refused(tmp_path: Path) -> None:
