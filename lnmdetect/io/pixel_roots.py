@@ -3,12 +3,25 @@
 import os
 from pathlib import Path
 
+from lnmdetect.core.errors import InputError
 from lnmdetect.core.records import CocoDataset
 
 
 def scan_root(data: Path, dataset: CocoDataset, scan: Path | None) -> Path:
-    """Return where a file's pixels lie: `scan` if given, else its `info.scan_root`."""
-    return scan if scan is not None else data.parent / str(dataset.info.get("scan_root", "."))
+    """Return where a file's pixels lie: `scan` if given, else its `info.scan_root`.
+
+    Raises:
+        InputError: nothing is there.
+    """
+    root = scan if scan is not None else data.parent / str(dataset.info.get("scan_root", "."))
+    if not root.exists():
+        raise InputError(
+            "--scan" if scan is not None else f"{data.name}: info.scan_root",
+            expected="a folder, a file or a .zip archive with the pixels",
+            got="a path at which there is none",
+            remedy="Name the scans' place with --scan; a moved file no longer points to them.",
+        )
+    return root
 
 
 def relative_root(root: Path, output: Path) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lnmdetect import __version__
+from lnmdetect.core.errors import InputError
 from lnmdetect.core.records import CocoDataset
 from lnmdetect.io.pixel_roots import relative_root, scan_root
 from lnmdetect.io.run_record import RunRecord, record_path
@@ -50,11 +51,20 @@ def data(**info: str) -> CocoDataset:
     return CocoDataset(info, (), ())
 
 
-def test_pixels_lie_below_scan_root_unless_told_otherwise() -> None:
-    file = Path("run/boxes.json")
-    assert scan_root(file, data(scan_root="../scan"), None) == Path("run/../scan")
-    assert scan_root(file, data(), None) == Path("run")
-    assert scan_root(file, data(scan_root="../scan"), Path("other")) == Path("other")
+def test_pixels_lie_below_scan_root_unless_told_otherwise(tmp_path: Path) -> None:
+    for name in ("run", "scan", "other"):
+        (tmp_path / name).mkdir()
+    file = tmp_path / "run/boxes.json"
+    assert scan_root(file, data(scan_root="../scan"), None) == tmp_path / "run/../scan"
+    assert scan_root(file, data(), None) == tmp_path / "run"
+    assert scan_root(file, data(scan_root="../scan"), tmp_path / "other") == tmp_path / "other"
+
+
+def test_a_file_moved_away_from_its_scans_is_refused_and_told_of_scan(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"boxes\.json: info\.scan_root: .* with --scan;"):
+        scan_root(tmp_path / "boxes.json", data(scan_root="gone"), None)
+    with pytest.raises(InputError, match=r"^--scan: expected a folder"):
+        scan_root(tmp_path / "boxes.json", data(), tmp_path / "gone")
 
 
 def test_a_root_is_told_relative_to_the_output(tmp_path: Path) -> None:
