@@ -206,12 +206,12 @@ def make_neck() -> MakeNeck:
         vessel_hu: float = 45.0,
         seed: int = 0,
     ) -> NDArray[np.int16]:
-        image = cv2.GaussianBlur(_clean_neck(vessel_hu), (0, 0), psf_px)
+        image = np.asarray(cv2.GaussianBlur(_clean_neck(vessel_hu), (0, 0), psf_px))
         rng = np.random.default_rng(seed)
         volume = np.empty((slices, *image.shape), dtype=np.int16)
         for index in range(slices):
-            white = rng.standard_normal(image.shape).astype(np.float32)
-            noise = cv2.GaussianBlur(white, (0, 0), grain_px)
+            white = rng.standard_normal((160, 160), dtype=np.float32)
+            noise = np.asarray(cv2.GaussianBlur(white, (0, 0), grain_px))
             volume[index] = np.rint(np.maximum(image + noise / noise.std() * noise_hu, -1024))
         return volume
 
