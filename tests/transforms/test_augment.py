@@ -75,6 +75,14 @@ def test_a_quarter_turn_swaps_the_sides() -> None:
         assert np.abs(centre[:2] + centre[2:]).max() / 2 < 0.6
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_box_of_a_round_node_keeps_its_size_when_it_turns(seed: int) -> None:
+    round_box = np.array([[40.0, 36.0, 60.0, 56.0]])
+    augmentation = Augmentation(AugmentationConfig(rotation_deg=45))
+    moved = augmentation.geometric(square(), round_box, COUNTED, seed=seed).boxes_xyxy
+    assert moved[:, 2:] - moved[:, :2] == pytest.approx(np.array([[20, 20]]), abs=0.2)
+
+
 def test_the_same_seed_gives_the_same_change_whatever_came_before() -> None:
     first, second = Augmentation(ALL), Augmentation(ALL)
     second.geometric(square(), BOX, COUNTED, seed=99)
