@@ -115,7 +115,7 @@ def enhanced_voxels(hu: Floats, muscle_hu: float) -> Mask:
 
 
 def measure_noise(scan: GivenScan, slices: Sequence[int]) -> Noise:
-    """Return the noise of every slice: the deviation in the quiet part of its soft tissue.
+    """Return the noise of every slice: the deviation in the quieter part of its soft tissue.
 
     `slices` are those the correlation is measured on.
     """
@@ -130,8 +130,8 @@ def measure_noise(scan: GivenScan, slices: Sequence[int]) -> Noise:
         soft = _wholly_soft(image, (rows, columns + 2 * FAR_PX))
         if not soft.any():
             continue
-        quiet = soft & (variance <= np.quantile(variance[soft], QUIET_SHARE))
-        variances[index] = variance[quiet].mean()
+        variances[index] = np.quantile(variance[soft], QUIET_SHARE)
+        quiet = soft & (variance <= variances[index])
         if index in slices:
             correlations.append(_neighbour_correlation(image, quiet, (columns, rows)))
     grain_px = _grain_px(correlations)
