@@ -89,6 +89,15 @@ def test_an_anchor_that_hits_a_counted_box_stays_though_it_touches_an_ignored_on
     assert labels.tolist()[0] == 1
 
 
+def test_the_best_anchor_of_a_counted_box_stays_however_little_it_covers() -> None:
+    # IoU 0.45 with the counted box, the best there is, and 70 / 130 with the ignored one
+    truth = target(torch.tensor([[10.0, 10, 20, 14.5]]), torch.tensor([[10.0, 13, 20, 23]]))
+    labels, _ = tiny().rpn.assign_targets_to_anchors(
+        [torch.tensor([[10.0, 10, 20, 20], [50, 50, 60, 60]])], [truth]
+    )
+    assert labels[0].tolist() == [1, 0]
+
+
 @pytest.fixture
 def selected() -> Callable[[dict[str, Tensor]], tuple[list[list[float]], list[int]]]:
     """A function that gives the sampled proposals and their labels for a truth."""

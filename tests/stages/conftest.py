@@ -25,8 +25,8 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, recipe_fields: Fields) -> 
     torch.manual_seed(0)
     finder = DetectorTask(DetectorRecipe(**recipe_fields("detector")), CPU)
     caller = ClassifierTask(ClassifierRecipe(**recipe_fields("classifier")), CPU)
-    # As large a spread of scores as a trained network has.
-    torch.nn.init.normal_(finder.module.roi_heads.box_predictor.cls_score.weight, std=0.5)
+    # Scores on both sides of a half.
+    torch.nn.init.normal_(finder.module.roi_heads.box_predictor.cls_score.weight, std=0.1)
     torch.nn.init.normal_(caller.module.fc.weight, std=0.5)
     _write(root / "detector-tiny", finder, "detector", recipe_fields)
     _write(root / "classifier-tiny", caller, "classifier", recipe_fields)
