@@ -140,7 +140,7 @@ class ClassifierConfig(Part):
         size_px: side of the square input.
         size_channel: whether a constant channel tells the crop's side in mm, which cropping to
             the box hides; size is what radiologists look at first.
-        box_jitter: training: largest shift and size change of a box, as a share of its size.
+        box_jitter: training: largest shift of a box and error of the told side, as shares of them.
         background: training: boxes without a node drawn for each truth box.
     """
 

@@ -142,14 +142,24 @@ def add_side(
     image: ImageRecord,
     box_xyxy: tuple[float, float, float, float],
     recipe: ClassifierRecipe,
+    *,
+    error: float = 1,
 ) -> NDArray[np.float32]:
-    """Return the channels of a crop, with one that tells its side in mm where the recipe asks."""
+    """Return the channels of a crop, with one that tells its side in mm where the recipe asks.
+
+    Args:
+        channels: (C, S, S) in [0, 1].
+        image: gives the pixel spacing.
+        box_xyxy: around which the crop was cut, px.
+        recipe: of the classifier.
+        error: factor on the side, for training.
+    """
     if not recipe.model.size_channel:
         return channels
     side_mm = square_crop_side_mm(
         box_xyxy, spacing_mm=image.spacing_mm, margin=recipe.model.crop_margin
     )
-    return with_side_channel(channels, side_mm)
+    return with_side_channel(channels, side_mm * error)
 
 
 def store_crops(
@@ -237,8 +247,10 @@ class TrainingCrops(Dataset[tuple[NDArray[np.float32], int]]):
         hu = np.rint(moved.channels * (high - low) + low).astype(np.int16)
         channels = window_stack(hu, self.recipe.input.windows_hu)
         channels = self.augmentation.photometric(channels, seed=light)
-        box = self.boxes[number]
-        return add_side(channels, box.image, box.box_xyxy, self.recipe), box.label
+        box, jitter = self.boxes[number], self.recipe.model.box_jitter
+        error = 1 + float(rng.uniform(-jitter, jitter))  # as a detector's box would have
+        channels = add_side(channels, box.image, box.box_xyxy, self.recipe, error=error)
+        return channels, box.label
 
 
 def _drawing_weights(boxes: Sequence[LabelledBox], balanced: bool) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Slices and truth boxes as batches for the detector."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lnmdetect.core.config import DetectorRecipe
-from lnmdetect.core.geometry import Boxes, as_boxes, box_areas, box_centres, clip_boxes, shift_boxes
+from lnmdetect.core.geometry import Boxes, as_boxes, box_centres, clip_boxes, shift_boxes
 from lnmdetect.core.records import CocoDataset, ImageRecord
 from lnmdetect.datasets.draws import Draw, permuted
 from lnmdetect.datasets.volume_cache import CachedSeries
@@ -20,8 +20,8 @@ from lnmdetect.transforms.windows import AIR_HU, window_stack
 
 STRIDE = 32
 """Sides of a batch are multiples of the network's largest stride."""
-VISIBLE_SHARE = 0.5
-"""A node of which less lies in the window is left out of the loss."""
+ROOM = 1.25
+"""Windows are cut this much wider than the model sees, so that turning shows no empty corners."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class TrainingWindows(Dataset[DetectorItem]):
 
     def __init__(self, slices: Sequence[TruthSlice], recipe: DetectorRecipe) -> None:
         self.slices, self.recipe = slices, recipe
-        self.augmentation = Augmentation(recipe.augmentation)
+        self.augmentation = Augmentation(recipe.augmentation, size_px=recipe.sampling.patch_px)
         self._nodes: dict[object, list[tuple[int, int]]] = {}
         for number, part in enumerate(slices):
             for row, node in enumerate(part.node_ids):
@@ -174,17 +174,24 @@ class TrainingWindows(Dataset[DetectorItem]):
     def _cut(self, part: TruthSlice, centre: tuple[int, int] | None) -> DetectorItem:
         stack = _stack(part, self.recipe)
         windows = self.recipe.input.windows_hu
-        side = self.recipe.sampling.patch_px
-        if centre is None or side is None:
-            return DetectorItem(window_stack(stack, windows), part.boxes_xyxy, part.ignored)
+        patch_px = self.recipe.sampling.patch_px
+        if centre is None or patch_px is None:
+            return _whole(part, window_stack(stack, windows))
+        side = round(patch_px * ROOM)
         x1, y1 = centre[0] - side // 2, centre[1] - side // 2
         patch = _padded_window(stack, (x1, y1), side)
-        moved = shift_boxes(part.boxes_xyxy, shift_x=-x1, shift_y=-y1)
-        boxes = clip_boxes(moved, width=side, height=side)
-        share = box_areas(boxes) / box_areas(moved)
-        kept = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
-        ignored = part.ignored | (share < VISIBLE_SHARE)
-        return DetectorItem(window_stack(patch, windows), boxes[kept], ignored[kept])
+        moved = replace(part, boxes_xyxy=shift_boxes(part.boxes_xyxy, shift_x=-x1, shift_y=-y1))
+        return _whole(moved, window_stack(patch, windows))
+
+
+def _whole(part: TruthSlice, channels: NDArray[np.float32]) -> DetectorItem:
+    """Return the channels with the boxes on them; one whose centre is not on them is ignored."""
+    height, width = channels.shape[1:]
+    boxes = clip_boxes(part.boxes_xyxy, width=width, height=height)
+    centres = box_centres(part.boxes_xyxy)
+    outside = ((centres < 0) | (centres >= [width, height])).any(axis=1)
+    kept = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
+    return DetectorItem(channels, boxes[kept], (part.ignored | outside)[kept])
 
 
 def _padded_window(

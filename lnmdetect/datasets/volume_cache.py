@@ -16,6 +16,9 @@ from lnmdetect.io.run_files import open_array, save_array
 from lnmdetect.transforms.body import BoxPx
 from lnmdetect.transforms.grid import ModelGrid, mask_slice, plan_grid, resample
 
+CACHE_FORMAT = 1
+"""Raised when masks or resampling change, so that old files are not taken for new ones."""
+
 
 @dataclass(frozen=True)
 class CachedSeries:
@@ -83,6 +86,8 @@ def _cache_key(
 
     A phantom that is drawn again with the same seed keeps its uids, but not its pixels.
     """
-    grid = f"{config.spacing_mm} {config.body_mask}"
+    first = images[0]
+    grid = f"{CACHE_FORMAT} {config.spacing_mm} {config.body_mask}"
+    grid += f" {first.spacing_mm} {first.width} {first.height}"
     text = "\n".join([grid, *(image.join_key for image in images)])
     return hashlib.sha256(text.encode() + middle_hu.tobytes()).hexdigest()[:24]

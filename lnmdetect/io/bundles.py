@@ -160,6 +160,21 @@ def load_weights(module: nn.Module, bundle: Bundle) -> None:
         ) from None
 
 
+def _halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name: (v.to(torch.float16) if v.is_floating_point() else v).contiguous().cpu()
+        for name, v in weights.items()
+    }
+
+
+def as_stored(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights as a bundle would give them back: rounded to float16, in float32.
+
+    Thresholds are chosen with these, since scores move in the third digit.
+    """
+    return {k: v.float() if v.is_floating_point() else v for k, v in _halved(weights).items()}
+
+
 def write_bundle(
     bundle: Bundle, weights: Mapping[str, Tensor], card: str, *, overwrite: bool = False
 ) -> None:
@@ -177,11 +192,7 @@ def write_bundle(
             remedy="Choose another folder, or add --overwrite.",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    half = {
-        k: (v.to(torch.float16) if v.is_floating_point() else v).contiguous().cpu()
-        for k, v in weights.items()
-    }
-    save_file(half, folder / WEIGHTS)
+    save_file(_halved(weights), folder / WEIGHTS)
     (folder / CARD).write_text(card, encoding="utf-8")
     config = {
         "format": FORMAT,

@@ -18,7 +18,7 @@ from lnmdetect.datasets.classifier_data import (
     labelled_boxes,
     store_crops,
 )
-from lnmdetect.io.bundles import Threshold
+from lnmdetect.io.bundles import Threshold, as_stored
 from lnmdetect.io.imagenet import load_imagenet_body
 from lnmdetect.io.recipes import read_recipe
 from lnmdetect.io.run_files import load_best
@@ -75,7 +75,7 @@ def train_classifier(request: TrainRequest, progress: Progress = SILENT) -> Trai
     settings = fit_settings(request, recipe.optimiser, device, steps)
     fitted = fit(task, batches, validation, settings, progress)
     record.lap("fit")
-    task.module.load_state_dict(load_best(request.output))
+    task.module.load_state_dict(as_stored(load_best(request.output)))
     probabilities = np.stack(list(predict(task, validation, Compute(device))))
     threshold, facts = choose_threshold(task, probabilities, np.array(labels))
     result = finish_training(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lnmdetect.core.config import DetectorRecipe
+from lnmdetect.core.errors import InputError, ModelError
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import CocoDataset
 from lnmdetect.datasets.detector_data import (
@@ -15,7 +16,7 @@ from lnmdetect.datasets.detector_data import (
     truth_slices,
 )
 from lnmdetect.datasets.volume_cache import cache_series, group_series
-from lnmdetect.io.bundles import Threshold
+from lnmdetect.io.bundles import Threshold, as_stored
 from lnmdetect.io.imagenet import load_imagenet_body
 from lnmdetect.io.recipes import read_recipe
 from lnmdetect.io.run_files import load_best
@@ -56,9 +57,9 @@ def train_detector(request: TrainRequest, progress: Progress = SILENT) -> TrainR
     validation = _prepare(inputs.validation, inputs, recipe, request, progress)
     record.lap("prepare")
     watched = _spread(validation, recipe.validation_images)
-    task = DetectorTask(
-        recipe, device, [truth_boxes(WholeSlices(watched, recipe)[i]) for i in range(len(watched))]
-    )
+    _require_nodes(training, "training")
+    _require_nodes(watched, "validation")
+    task = DetectorTask(recipe, device, [truth_boxes(part) for part in watched])
     if request.init:
         load_imagenet_body(task.module.body, request.init)
     data = TrainingWindows(training, recipe)
@@ -79,7 +80,7 @@ def train_detector(request: TrainRequest, progress: Progress = SILENT) -> TrainR
         progress,
     )
     record.lap("fit")
-    task.module.load_state_dict(load_best(request.output))
+    task.module.load_state_dict(as_stored(load_best(request.output)))
     threshold, facts = choose_threshold(task, validation, recipe, progress)
     result = finish_training(
         request,
@@ -109,6 +110,16 @@ def _prepare(
     return truth_slices(part, series)
 
 
+def _require_nodes(slices: Sequence[TruthSlice], side: str) -> None:
+    if all(part.ignored.all() for part in slices):
+        raise InputError(
+            "truth",
+            expected="nodes on both sides of the split by patient",
+            got=f"no box that counts among the {len(slices)} {side} slices",
+            remedy="Add annotated patients, or choose another --seed.",
+        )
+
+
 def _spread(slices: Sequence[TruthSlice], count: int | None) -> list[TruthSlice]:
     """Return at most `count` slices, evenly spread over all."""
     if count is None or count >= len(slices):
@@ -124,20 +135,31 @@ def choose_threshold(
 
     Where the sensitivity is out of reach, the lowest score that hits a node is taken, and the rule
     says so.
+
+    Raises:
+        ModelError: no detection hits a node.
     """
     data = WholeSlices(slices, recipe)
     loader = progress.track(
         plain_batches(data, collate_detector, batch_size=1), description="choosing the threshold"
     )
-    images = []
     found = predict(task, loader, Compute(task.device))
-    for index, detections in enumerate(found):
-        images.append(with_detections(truth_boxes(data[index]), detections))
+    images = [
+        with_detections(truth_boxes(part), detections)
+        for part, detections in zip(slices, found, strict=True)
+    ]
     matches = match_images(images)
     value = threshold_at_sensitivity(matches, recipe.sensitivity_target)
     rule = f"box sensitivity {recipe.sensitivity_target:.2f} at IoU 0.5"
+    if not matches.hit.any():
+        raise ModelError(
+            "operating threshold",
+            expected="a detection that hits a node of a validation patient",
+            got=f"{len(matches.scores)} detections, none of which does",
+            remedy="Train longer, or look at learning curves and truth boxes.",
+        )
     if value is None:
-        value = float(matches.scores[matches.hit].min()) if matches.hit.any() else 0.5
+        value = float(matches.scores[matches.hit].min())
         rule += " (out of reach; the lowest score that hits a node)"
     point = operating_point(matches, value)
     figures = {

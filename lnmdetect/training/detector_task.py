@@ -9,7 +9,7 @@ from torch import Tensor
 from lnmdetect.core.config import MAX_DETECTIONS_AN_IMAGE, STORED_SCORE_MIN, DetectorRecipe
 from lnmdetect.core.geometry import as_boxes, clip_boxes
 from lnmdetect.core.records import LYMPH_NODE, Detections
-from lnmdetect.datasets.detector_data import DetectorBatch, DetectorItem
+from lnmdetect.datasets.detector_data import DetectorBatch, DetectorItem, TruthSlice
 from lnmdetect.metrics.detection import ap50
 from lnmdetect.metrics.matching import ImageBoxes
 from lnmdetect.models.detector import DetectorSizes, NodeDetector
@@ -83,11 +83,11 @@ def with_detections(truth: ImageBoxes, found: Detections) -> ImageBoxes:
     )
 
 
-def truth_boxes(item: DetectorItem) -> ImageBoxes:
-    """Return the truth of a validation item in the pixels of its original image."""
-    boxes = item.grid.to_original(item.boxes_xyxy) if item.grid else item.boxes_xyxy
+def truth_boxes(part: TruthSlice) -> ImageBoxes:
+    """Return the truth of a slice in the pixels of its original image."""
+    boxes = part.series.grid.to_original(part.boxes_xyxy)
     classes = np.full(len(boxes), LYMPH_NODE, dtype=np.int64)
-    return ImageBoxes(boxes, item.ignored, classes, as_boxes([]), np.zeros(0))
+    return ImageBoxes(boxes, part.ignored, classes, as_boxes([]), np.zeros(0))
 
 
 def _detections(found: dict[str, Tensor], item: DetectorItem) -> Detections:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnmdetect.core.config import AugmentationConfig
-from lnmdetect.core.geometry import Boxes
+from lnmdetect.core.geometry import Boxes, box_centres
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else importing it asks the network
 
@@ -44,7 +44,8 @@ class Augmentation:
     ) -> None:
         self._geometric = A.Compose(
             _geometric_steps(config, shift, size_px),
-            bbox_params=A.BboxParams(format="pascal_voc", label_fields=["labels"], clip=True),
+            bbox_params=A.BboxParams(format="pascal_voc", label_fields=["rows"], clip=True),
+            keypoint_params=A.KeypointParams(format="xy", remove_invisible=False),
         )
         self._photometric = A.Compose(_photometric_steps(config))
 
@@ -58,6 +59,8 @@ class Augmentation:
     ) -> AugmentedImage:
         """Return the moved image; the same seed gives the same move.
 
+        A box whose centre has left the image is ignored from then on, one wholly outside is gone.
+
         Args:
             channels: (C, H, W) in [0, 1].
             boxes_xyxy: (N, 4) px, inside the image.
@@ -68,12 +71,18 @@ class Augmentation:
         result = self._geometric(
             image=np.ascontiguousarray(channels.transpose(1, 2, 0)),
             bboxes=boxes_xyxy.astype(np.float32),
-            labels=ignored.astype(np.int64),
+            rows=np.arange(len(boxes_xyxy)),
+            keypoints=box_centres(boxes_xyxy).astype(np.float32),
         )
         boxes = np.asarray(result["bboxes"], dtype=np.float64).reshape(-1, 4)
-        labels = np.asarray(result["labels"]).reshape(-1).astype(bool)
+        rows = np.asarray(result["rows"], dtype=np.int64).reshape(-1)
+        centres = np.asarray(result["keypoints"], dtype=np.float64).reshape(-1, 2)[rows]
+        height, width = result["image"].shape[:2]
+        outside = ((centres < 0) | (centres >= [width, height])).any(axis=1)
         sound = (boxes[:, 2] - boxes[:, 0] >= 1) & (boxes[:, 3] - boxes[:, 1] >= 1)
-        return AugmentedImage(_channels_first(result["image"]), boxes[sound], labels[sound])
+        return AugmentedImage(
+            _channels_first(result["image"]), boxes[sound], (ignored[rows] | outside)[sound]
+        )
 
     def photometric(self, channels: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:
         """Return (C, H, W) channels of another brightness, contrast and noise, in [0, 1]."""

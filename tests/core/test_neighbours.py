@@ -34,3 +34,11 @@ def test_a_lone_slice_stands_for_all_its_neighbours() -> None:
 
 def test_zero_is_the_slice_itself_even_where_two_lie_at_one_place() -> None:
     assert neighbour_indices([0.0, 0.0, 1.0], 1, (0.0,)) == [1]
+
+
+@pytest.mark.parametrize("dust", [0.0, 1e-6, -1e-6])
+def test_of_two_slices_equally_near_the_one_nearer_to_the_slice_itself_is_taken(
+    dust: float,
+) -> None:
+    positions = [0.0, 2.0 + dust, 4.0 - dust, 6.0 + dust, 8.0]
+    assert neighbour_indices(positions, 2, (-3.0, 3.0)) == [1, 3]

@@ -123,6 +123,20 @@ def test_the_empty_share_says_how_many_windows_are_not_drawn_around_nodes(
     assert low <= np.mean(with_node) <= high
 
 
+def test_windows_are_never_drawn_around_ignored_nodes(
+    tmp_path: Path, recipe_fields: Fields
+) -> None:
+    fields = recipe_fields(
+        "detector", sampling={"empty_share": 0.0, "patch_px": 32}, augmentation=PLAIN
+    )
+    part = lone_slice(
+        tmp_path, np.zeros((200, 200), np.int16), [[20, 20, 30, 30], [150, 150, 160, 160]]
+    )
+    part = replace(part, ignored=np.array([True, False]), node_ids=("a", "b"))
+    data = TrainingWindows([part], DetectorRecipe(**fields))
+    assert not any(data[Draw(0, 0, number)].ignored.any() for number in range(20))
+
+
 def test_slices_without_any_node_can_be_trained_on(
     slices: list[TruthSlice], recipe: DetectorRecipe
 ) -> None:
@@ -155,21 +169,21 @@ def lone_slice(tmp_path: Path, voxels: NDArray[np.int16], boxes: ArrayLike) -> T
     return TruthSlice(series, 0, found, np.zeros(count, dtype=bool), ("n",) * count)
 
 
-def test_a_node_cut_in_half_by_the_window_is_ignored_and_air_lies_beyond_the_slice(
+def test_a_node_whose_centre_is_off_the_window_is_ignored_and_air_lies_beyond_the_slice(
     tmp_path: Path, recipe_fields: Fields, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fields = recipe_fields("detector", sampling={"patch_px": 32}, augmentation=PLAIN)
     voxels = np.full((40, 40), 240, dtype=np.int16)
-    boxes = [[10, 10, 20, 20], [0, 0, 10, 4], [3, 20, 13, 30], [30, 0, 34, 10]]
+    boxes = [[10, 10, 20, 20], [0, 0, 10, 4], [4, 20, 14, 30], [30, 0, 34, 10]]
     part = lone_slice(tmp_path, voxels, boxes)
     data = TrainingWindows([part], DetectorRecipe(**fields))
     monkeypatch.setattr(data, "_choose", lambda *_: (part, (24, 10)))
     item = data[Draw(0, 0, 0)]
-    # The window spans x 8 .. 40, y -6 .. 26: whole, 2 of 10 px wide, 5 x 6 of 10 x 10 px, whole.
+    # The window spans x 8 .. 40, y -6 .. 26: whole; centre at x = 5; cut, centre (9, 25); whole.
     assert item.boxes_xyxy == pytest.approx(
-        np.array([[2, 16, 12, 26], [0, 6, 2, 10], [0, 26, 5, 32], [22, 6, 26, 16]]), abs=1e-4
+        np.array([[2, 16, 12, 26], [0, 6, 2, 10], [0, 26, 6, 32], [22, 6, 26, 16]]), abs=1e-4
     )
-    assert item.ignored.tolist() == [False, True, True, False]
+    assert item.ignored.tolist() == [False, True, False, False]
     assert (item.channels[:, :6] == 0).all()  # air above the slice
     assert (item.channels[:, 6:] == 1).all()
 

@@ -1,6 +1,7 @@
 """The two arms: what they answer, and how they are scored."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import ArrayLike
 from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe
 from lnmdetect.core.records import ImageRecord
 from lnmdetect.datasets.classifier_data import collate_crops
-from lnmdetect.datasets.detector_data import DetectorItem, collate_detector
+from lnmdetect.datasets.detector_data import DetectorItem, TruthSlice, collate_detector
+from lnmdetect.datasets.volume_cache import CachedSeries
 from lnmdetect.io.recipes import read_recipe
 from lnmdetect.training.classifier_task import ClassifierTask, build_classifier
 from lnmdetect.training.detector_task import (
@@ -45,6 +47,13 @@ def item(**changes: Any) -> DetectorItem:
     channels = np.random.default_rng(0).random((3, 65, 65), dtype=np.float32)
     boxes = np.array([[10.0, 20, 20, 32], [40, 40, 50, 50]])
     return DetectorItem(channels, boxes, np.array([False, True]), **changes)
+
+
+def part() -> TruthSlice:
+    """The slice that `item(image=IMAGE, grid=GRID)` shows."""
+    series = CachedSeries((IMAGE,), GRID, Path("unread.npy"))
+    shown = item()
+    return TruthSlice(series, 0, shown.boxes_xyxy, shown.ignored, (None, None))
 
 
 def found(boxes: ArrayLike, scores: list[float]) -> Any:
@@ -87,7 +96,7 @@ def test_no_boxes_are_an_answer(detector: DetectorTask, monkeypatch: pytest.Monk
 
 
 def test_truth_goes_back_to_the_original_image() -> None:
-    truth = truth_boxes(item(image=IMAGE, grid=GRID))
+    truth = truth_boxes(part())
     assert truth.truth_xyxy == pytest.approx(np.array([[40, 50, 60, 74], [100, 90, 120, 110]]))
     assert truth.truth_ignored.tolist() == [False, True]
 
@@ -97,7 +106,7 @@ def test_a_detector_is_scored_by_ap50_on_its_validation_items(
 ) -> None:
     pair = [item(image=IMAGE, grid=GRID)] * 2
     recipe = DetectorRecipe(**recipe_fields("detector"))
-    task = DetectorTask(recipe, CPU, [truth_boxes(one) for one in pair])
+    task = DetectorTask(recipe, CPU, [truth_boxes(part())] * 2)
     boxes = [[10, 20, 20, 32], [40, 40, 50, 50], [0, 0, 5, 5]]
     monkeypatch.setattr(task.module, "forward", found(boxes, [0.9, 0.8, 0.7]))
     answers = task.predict(collate_detector(pair))
@@ -112,7 +121,7 @@ def test_a_validation_set_without_nodes_scores_0(detector: DetectorTask) -> None
 
 
 def test_truth_and_answers_join() -> None:
-    truth = truth_boxes(item(image=IMAGE, grid=GRID))
+    truth = truth_boxes(part())
     task_answer = found([[1.0, 2, 9, 8]], [0.5])(torch.zeros(1, 3, 32, 32))[0]
     assert set(task_answer) == {"boxes", "scores"}
     joined = with_detections(truth, _Answer())  # type: ignore[arg-type]

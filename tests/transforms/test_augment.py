@@ -159,15 +159,36 @@ def test_boxes_that_leave_the_picture_are_dropped_with_their_flags() -> None:
     boxes = np.array([[0.0, 0, 3, 3], [40, 40, 50, 50], [93, 93, 96, 96]])
     flags = np.array([False, True, False])
     augmentation = Augmentation(AugmentationConfig(), shift=0.25)
+    empty = np.zeros((1, SIDE, SIDE), np.float32)
+    moved = [augmentation.geometric(empty, boxes, flags, seed=seed) for seed in range(20)]
+    for image in moved:
+        assert len(image.boxes_xyxy) == len(image.ignored)
+        sizes = image.boxes_xyxy[:, 2:] - image.boxes_xyxy[:, :2]
+        assert image.ignored[sizes.min(axis=1) > 9].all()  # the one in the middle keeps its flag
+    assert min(len(image.ignored) for image in moved) < 3
+
+
+def test_a_box_whose_centre_leaves_the_picture_is_ignored() -> None:
+    augmentation = Augmentation(AugmentationConfig(), shift=0.3)
     seen = set()
-    for seed in range(20):
-        moved = augmentation.geometric(
-            np.zeros((1, SIDE, SIDE), np.float32), boxes, flags, seed=seed
-        )
-        assert len(moved.boxes_xyxy) == len(moved.ignored)
-        assert moved.ignored.sum() == 1  # the one in the middle always stays
-        seen.add(len(moved.ignored))
-    assert min(seen) < 3
+    for seed in range(40):
+        # 24 px wide: moves of up to 28.8 px take the centre, 12 px from the border, out.
+        box = np.array([[0.0, 36, 24, 60]])
+        moved = augmentation.geometric(square(), box, COUNTED, seed=seed)
+        if len(moved.ignored):
+            kept = float(moved.boxes_xyxy[0, 2] - moved.boxes_xyxy[0, 0])
+            if abs(kept - 12) > 1:
+                assert bool(moved.ignored[0]) is (kept < 12)
+                seen.add(bool(moved.ignored[0]))
+    assert seen == {True, False}
+
+
+def test_a_sliver_of_a_box_is_dropped_and_the_others_keep_their_flags() -> None:
+    boxes = np.array([[0.0, 0, 3.4, 3.4], [3, 3, 6, 6]])
+    still = Augmentation(AugmentationConfig(), size_px=3)  # keeps 3 .. 6 px of 9
+    moved = still.geometric(np.zeros((1, 9, 9), np.float32), boxes, np.array([False, True]), seed=0)
+    assert moved.boxes_xyxy == pytest.approx(np.array([[0, 0, 3, 3]]), abs=1e-4)
+    assert moved.ignored.tolist() == [True]
 
 
 def test_no_boxes_are_fine() -> None:
