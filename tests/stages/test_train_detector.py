@@ -17,15 +17,15 @@ from lnmdetect.core.config import DetectorRecipe
 from lnmdetect.core.errors import InputError, ModelError, OutputError, UsageError
 from lnmdetect.core.progress import SILENT
 from lnmdetect.core.records import Detections
-from lnmdetect.datasets.detector_data import DetectorBatch, truth_slices
+from lnmdetect.datasets.detector_data import DetectorBatch, TruthSlice, truth_slices
 from lnmdetect.datasets.volume_cache import cache_series, group_series
-from lnmdetect.io.bundles import read_bundle
+from lnmdetect.io.bundles import Threshold, read_bundle
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.stages import train_detector as stage
 from lnmdetect.stages.detect import DetectRequest, detect
-from lnmdetect.stages.train_detector import choose_threshold, train_detector
 from lnmdetect.stages.training_run import TrainRequest, TrainResult
-from lnmdetect.training.detector_task import DetectorTask
+from lnmdetect.training.detector_task import DetectorTask, truth_boxes
 
 Fields = Callable[..., dict[str, Any]]
 Train = Callable[..., TrainResult]
@@ -33,7 +33,17 @@ WEIGHTS = "bundle/weights.safetensors"
 
 
 @pytest.fixture
-def train(toy_data: Path, tmp_path: Path, make_recipe: Callable[..., Path]) -> Train:
+def chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four steps of training find no node yet: the threshold is given, its choice tested below."""
+
+    def given(*_: Any) -> tuple[Threshold, dict[str, float | None]]:
+        return Threshold(0.25, "a rule", "validation patients"), {"validation_slices": 12.0}
+
+    monkeypatch.setattr(stage, "choose_threshold", given)
+
+
+@pytest.fixture
+def train(toy_data: Path, tmp_path: Path, make_recipe: Callable[..., Path], chosen: None) -> Train:
     """A function that trains for 2 epochs of 2 steps into the folder `run` of the test."""
 
     def call(run: str = "run", *, progress: Any = SILENT, **changes: Any) -> TrainResult:
@@ -45,7 +55,7 @@ def train(toy_data: Path, tmp_path: Path, make_recipe: Callable[..., Path]) -> T
             "cache": tmp_path / "cache",
             **changes,
         }
-        return train_detector(TrainRequest(**values), progress)
+        return stage.train_detector(TrainRequest(**values), progress)
 
     return call
 
@@ -57,10 +67,10 @@ def test_a_training_leaves_a_bundle_that_finds_boxes(
     assert (result.metric, result.bundle) == ("ap50", tmp_path / "run" / "bundle")
     bundle = read_bundle(str(result.bundle), "detector")
     assert bundle.is_phantom
-    assert bundle.threshold.value == result.threshold
-    assert "box sensitivity 0.90 at IoU 0.5" in bundle.threshold.rule
-    assert bundle.threshold.chosen_on == "validation patients"
+    assert bundle.threshold == Threshold(0.25, "a rule", "validation patients")
+    assert result.threshold == 0.25
     assert bundle.figures["validation_slices"] == 12
+    assert bundle.figures["ap50"] == result.best
     request = DetectRequest(
         toy_data / "scan" / "p0", tmp_path / "b.json", model=str(result.bundle), device="cpu"
     )
@@ -116,6 +126,23 @@ def test_ctrl_c_and_resume_give_the_weights_of_an_uninterrupted_training(
         whole.best_epoch,
         whole.threshold,
     )
+
+
+def test_each_epoch_watches_the_recipes_number_of_slices_spread_over_all(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: list[tuple[str, int]] = []
+    predict = DetectorTask.predict
+
+    def noted(task: DetectorTask, batch: DetectorBatch) -> list[Detections]:
+        watched.extend((i.image.patient, i.image.slice_index) for i in batch.items if i.image)
+        return predict(task, batch)
+
+    monkeypatch.setattr(DetectorTask, "predict", noted)
+    train()
+    assert len(watched) == 2 * 4  # validation_images: 4, two epochs
+    assert watched[:4] == watched[4:]
+    assert len({patient for patient, _ in watched}) == 2
 
 
 def test_a_folder_that_holds_a_training_is_refused(train: Train) -> None:
@@ -189,16 +216,16 @@ def test_one_patient_alone_is_refused(train: Train, toy_data: Path, tmp_path: Pa
         train(data=path)
 
 
-def test_slices_without_any_node_can_be_trained_on(
+def test_a_side_of_the_split_without_nodes_is_refused(
     train: Train, toy_data: Path, tmp_path: Path
 ) -> None:
     truth = read_coco(toy_data / "truth.json")
     info = {**truth.info, "scan_root": str(toy_data / "scan")}
-    path = tmp_path / "empty.json"
-    write_coco(replace(truth, annotations=(), info=info), path)
-    result = train(data=path)
-    assert (result.best, result.threshold) == (0, 0.5)
-    assert "out of reach" in read_bundle(str(result.bundle), "detector").threshold.rule
+    path = tmp_path / "ignored.json"
+    ignored = tuple(replace(node, ignored=True) for node in truth.annotations)
+    write_coco(replace(truth, annotations=ignored, info=info), path)
+    with pytest.raises(InputError, match="got no box that counts among the 18 training slices"):
+        train(data=path)
 
 
 def test_an_output_that_cannot_be_a_folder_is_refused(train: Train, tmp_path: Path) -> None:
@@ -237,29 +264,64 @@ class Oracle:
         return [next(self.answers) for _ in batch.items]
 
 
-def test_the_threshold_is_the_score_at_the_sensitivity_on_all_validation_slices(
-    toy_data: Path, tmp_path: Path, recipe_fields: Fields
-) -> None:
-    recipe = DetectorRecipe(**recipe_fields("detector", sensitivity_target=0.75))
+@pytest.fixture
+def slices(toy_data: Path, tmp_path: Path, recipe_fields: Fields) -> list[TruthSlice]:
+    """The six slices of one patient, with seven boxes that count."""
+    recipe = DetectorRecipe(**recipe_fields("detector"))
     truth = read_coco(toy_data / "truth.json").select_patients({"p0"})
     store = PixelStore(toy_data / "scan")
     series = [cache_series(s, store, recipe.input, tmp_path) for s in group_series(truth.images)]
-    slices = truth_slices(truth, series)
-    # Seven counted boxes; 6 of them are needed for 0.75. Scores fall from slice to slice.
-    answers = []
-    for image, nodes in zip(truth.images, truth.by_image().values(), strict=True):
-        boxes = [node.box_xyxy for node in nodes] + [(0.0, 0.0, 5.0, 5.0)]
-        first = 0.9 - 0.1 * image.slice_index
-        scores = [first - 0.01 * k for k in range(len(nodes))] + [0.45]
-        order = np.argsort(scores)[::-1]
-        answers.append(Detections(np.array(boxes)[order], np.array(scores)[order]))
+    return truth_slices(truth, series)
+
+
+def choose(
+    answers: list[Detections], slices: list[TruthSlice], sensitivity: float, fields: Fields
+) -> tuple[Threshold, dict[str, float | None]]:
+    recipe = DetectorRecipe(**fields("detector", sensitivity_target=sensitivity))
     task: Any = Oracle(answers)
-    threshold, figures = choose_threshold(task, slices, recipe, SILENT)
+    return stage.choose_threshold(task, slices, recipe, SILENT)
+
+
+def falling_scores(slices: list[TruthSlice]) -> list[Detections]:
+    """All boxes of slice z scored 0.9 - z / 10 and a little less, and a false one at 0.45."""
+    answers = []
+    for z, part in enumerate(slices):
+        boxes = np.concatenate([truth_boxes(part).truth_xyxy, [[0.0, 0.0, 5.0, 5.0]]])
+        scores = np.array([0.9 - 0.1 * z - 0.01 * k for k in range(len(part.boxes_xyxy))] + [0.45])
+        order = np.argsort(-scores)
+        answers.append(Detections(boxes[order], scores[order]))
+    return answers
+
+
+def test_the_threshold_is_the_score_at_the_sensitivity_on_all_validation_slices(
+    slices: list[TruthSlice], recipe_fields: Fields
+) -> None:
     # Counted hits by score: 0.80 0.79 (slice 1), 0.70 0.69, 0.60 0.59, then 0.49 (slice 4).
-    assert threshold.value == pytest.approx(0.59)
+    threshold, figures = choose(falling_scores(slices), slices, 0.75, recipe_fields)
+    assert threshold.value == pytest.approx(0.59)  # 6 of 7
     assert threshold.rule == "box sensitivity 0.75 at IoU 0.5"
     assert figures == {
         "validation_slices": 6,
         "sensitivity_at_threshold": pytest.approx(6 / 7),
         "false_positives_per_image_at_threshold": 0,
     }
+
+
+def test_out_of_reach_the_lowest_hit_is_taken_and_the_rule_says_so(
+    slices: list[TruthSlice], recipe_fields: Fields
+) -> None:
+    answers = falling_scores(slices)
+    nothing = Detections(np.zeros((0, 4)), np.zeros(0))
+    answers[3:] = [nothing] * 3
+    threshold, figures = choose(answers, slices, 0.75, recipe_fields)
+    assert threshold.value == pytest.approx(0.69)
+    assert "out of reach; the lowest score that hits a node" in threshold.rule
+    assert figures["sensitivity_at_threshold"] == pytest.approx(4 / 7)
+
+
+def test_a_training_that_finds_no_node_says_so(
+    slices: list[TruthSlice], recipe_fields: Fields
+) -> None:
+    miss = Detections(np.array([[0.0, 0, 5, 5]]), np.array([0.9]))
+    with pytest.raises(ModelError, match=r"got 6 detections, none of which does\. Train longer"):
+        choose([miss] * 6, slices, 0.75, recipe_fields)
