@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lnmdetect import __version__
+from lnmdetect.core.errors import PartialBatchError
 from lnmdetect.io.json_files import write_json
 
 _PACKAGES = ("torch", "torchvision", "numpy", "pydicom")
@@ -30,6 +31,7 @@ class RunRecord:
         command: as on the command line, without paths.
         config: what decided the result (paths and identities left out).
         model, inputs: name to sha256.
+        failures: how many items of a batch were left out.
     """
 
     command: str
@@ -38,6 +40,7 @@ class RunRecord:
     model: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
     timings_s: dict[str, float] = field(default_factory=dict)
+    failures: int = 0
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     _clock: float = field(default_factory=time.monotonic)
 
@@ -65,7 +68,8 @@ class RunRecord:
             "started": self.started.isoformat(timespec="seconds"),
             "timings_s": self.timings_s,
             "peak_memory_mb": round(_peak_memory_mb()),
-            "exit_status": 0,
+            "failures": self.failures,
+            "exit_status": PartialBatchError.exit_code if self.failures else 0,
         }
 
 

@@ -117,12 +117,17 @@ def detect(request: DetectRequest, progress: Progress = SILENT) -> DetectResult:
         raise failures[0]
     record.lap("detect")
     threshold = bundle.threshold.value if request.threshold is None else request.threshold
-    info = {**_info(request, bundle, threshold), "phantom": source.is_phantom}
+    info = {
+        **_info(request, bundle, threshold),
+        "failed_studies": len(failures),
+        "phantom": source.is_phantom,
+    }
     dataset = _dataset(info, pairs)
     if request.pseudonymise_uids:
         dataset = _with_pseudonymous_uids(dataset)
     write_coco(dataset, request.output, overwrite=request.overwrite)
     record.model = {bundle.name: bundle.sha256}
+    record.failures = len(failures)
     record.write(record_path(request.output))
     above = [a for a in dataset.annotations if (a.score or 0) >= threshold]
     return DetectResult(

@@ -102,6 +102,7 @@ def insert_phantom_nodes(request: InsertRequest, progress: Progress = SILENT) ->
     truth = request.output / TRUTH_NAME
     write_coco(dataset, truth, overwrite=request.overwrite)
     record.lap("insert")
+    record.failures = len(failures)
     record.write(record_path(truth))
     nodes, wanted = sum(m.facts["nodes"] for m in made), request.nodes * len(made)
     notes = [*source.notes]

@@ -36,6 +36,12 @@ def test_a_record_says_what_was_run_with_what_on_what(tmp_path: Path) -> None:
     assert list(found["timings_s"]) == ["open", "detect"]
     assert 20 < found["peak_memory_mb"] < 100_000
     assert found["started"].endswith("+00:00")
+    assert (found["failures"], found["exit_status"]) == (0, 0)
+
+
+def test_a_run_in_which_a_part_failed_says_6(tmp_path: Path) -> None:
+    found = RunRecord("detect", {}, failures=2).to_json()
+    assert (found["failures"], found["exit_status"]) == (2, 6)
 
 
 def test_laps_of_one_name_add_up(monkeypatch: pytest.MonkeyPatch) -> None:

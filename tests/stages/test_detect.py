@@ -85,6 +85,7 @@ def test_info_says_what_made_the_boxes(run: Detect, bundles: Path, toy_data: Pat
     )
     assert info["coverage"] == "all_slices"
     assert info["recipe"] == "tiny"
+    assert info["failed_studies"] == 0
 
 
 def test_the_scans_place_is_told_relative_to_the_file(run: Detect, toy_data: Path) -> None:
@@ -148,6 +149,9 @@ def test_one_damaged_study_of_a_cohort_is_named_and_the_others_are_written(
     result = run(scan=cohort_with_a_damaged_study(toy_data, tmp_path))
     assert [str(failure).split(":")[0] for failure in result.failures] == ["p1/IM0003.dcm"]
     assert len(read_coco(result.output).images) == 6
+    assert read_coco(result.output).info["failed_studies"] == 1
+    record = json.loads((tmp_path / "boxes.run.json").read_text())
+    assert (record["failures"], record["exit_status"]) == (1, 6)
 
 
 def test_a_lone_damaged_study_is_refused(run: Detect, toy_data: Path, tmp_path: Path) -> None:
