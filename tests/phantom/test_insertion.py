@@ -183,6 +183,27 @@ def test_what_a_node_covers_does_not_show_through() -> None:
     assert voxels[6, 26:35, 30].mean() == pytest.approx(50, abs=5)
 
 
+def test_texture_under_a_node_is_limited_to_two_deviations_of_the_noise() -> None:
+    row, column = np.mgrid[:60, :60]
+    board = np.where((row + column) % 2 == 0, -85, -115).astype(np.int16)
+    voxels = np.stack([board] * 12)
+    node = plain_node((30.0, 30.0, 15.0), 8.0, 50.0)
+    put_node(voxels, given(voxels.copy()), look(12, 5.0, 0.8), node, np.random.default_rng(0))
+    assert voxels[0].std() == 15
+    assert voxels[6, 27:34, 27:34].std() <= 10.5
+
+
+def test_fat_under_the_skin_without_muscle_over_it_takes_no_node(make_neck: MakeNeck) -> None:
+    """Without the muscular ring only the fat around airway, spine and vessels remains."""
+    voxels = make_neck()
+    rows, columns = np.mgrid[:160, :160]
+    radius_mm = np.hypot(rows - 79.5, columns - 79.5)
+    voxels[:, (radius_mm > 42) & (radius_mm < 62)] = -100
+    nodes = insert_nodes(given(voxels), KINDS * 2, np.random.default_rng(0)).nodes
+    assert nodes
+    assert all(np.hypot(*(node.centre_mm[:2] - 79.5)) < 48 for node in nodes)
+
+
 def test_the_same_seed_gives_the_same_voxels(
     neck: NDArray[np.int16], inserted: InsertedScan
 ) -> None:
