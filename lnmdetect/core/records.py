@@ -1,6 +1,6 @@
 """The values that pass between modules; frozen, and valid once built."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -20,11 +20,18 @@ SUPERCATEGORY = "lymph_node"
 
 MIN_TRUTH_SIDE_MM = 3.0
 """Cross-sections with a shorter box side are neither hit nor miss (design, section 5)."""
+SPACING_TOLERANCE = 0.01
+"""Share by which two spacings of one scan may differ: rounding in headers and files."""
 
 
 def _require(condition: bool, where: str, expected: str, got: object) -> None:
     if not condition:
         raise ValueError(f"{where}: expected {expected}, got {got}")
+
+
+def spacings_agree(first_mm: Sequence[float], second_mm: Sequence[float]) -> bool:
+    """Return whether two spacings, axis by axis, are the same but for rounding."""
+    return bool(np.allclose(first_mm, second_mm, rtol=SPACING_TOLERANCE, atol=0))
 
 
 @dataclass(frozen=True)
@@ -127,8 +134,15 @@ class NodeAnnotation:
         )
         if self.score is not None:
             _require(0 <= self.score <= 1, name, "a score in [0, 1]", self.score)
+        for axis_mm in (self.short_axis_mm, self.slice_short_axis_mm):
+            if axis_mm is not None:
+                _require(0 < axis_mm < np.inf, name, "a short axis in mm above 0", axis_mm)
+        if self.threshold is not None:
+            _require(0 <= self.threshold <= 1, name, "a threshold in [0, 1]", self.threshold)
         if self.probabilities is not None:
-            total = sum(self.probabilities.values())
+            values = list(self.probabilities.values())
+            _require(all(0 <= p <= 1 for p in values), name, "probabilities in [0, 1]", values)
+            total = sum(values)
             _require(abs(total - 1) < 1e-3, name, "probabilities that sum to 1", total)
 
 
@@ -156,6 +170,8 @@ class CocoDataset:
             "distinct SOP uids or file names",
             "a repeated one",
         )
+        numbers = [annotation.annotation_id for annotation in self.annotations]
+        _require(len(set(numbers)) == len(numbers), "annotations", "distinct ids", "a repeated id")
         known = set(ids)
         for annotation in self.annotations:
             _require(
@@ -200,8 +216,8 @@ class Scan:
 
     Attributes:
         voxels_hu: (D, H, W) int16, Hounsfield units.
-        spacing_mm: (z, row, column).
-        images: D records, in the order of the voxels.
+        spacing_mm: (z, row, column); z is the mean step between slices.
+        images: D records, in the order of the voxels, of the same size and spacing.
     """
 
     voxels_hu: NDArray[np.int16]
@@ -221,6 +237,29 @@ class Scan:
         _require(
             bool(np.all(np.diff(positions) > 0)), "scan", "rising positions", "unordered slices"
         )
+        self._require_fitting_images()
+
+    def _require_fitting_images(self) -> None:
+        """Hold the voxels' size and spacing against what the images say."""
+        rows, columns = self.voxels_hu.shape[1:]
+        for image in self.images:
+            size = (image.height, image.width)
+            _require(size == (rows, columns), "scan", f"images of {rows} x {columns} px", size)
+            _require(
+                spacings_agree(image.spacing_mm, self.spacing_mm[1:]),
+                "scan",
+                f"images with a spacing of {self.spacing_mm[1:]} mm",
+                image.spacing_mm,
+            )
+        if len(self.images) > 1:
+            travel_mm = self.images[-1].position_mm - self.images[0].position_mm
+            step_mm = travel_mm / (len(self.images) - 1)
+            _require(
+                spacings_agree([step_mm], self.spacing_mm[:1]),
+                "scan",
+                f"slices every {self.spacing_mm[0]} mm",
+                step_mm,
+            )
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,12 @@ def test_an_unsound_image_is_refused(changes: dict[str, Any], message: str) -> N
         ({"score": 1.1}, r"a score in \[0, 1\]"),
         ({"score": float("nan")}, r"a score in \[0, 1\]"),
         ({"probabilities": {"benign": 0.5, "metastatic": 0.4}}, "probabilities that sum to 1"),
+        ({"probabilities": {"benign": -0.5, "metastatic": 1.5}}, r"probabilities in \[0, 1\]"),
+        ({"probabilities": {"benign": float("nan"), "metastatic": 1.0}}, r"in \[0, 1\]"),
+        ({"short_axis_mm": float("nan")}, "a short axis in mm above 0"),
+        ({"slice_short_axis_mm": 0.0}, "a short axis in mm above 0"),
+        ({"threshold": 1.2}, r"a threshold in \[0, 1\]"),
+        ({"threshold": float("nan")}, r"a threshold in \[0, 1\]"),
     ],
 )
 def test_an_unsound_annotation_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -47,6 +53,7 @@ def test_an_unsound_annotation_is_refused(changes: dict[str, Any], message: str)
     [
         ((IMAGE, replace(IMAGE, sop_instance_uid="9")), (), "distinct ids"),
         ((IMAGE, IMAGE.with_id(2)), (), "distinct SOP uids"),
+        ((IMAGE,), (NODE, replace(NODE, category_id=1)), "annotations: expected distinct ids"),
         ((IMAGE,), (replace(NODE, image_id=3),), "annotation 7: expected an image_id listed"),
     ],
 )
@@ -102,6 +109,9 @@ def scan(**changes: Any) -> Scan:
         ({"voxels_hu": np.zeros((2, 40, 60), np.int16)}, "one image a slice"),
         ({"spacing_mm": (0.0, 0.5, 0.4)}, "spacing in mm above 0"),
         ({"images": tuple(reversed(scan().images))}, "rising positions"),
+        ({"voxels_hu": np.zeros((3, 60, 40), np.int16)}, "images of 60 x 40 px"),
+        ({"spacing_mm": (2.0, 0.4, 0.5)}, r"images with a spacing of \(0.4, 0.5\) mm"),
+        ({"spacing_mm": (2.5, 0.5, 0.4)}, "slices every 2.5 mm"),
     ],
 )
 def test_an_unsound_scan_is_refused(changes: dict[str, Any], message: str) -> None:
