@@ -3,6 +3,7 @@
 import errno
 import json
 import logging
+import shlex
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -73,9 +74,9 @@ class Talk:
         for text in texts:
             self.note(f"Note: {text}")
 
-    def hint(self, command: str) -> None:
-        """Name the command that usually follows, on stderr."""
-        self.note(f"Next: {command}")
+    def hint(self, *words: object) -> None:
+        """Name the command that usually follows, on stderr, quoted for the shell."""
+        self.note(f"Next: {shlex.join(str(word) for word in words)}")
 
     def stop_if_partial(self, failures: Sequence[LnmDetectError]) -> None:
         """Name what failed of a batch.

@@ -60,7 +60,7 @@ def anchors(
     talk.table(coverage_table(result.sets))
     talk.result(result, text=f"{missed_text(result.missed)}\n{recipe_text(result.recipe)}")
     talk.note(f"Written: {result.output} and {result.picture}")
-    talk.hint("put these keys into a recipe and train: lnmdetect train detector --recipe my.yaml")
+    talk.note("Next: put these keys into a recipe of yours, then lnmdetect train detector")
 
 
 def baselines(

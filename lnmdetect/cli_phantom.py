@@ -47,7 +47,7 @@ def ct(
     )
     result = make_ct_phantoms(request, talk)
     talk.result(result, text=phantom_text(result))
-    talk.hint(f"cd {output} && lnmdetect detect scan/")
+    talk.hint("lnmdetect", "detect", result.scan, "-o", output / "boxes.json")
 
 
 @app.command()
@@ -73,5 +73,5 @@ def insert(
     result = insert_phantom_nodes(request, talk)
     talk.result(result, text=inserted_text(result))
     talk.notes(result.notes)
-    talk.hint(f"cd {output} && lnmdetect detect scan/")
+    talk.hint("lnmdetect", "detect", result.scan, "-o", output / "boxes.json")
     talk.stop_if_partial(result.failures)

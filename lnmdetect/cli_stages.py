@@ -52,7 +52,7 @@ def detect(
     result = stage(request, talk)
     talk.result(result, text=detect_text(result))
     talk.notes(result.notes)
-    talk.hint(f"lnmdetect classify {result.output}")
+    talk.hint("lnmdetect", "classify", result.output)
     talk.stop_if_partial(result.failures)
 
 
@@ -89,7 +89,17 @@ def classify(
     )
     result = stage(request, talk)
     talk.result(result, text=classify_text(result))
-    talk.hint(f"lnmdetect eval --ap50 (with a truth.json), or lnmdetect overlay {result.output}")
+    talk.hint("lnmdetect", *after_classify(boxes, result.output))
+
+
+def after_classify(boxes: Path, nodes: Path) -> list[object]:
+    """Return what to do with classified boxes: score them where a truth.json lies near, or look."""
+    near = (folder / "truth.json" for folder in (nodes.parent, boxes.parent, Path()))
+    truth = next((path for path in near if path.is_file()), None)
+    if truth is None:
+        return ["overlay", nodes]
+    given: list[object] = [] if nodes == Path("nodes.json") else ["--nodes", nodes]
+    return ["eval", *given, *([] if truth == Path("truth.json") else ["--truth", truth])]
 
 
 def evaluate(
@@ -108,6 +118,7 @@ def evaluate(
     verbose: options.Verbose = False,
 ) -> None:
     """Score boxes and classes against truth: prints a table, writes metrics.json with -o."""
+    from lnmdetect.io.run_record import record_path
     from lnmdetect.stages.evaluate import EvalRequest
     from lnmdetect.stages.evaluate import evaluate as stage
     from lnmdetect.stages.evaluation_tables import ap50_table, result_tables
@@ -125,7 +136,9 @@ def evaluate(
     result = stage(request)
     talk.table(ap50_table(result) if ap50 else result_tables(result))
     talk.json(result.to_json())
-    talk.hint(f"lnmdetect overlay {result.info.detections_of.file} --truth {truth}")
+    if output is not None:
+        talk.note(f"Written: {output} and {record_path(output)}")
+    talk.hint("lnmdetect", "overlay", result.scored, "--truth", truth)
 
 
 def overlay(
@@ -200,4 +213,5 @@ def run(
     lines = (detect_text(result.detected), classify_text(result.classified))
     talk.result(result, text="\n".join([*lines, overlay_text(result.picture)]))
     talk.notes(result.detected.notes)
+    talk.hint("lnmdetect", *after_classify(result.detected.output, result.classified.output))
     talk.stop_if_partial(result.detected.failures)

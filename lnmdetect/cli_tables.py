@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from lnmdetect.core.wording import counted
+
 if TYPE_CHECKING:
     from lnmdetect.stages.anchor_coverage import Coverage, MissedNode, SetCoverage
     from lnmdetect.stages.baselines import BaselineResult
@@ -73,11 +75,6 @@ def inserted_text(result: "InsertResult") -> str:
         f"{result.truth}: {result.nodes} of {counted(result.wanted, 'node')} inserted, "
         f"{counted(result.cross_sections, 'cross-section')}"
     )
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """Return a count with its noun."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def models_table(models: "Sequence[InstalledModel]") -> Table:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lnmdetect.stages.training_run import TrainRequest, TrainResult
 
 Arm = Literal["detector", "classifier"]
-_NEXT = {"detector": "lnmdetect detect SCAN", "classifier": "lnmdetect classify boxes.json"}
+_NEXT = {"detector": ("detect", "scan/"), "classifier": ("classify", "boxes.json")}
 
 
 def train(
@@ -58,7 +58,7 @@ def train(
     )
     result = _train(arm, request, talk)
     talk.result(result, text=train_text(result))
-    talk.hint(f"{_NEXT[arm]} --model {result.bundle}")
+    talk.hint("lnmdetect", *_NEXT[arm], "--model", result.bundle)
 
 
 def _train(arm: Arm, request: "TrainRequest", talk: Talk) -> "TrainResult":

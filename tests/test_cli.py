@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from lnmdetect import __version__
 from lnmdetect.cli import app
+from lnmdetect.cli_console import Talk
 from lnmdetect.core.errors import (
     InputError,
     LnmDetectError,
@@ -163,6 +165,12 @@ def test_json_is_all_that_stdout_holds(runner: CliRunner, truth: Path, tmp_path:
     assert result.exit_code == 0
     assert json.loads(result.stdout)["output"] == output
     assert "Next:" in result.stderr
+
+
+def test_a_hint_is_quoted_for_the_shell(capsys: pytest.CaptureFixture[str]) -> None:
+    Talk().hint("lnmdetect", "detect", Path("my scans"), "-o", "it's.json")
+    line = capsys.readouterr().err.removeprefix("Next: ").strip()
+    assert shlex.split(line) == ["lnmdetect", "detect", "my scans", "-o", "it's.json"]
 
 
 def test_quiet_says_nothing(runner: CliRunner, truth: Path, tmp_path: Path) -> None:

@@ -108,6 +108,30 @@ def test_eval_says_the_same_with_json(folder: Path) -> None:
     assert json.loads(Path("metrics.json").read_text()) == whole
 
 
+def test_what_comes_next_is_true_as_typed(folder: Path) -> None:
+    def hint(line: str) -> str:
+        return typed(line).stderr.split("Next: ")[1].splitlines()[0]
+
+    assert hint("lnmdetect detect scan/") == "lnmdetect classify boxes.json"
+    assert hint("lnmdetect classify boxes.json") == "lnmdetect overlay nodes.json"
+    write_truth()
+    assert hint("lnmdetect classify boxes.json --overwrite") == "lnmdetect eval"
+    moved = "lnmdetect classify boxes.json -o moved/nodes.json"
+    assert hint(moved) == "lnmdetect eval --nodes moved/nodes.json"
+    shown = hint("lnmdetect eval --nodes moved/nodes.json")
+    assert shown == "lnmdetect overlay moved/nodes.json --truth truth.json"
+    assert hint("lnmdetect run scan/ -o out") == "lnmdetect eval --nodes out/nodes.json"
+    for line in (shown, "lnmdetect eval --nodes out/nodes.json"):
+        assert typed(line).exit_code == 0
+
+
+def test_eval_says_which_files_it_wrote(folder: Path) -> None:
+    typed("lnmdetect detect scan/")
+    write_truth()
+    said = typed("lnmdetect eval -o out/metrics.json").stderr
+    assert "Written: out/metrics.json and out/metrics.run.json" in said
+
+
 def test_detect_twice_gives_the_same_bytes(folder: Path) -> None:
     assert typed("lnmdetect detect scan/ -o a/boxes.json").exit_code == 0
     assert typed("lnmdetect detect scan/ -o b/boxes.json").exit_code == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from lnmdetect import __version__
 from lnmdetect.core.errors import InputError, UsageError
 from lnmdetect.core.records import CocoDataset
+from lnmdetect.core.wording import counted
 from lnmdetect.io.json_files import refuse_existing, write_json
 from lnmdetect.io.run_record import RunRecord, record_path
 from lnmdetect.metrics.detection import average_precision
@@ -133,6 +134,7 @@ def _score(
         classification=class_figures[0],
         end_to_end=class_figures[1],
         ap50_only=request.ap50_only,
+        scored=_prediction_files(request).detections,
     )
 
 
@@ -169,12 +171,14 @@ def _notes(truth: CocoDataset, found: Predictions, classes: Predictions) -> Iter
     if not classes.classified:
         yield f"No classification figures: {classes.stamp.file} holds no class probabilities."
     if found.unscored:
-        yield (
-            f"{found.unscored} boxes of {name} are not scored: they lie on slices that truth, "
-            "of key images, does not list."
-        )
+        boxes = counted(found.unscored, f"box of {name} is", f"boxes of {name} are")
+        yield f"{boxes} not scored: truth, of key images, does not list the slice."
     if found.missing_images:
-        yield f"{found.missing_images} truth images are not in {name}: nothing is found there."
+        images = counted(found.missing_images, "truth image is", "truth images are")
+        yield f"{images} not in {name}: nothing is found there."
+    if found.failed_studies:
+        studies = counted(found.failed_studies, "study", "studies")
+        yield f"{studies} of the input could not be read when {name} was made."
 
 
 def _detector_threshold(request: EvalRequest, found: Predictions) -> Threshold:

@@ -44,6 +44,7 @@ class Predictions:
         detector_threshold, classifier_threshold: as the file gives them.
         unscored: detections on slices that truth, of key images, does not list.
         missing_images: truth images that the file does not list; no detection is counted there.
+        failed_studies: how many studies the file says could not be read.
     """
 
     stamp: FileStamp
@@ -55,6 +56,7 @@ class Predictions:
     classifier_threshold: Threshold
     unscored: int
     missing_images: int
+    failed_studies: int
 
 
 def read_truth(path: Path) -> tuple[CocoDataset, FileStamp]:
@@ -97,6 +99,7 @@ def read_predictions(path: Path, truth: CocoDataset) -> Predictions:
         classifier_threshold=_classifier_threshold(path.name, found.info, scored),
         unscored=sum(a.image_id not in join.first_ids for a in found.annotations),
         missing_images=len(join.only_first),
+        failed_studies=int(found.info.get("failed_studies") or 0),
     )
 
 

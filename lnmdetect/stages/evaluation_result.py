@@ -1,6 +1,7 @@
 """What an evaluation found, and its form in metrics.json."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from lnmdetect.core.records import Coverage
@@ -70,7 +71,11 @@ class ClassificationFigures:
 
 @dataclass(frozen=True)
 class EvalResult:
-    """The figures; a part that the files do not allow is None, and `info.notes` says why."""
+    """The figures; a part that the files do not allow is None, and `info.notes` says why.
+
+    Attributes:
+        scored: the file whose boxes were scored.
+    """
 
     info: EvalInfo
     thresholds: Thresholds
@@ -78,6 +83,7 @@ class EvalResult:
     classification: ClassificationFigures | None
     end_to_end: EndToEnd | None
     ap50_only: bool
+    scored: Path
 
     @property
     def ap50(self) -> Figure:
@@ -109,4 +115,8 @@ class EvalResult:
         """Return what `--json` prints: all figures, or AP50 alone where only that was asked."""
         if not self.ap50_only:
             return self.metrics_json()
-        return {"ap50": self.ap50.to_json(), "phantom": self.info.phantom}
+        return {
+            "ap50": self.ap50.to_json(),
+            "phantom": self.info.phantom,
+            "notes": list(self.info.notes),
+        }

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lnmdetect.core.wording import counted
 from lnmdetect.metrics.figure import Figure
 from lnmdetect.metrics.froc import Froc
 from lnmdetect.stages.evaluation_inputs import Threshold
@@ -35,22 +36,26 @@ def result_tables(result: EvalResult) -> RenderableType:
         rows += [(f"Found and called {n}", figure) for n, figure in both.found_and_called.items()]
         parts.append(_table(result, "Both stages", rows))
     parts += [Text(line) for line in threshold_lines(result)]
-    parts += [Text(f"Note: {note}") for note in result.info.notes]
-    return Group(*parts)
+    return Group(*parts, *_notes(result))
 
 
 def ap50_table(result: EvalResult) -> RenderableType:
-    """Return AP50 alone, in one row."""
-    return _table(result, "Detection", [("AP50", result.ap50)])
+    """Return AP50 alone, in one row, with the notes that a reader of it must know."""
+    return Group(_table(result, "Detection", [("AP50", result.ap50)]), *_notes(result))
+
+
+def _notes(result: EvalResult) -> list[Text]:
+    return [Text(f"Note: {note}") for note in result.info.notes]
 
 
 def scored_sentence(result: EvalResult) -> str:
     """Return what was scored, in one sentence."""
     info = result.info
     return (
-        f"{info.patients} patients, {info.images} images, {info.truth_boxes} truth boxes "
-        f"({info.ignored_truth_boxes} more are ignored), {info.detections} boxes of "
-        f"{info.detections_of.file}"
+        f"{counted(info.patients, 'patient')}, {counted(info.images, 'image')}, "
+        f"{counted(info.truth_boxes, 'truth box', 'truth boxes')} "
+        f"({info.ignored_truth_boxes} more ignored), "
+        f"{counted(info.detections, 'box', 'boxes')} of {info.detections_of.file}"
     )
 
 
@@ -115,7 +120,7 @@ def _table(result: EvalResult, title: str, rows: list[Row]) -> Table:
     table = Table(title=f"{title}{label}", title_justify="left")
     table.add_column("Figure")
     table.add_column("Value", justify="right")
-    table.add_column("95 % interval", justify="right")
+    table.add_column("95 % interval or reason", justify="right")
     table.add_column("n", justify="right")
     for name, figure in rows:
         value, interval = _figure_text(figure)

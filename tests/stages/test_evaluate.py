@@ -353,7 +353,17 @@ def test_truth_slices_missing_from_the_predictions_count_and_are_told() -> None:
     result = evaluate(EvalRequest())
     assert value(result.ap50) == pytest.approx(51 / 101)
     assert result.info.images_without_predictions == 2
-    assert any("2 truth images are not in boxes.json" in note for note in result.info.notes)
+    assert "2 truth images are not in boxes.json: nothing is found there." in result.info.notes
+    short = evaluate(EvalRequest(ap50_only=True))
+    assert list(result.info.notes) == short.to_json()["notes"]
+    assert "Note: 2 truth images are not in boxes.json" in printed(ap50_table(short))
+
+
+def test_studies_that_detect_could_not_read_are_told() -> None:
+    write_two_nodes()
+    write("boxes.json", [image(k) for k in (1, 2, 3)], [], failed_studies=1)
+    note = "1 study of the input could not be read when boxes.json was made."
+    assert note in evaluate(EvalRequest()).info.notes
 
 
 def test_files_of_different_scans_are_refused() -> None:
@@ -471,7 +481,7 @@ def test_the_tables_show_value_interval_count_and_reason() -> None:
     write("nodes.json", [image(k) for k in (1, 2, 3)], found, operating_threshold=0.5)
     lines = printed(result_tables(evaluate(EvalRequest()))).splitlines()
     assert lines[0].startswith(
-        "3 patients, 3 images, 2 truth boxes (0 more are ignored), 2 boxes of nodes.json"
+        "3 patients, 3 images, 2 truth boxes (0 more ignored), 2 boxes of nodes.json"
     )
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
     assert ["AP50", "0.252", "", "2"] in cells  # precision 1/2 at 51 of 101 recalls
@@ -488,6 +498,7 @@ def test_ap50_alone_is_one_row_and_a_bare_json_object() -> None:
     assert result.to_json() == {
         "ap50": {"value": pytest.approx(51 / 101), "n": 2},
         "phantom": True,
+        "notes": list(result.info.notes),
     }
     rows = [line for line in printed(ap50_table(result)).splitlines() if "│" in line]
     assert len(rows) == 1
