@@ -1,0 +1,1 @@
+"""The only code that opens files: scans, COCO files, bundles, recipes, pictures."""

@@ -1,0 +1,1 @@
+"""One function a command: paths and options in, a result out, files in between."""
