@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.neighbours import neighbour_indices
-from lnmdetect.core.records import ImageRecord
+from lnmdetect.core.records import ImageRecord, spacings_agree
 from lnmdetect.io.dicom_geometry import is_axial, position_mm
 from lnmdetect.io.dicom_header import SliceHeader
 from lnmdetect.io.dicom_index import Progress, index_dicom
@@ -67,7 +67,8 @@ class PixelStore:
         """Return the slice, (H, W) int16 HU.
 
         Raises:
-            InputError: the slice is not below the root, has another size, or is damaged.
+            InputError: the slice is not below the root, has another size or pixel spacing, or is
+                damaged.
         """
         if not image.sop_instance_uid and is_png(image.file_name):
             return self._png_pixels(image)
@@ -116,6 +117,7 @@ class PixelStore:
                 remedy="Point to the folder of the scans with --scan.",
             )
         _check_size(image, header.rows, header.columns)
+        _check_spacing(image, header.spacing_mm)
         return header
 
     def _png_pixels(self, image: ImageRecord) -> NDArray[np.int16]:
@@ -152,3 +154,18 @@ def _check_size(image: ImageRecord, rows: int, columns: int) -> None:
             got=f"{columns} x {rows} px in the slice",
             remedy="Use the scans from which the file was made.",
         )
+
+
+def _check_spacing(image: ImageRecord, spacing_mm: tuple[float, float]) -> None:
+    if not spacings_agree(image.spacing_mm, spacing_mm):
+        raise InputError(
+            f"image {image.image_id}",
+            expected=f"a pixel spacing of {_in_mm(image.spacing_mm)} as the file says",
+            got=f"{_in_mm(spacing_mm)} in the slice's header",
+            remedy="Correct spacing_mm, which is [row, column], or use the scans from which the "
+            "file was made.",
+        )
+
+
+def _in_mm(spacing_mm: tuple[float, float]) -> str:
+    return " x ".join(f"{side:.4g}" for side in spacing_mm) + " mm"

@@ -125,6 +125,18 @@ def test_another_size_is_refused(store: PixelStore) -> None:
         store.read(image(0, width=512))
 
 
+def test_another_pixel_spacing_is_refused(store: PixelStore) -> None:
+    with pytest.raises(
+        InputError,
+        match=r"image 1: expected a pixel spacing of 0\.5 x 0\.41 mm as the file says, "
+        r"got 0\.5 x 0\.4 mm in the slice's header",
+    ):
+        store.read(image(0, spacing_mm=(0.5, 0.41)))
+    with pytest.raises(InputError, match="pixel spacing"):
+        store.read_stack(image(0, spacing_mm=(0.4, 0.5)), (0.0,))
+    assert np.array_equal(store.read(image(0, spacing_mm=(0.503, 0.398))), HU_OF_SLICE_0)
+
+
 def test_pseudonymised_uids_are_found(store: PixelStore) -> None:
     renamed = pseudonymise_image(image(2), load_key())
     assert np.array_equal(store.read(renamed), HU_OF_SLICE_0 + 20)
