@@ -39,7 +39,11 @@ PixelSpacing = Annotated[
     typer.Option(help="Pixel spacing of PNG key images, mm.", metavar="ROW COLUMN"),
 ]
 PseudonymiseUids = Annotated[
-    bool, typer.Option("--pseudonymise-uids", help="Write keyed uids instead of the scanner's.")
+    bool,
+    typer.Option(
+        "--pseudonymise-uids",
+        help="Write keyed uids instead of the scanner's, and no scan_root: classify needs --scan.",
+    ),
 ]
 Slices = Annotated[int, typer.Option(min=1, max=200, help="Draw at most so many slices.")]
 Threshold = Annotated[

@@ -52,7 +52,8 @@ def detect(
     result = stage(request, talk)
     talk.result(result, text=detect_text(result))
     talk.notes(result.notes)
-    talk.hint("lnmdetect", "classify", result.output)
+    place = ["--scan", scan] if pseudonymise_uids else []
+    talk.hint("lnmdetect", "classify", result.output, *place)
     talk.stop_if_partial(result.failures)
 
 

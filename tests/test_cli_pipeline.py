@@ -187,7 +187,7 @@ def test_one_bad_scan_of_a_batch_leaves_code_6_and_the_others_written(folder: Pa
 
 def test_pseudonymised_uids_still_find_their_pixels(folder: Path) -> None:
     assert typed("lnmdetect detect scan/ --pseudonymise-uids").exit_code == 0
-    classified = typed("lnmdetect classify boxes.json")
+    classified = typed("lnmdetect classify boxes.json --scan scan")
     assert classified.exit_code == 0, classified.stderr
 
 
@@ -216,6 +216,16 @@ def test_no_file_or_message_holds_the_patients_identifier(folder: Path) -> None:
     texts = [result.stdout, result.stderr]
     texts += [path.read_text() for path in Path("results").glob("*.json")]
     assert all("DOE" not in text and "JANE" not in text for text in texts)
+
+
+def test_a_run_with_keyed_uids_writes_neither_uids_nor_paths(folder: Path) -> None:
+    result = typed("lnmdetect run scan/ -o results --pseudonymise-uids")
+    assert result.exit_code == 0, result.stderr
+    for path in Path("results").glob("*.json"):
+        assert "scan/" not in path.read_text()
+        assert "../scan" not in path.read_text()
+    said = typed("lnmdetect detect scan/ --pseudonymise-uids").stderr
+    assert "Next: lnmdetect classify boxes.json --scan scan" in said
 
 
 def test_the_overlay_of_a_moved_scan_needs_its_place(folder: Path) -> None:

@@ -11,8 +11,15 @@ def scan_root(data: Path, dataset: CocoDataset, scan: Path | None) -> Path:
     """Return where a file's pixels lie: `scan` if given, else its `info.scan_root`.
 
     Raises:
-        InputError: nothing is there.
+        InputError: nothing is there, or the file, of keyed uids, names no place.
     """
+    if scan is None and dataset.info.get("pseudonymised_uids"):
+        raise InputError(
+            f"{data.name}: info.scan_root",
+            expected="the place of the pixels",
+            got="none, as --pseudonymise-uids leaves it out",
+            remedy="Name the place with --scan.",
+        )
     root = scan if scan is not None else data.parent / str(dataset.info.get("scan_root", "."))
     if not root.exists():
         raise InputError(

@@ -1,10 +1,11 @@
 """`run.json`: what was run, with which versions, on what, and what it took."""
 
+import hashlib
 import platform
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -13,9 +14,16 @@ from typing import Any
 
 from lnmdetect import __version__
 from lnmdetect.core.errors import PartialBatchError
+from lnmdetect.core.records import ImageRecord
 from lnmdetect.io.json_files import write_json
 
 _PACKAGES = ("torch", "torchvision", "numpy", "pydicom")
+
+
+def sha256_of_slices(images: Iterable[ImageRecord]) -> str:
+    """Return the SHA-256 of the slices' sorted SOP uids (file names for PNG), a line each."""
+    keys = sorted(image.sop_instance_uid or image.file_name for image in images)
+    return hashlib.sha256("".join(f"{key}\n" for key in keys).encode()).hexdigest()
 
 
 def record_path(output: Path) -> Path:

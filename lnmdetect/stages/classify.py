@@ -100,13 +100,13 @@ def classify(request: ClassifyRequest, progress: Progress = SILENT) -> ClassifyR
         OutputError: the output exists and `overwrite` is not set.
     """
     refuse_existing(request.output, overwrite=request.overwrite)
-    record = RunRecord("classify", {"model": Path(request.model).name, "device": request.device})
-    record.inputs[request.boxes.name] = sha256_of_file(request.boxes)
+    record = _start_record(request)
     dataset = read_coco(request.boxes)
     store = PixelStore(
         scan_root(request.boxes, dataset, request.scan), png_folder=request.boxes.parent
     )
     bundle, task = load_classifier(request.model, request.device)
+    record.config = {**record.config, "device": str(task.device)}
     record.lap("open")
     chosen = _chosen(dataset, above_threshold=request.above_threshold)
     assert isinstance(bundle.recipe, ClassifierRecipe)
@@ -135,6 +135,18 @@ def classify(request: ClassifyRequest, progress: Progress = SILENT) -> ClassifyR
         threshold=threshold,
         seconds=sum(record.timings_s.values()),
     )
+
+
+def _start_record(request: ClassifyRequest) -> RunRecord:
+    config = {
+        "model": Path(request.model).name,
+        "device": request.device,
+        "above_threshold": request.above_threshold,
+        "threshold": request.threshold,
+    }
+    record = RunRecord("classify", config)
+    record.inputs[request.boxes.name] = sha256_of_file(request.boxes)
+    return record
 
 
 def _detector_threshold(dataset: CocoDataset) -> float:
@@ -188,11 +200,12 @@ def _info(
     rule = f"{bundle.threshold.rule}, chosen on {bundle.threshold.chosen_on}"
     source = f"bundle {bundle.name}: {rule}" if request.threshold is None else "--threshold"
     root = scan_root(request.boxes, dataset, request.scan)
+    hidden = bool(dataset.info.get("pseudonymised_uids"))
     return {
         **dataset.info,
         "description": "Cervical lymph nodes, classified. Research use only.",
         "lnmdetect_version": __version__,
-        "scan_root": relative_root(root, request.output),
+        **({} if hidden else {"scan_root": relative_root(root, request.output)}),
         "classifier": {
             "name": bundle.name,
             "sha256": bundle.sha256,

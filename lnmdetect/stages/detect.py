@@ -23,7 +23,7 @@ from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.json_files import refuse_existing, sha256_of_file
 from lnmdetect.io.pixel_roots import relative_root, scan_root
 from lnmdetect.io.pseudonym import load_key, pseudonymise_uid
-from lnmdetect.io.run_record import RunRecord, record_path
+from lnmdetect.io.run_record import RunRecord, record_path, sha256_of_slices
 from lnmdetect.io.scan_source import ScanSource, open_source
 from lnmdetect.training.detector_task import DetectorTask
 from lnmdetect.training.devices import Compute, choose_device, limit_threads
@@ -110,6 +110,7 @@ def detect(request: DetectRequest, progress: Progress = SILENT) -> DetectResult:
         pixel_spacing_mm=request.pixel_spacing_mm,
     )
     bundle, task = load_detector(request.model, request.device)
+    record.config = {**record.config, "device": str(task.device)}
     record.lap("open")
     failures = list(source.failures)
     pairs = list(_detect_all(source, bundle, task, progress, failures))
@@ -125,6 +126,8 @@ def detect(request: DetectRequest, progress: Progress = SILENT) -> DetectResult:
     dataset = _dataset(info, pairs)
     if request.pseudonymise_uids:
         dataset = _with_pseudonymous_uids(dataset)
+    if not request.scan.is_file():
+        record.inputs["scan"] = sha256_of_slices(dataset.images)
     write_coco(dataset, request.output, overwrite=request.overwrite)
     record.model = {bundle.name: bundle.sha256}
     record.failures = len(failures)
@@ -144,13 +147,18 @@ def detect(request: DetectRequest, progress: Progress = SILENT) -> DetectResult:
 
 
 def _start_record(request: DetectRequest) -> RunRecord:
+    series = request.series
+    if series is not None and request.pseudonymise_uids:
+        series = pseudonymise_uid(series.strip(), load_key())
     config = {
         "model": Path(request.model).name,
         "device": request.device,
-        "series": request.series,
+        "series": series,
         "allow_tilt": request.allow_tilt,
         "key_images": request.key_images,
+        "pixel_spacing_mm": request.pixel_spacing_mm,
         "threshold": request.threshold,
+        "pseudonymise_uids": request.pseudonymise_uids,
     }
     record = RunRecord("detect", config)
     if request.scan.is_file():
@@ -212,9 +220,10 @@ def _dataset(info: dict[str, Any], pairs: list[tuple[ImageRecord, Detections]]) 
 def _info(request: DetectRequest, bundle: Bundle, threshold: float) -> dict[str, Any]:
     given = request.threshold is not None
     key_images = request.key_images or request.scan.suffix.lower() == ".json"
-    root = request.scan
-    if root.suffix.lower() == ".json":
-        root = scan_root(root, read_coco(root), None)
+    if request.pseudonymise_uids:
+        place: dict[str, Any] = {"pseudonymised_uids": True}
+    else:
+        place = {"scan_root": relative_root(pixel_place(request.scan), request.output)}
     return {
         "description": "Boxes of cervical lymph nodes. Research use only.",
         "lnmdetect_version": __version__,
@@ -224,11 +233,20 @@ def _info(request: DetectRequest, bundle: Bundle, threshold: float) -> dict[str,
             "trained_on_phantoms": bundle.is_phantom,
         },
         "recipe": bundle.recipe.name,
-        "scan_root": relative_root(root, request.output),
+        **place,
         "coverage": "key_images" if key_images else "all_slices",
         "operating_threshold": threshold,
         "operating_threshold_source": "--threshold" if given else _source(bundle),
     }
+
+
+def pixel_place(scan: Path) -> Path:
+    """Return where the pixels of what is searched lie: of a JSON list, what the list names.
+
+    Raises:
+        InputError: nothing is there.
+    """
+    return scan_root(scan, read_coco(scan), None) if scan.suffix.lower() == ".json" else scan
 
 
 def _source(bundle: Bundle) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.io.json_files import refuse_existing
 from lnmdetect.stages.classify import NODES, ClassifyRequest, ClassifyResult, classify
-from lnmdetect.stages.detect import BOXES, DetectRequest, DetectResult, detect
+from lnmdetect.stages.detect import BOXES, DetectRequest, DetectResult, detect, pixel_place
 from lnmdetect.stages.overlay import SHEET, OverlayRequest, OverlayResult, overlay
 
 
@@ -82,10 +82,16 @@ def _classify_request(request: RunRequest, boxes: Path, nodes: Path) -> Classify
     return ClassifyRequest(
         boxes,
         output=nodes,
+        scan=_place(request),
         model=request.model,
         device=request.device,
         overwrite=request.overwrite,
     )
+
+
+def _place(request: RunRequest) -> Path | None:
+    """Return where the pixels are, if boxes.json and nodes.json will not say so."""
+    return pixel_place(request.scan) if request.pseudonymise_uids else None
 
 
 def _overlay_request(request: RunRequest, nodes: Path, sheet: Path) -> OverlayRequest:
@@ -93,6 +99,7 @@ def _overlay_request(request: RunRequest, nodes: Path, sheet: Path) -> OverlayRe
         nodes,
         truth=request.truth,
         output=sheet,
+        scan=_place(request),
         slices=request.slices,
         overwrite=request.overwrite,
     )

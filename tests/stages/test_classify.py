@@ -233,9 +233,28 @@ def test_weights_of_another_network_are_refused(
     assert error.value.exit_code == 4
 
 
+def test_boxes_of_keyed_uids_need_scan_and_their_nodes_name_no_place(
+    run: Classify, boxes: Path, toy_data: Path
+) -> None:
+    data = read_coco(boxes)
+    info = {k: v for k, v in data.info.items() if k != "scan_root"} | {"pseudonymised_uids": True}
+    write_coco(replace(data, info=info), boxes, overwrite=True)
+    with pytest.raises(InputError, match=r"scan_root: .* got none, .* Name the place with --scan"):
+        run()
+    nodes = read_coco(run(scan=toy_data / "scan").output)
+    assert "scan_root" not in nodes.info
+    assert len(nodes.annotations) == len(data.annotations)
+
+
 def test_the_run_record_names_model_and_input(run: Classify, tmp_path: Path) -> None:
     run()
     record = json.loads((tmp_path / "nodes.run.json").read_text())
     assert record["command"] == "classify"
     assert list(record["inputs"]) == ["boxes.json"]
+    assert record["config"] == {
+        "model": "classifier-tiny",
+        "device": "cpu",
+        "above_threshold": False,
+        "threshold": None,
+    }
     assert list(record["model"]) == ["tiny"]

@@ -1,5 +1,6 @@
 """detect: scans in, boxes.json out."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+import torch
 
 from lnmdetect.core.errors import InputError, ModelError, OutputError, UsageError
 from lnmdetect.core.geometry import as_boxes
@@ -180,6 +182,19 @@ def test_pseudonymous_uids_replace_the_scanners_everywhere(run: Detect) -> None:
     found = read_coco(hidden)
     assert [a.box_xyxy for a in found.annotations] == [a.box_xyxy for a in plain.annotations]
     assert len({image.sop_instance_uid for image in found.images}) == 6
+    assert "scan_root" not in found.info
+    assert found.info["pseudonymised_uids"] is True
+
+
+def test_the_run_record_of_pseudonymous_uids_holds_none_of_the_scanners(
+    run: Detect, toy_data: Path, tmp_path: Path
+) -> None:
+    header = pydicom.dcmread(toy_data / "scan" / "p0" / "IM0001.dcm", stop_before_pixels=True)
+    run(pseudonymise_uids=True, series=header.SeriesInstanceUID)
+    record = json.loads((tmp_path / "boxes.run.json").read_text())
+    assert record["config"]["pseudonymise_uids"] is True
+    assert record["config"]["series"].startswith("2.25.")
+    assert header.SeriesInstanceUID not in json.dumps(record)
 
 
 def test_an_existing_output_is_refused_before_anything_is_read(run: Detect, tmp_path: Path) -> None:
@@ -207,12 +222,28 @@ def test_a_classifiers_bundle_is_refused(run: Detect, bundles: Path) -> None:
         run(model=str(bundles / "classifier-tiny"))
 
 
+def test_the_record_of_a_folder_has_the_hash_of_its_sop_uids(run: Detect, tmp_path: Path) -> None:
+    uids = sorted(image.sop_instance_uid for image in read_coco(run().output).images)
+    record = json.loads((tmp_path / "boxes.run.json").read_text())
+    text = "\n".join(uids) + "\n"
+    assert record["inputs"] == {"scan": hashlib.sha256(text.encode()).hexdigest()}
+
+
 def test_the_run_record_names_model_and_settings_but_no_paths(run: Detect, tmp_path: Path) -> None:
-    run()
+    run(device="auto" if not torch.cuda.is_available() else "cpu")
     record = json.loads((tmp_path / "boxes.run.json").read_text())
     assert record["command"] == "detect"
     assert list(record["model"]) == ["tiny"]
-    assert record["config"]["device"] == "cpu"
+    assert record["config"] == {
+        "model": "detector-tiny",
+        "device": "cpu",
+        "series": None,
+        "allow_tilt": False,
+        "key_images": False,
+        "pixel_spacing_mm": None,
+        "threshold": None,
+        "pseudonymise_uids": False,
+    }
     assert set(record["timings_s"]) >= {"open", "detect"}
     assert str(tmp_path) not in json.dumps(record)
 
