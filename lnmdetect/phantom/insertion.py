@@ -2,9 +2,10 @@
 
 A node is painted with fine samples within each voxel and through the slice's thickness, blurred
 by the scan's point spread, and takes the place of a smooth picture of what it covers.
-Inside the node the scan's own noise stays: what differs from the smooth picture, limited to two
-deviations so that no septum or small vessel shows through, and filled up to the deviation of the
-slice's soft tissue with noise of the same correlation. Voxels away from nodes stay as they are.
+Inside the node the scan's own noise stays: what differs from the smooth picture, which holds all
+edges above three deviations so that no septum or small vessel shows through. It is filled up to
+the deviation of the slice's soft tissue with noise of the same correlation. Voxels away from nodes
+stay as they are.
 """
 
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ REDRAWS = 8
 PHANTOM_MUSCLE_HU, PHANTOM_MUSCLE_RISE_HU, PHANTOM_FAT_HU = 51.5, 11.0, -100.0
 """What nodes are drawn against (phantom/tissues.py); they move with the scan's own muscle."""
 MOST_SHIFT_HU = 20.0
-NOISE_LIMIT = 2.0
+EDGE_DEVIATIONS = 3.0
 BRIGHT_HU = 1000.0
 APART_MM = 2.0
 """Least distance between two nodes."""
@@ -205,7 +206,8 @@ def _grid(box: tuple[slice, slice, slice], scan: GivenScan) -> VolumeGrid:
 def _smooth(image: Floats, deviation_hu: float) -> Floats:
     """Return the slice without its noise, edges kept."""
     return np.asarray(
-        cv2.bilateralFilter(image, 7, float(3 * deviation_hu + 1e-3), 2.0), dtype=np.float32
+        cv2.bilateralFilter(image, 7, float(EDGE_DEVIATIONS * deviation_hu + 1e-3), 2.0),
+        dtype=np.float32,
     )
 
 
@@ -226,10 +228,8 @@ def _node_noise(
 
     `own` is what the slice differs by from the smooth picture.
     """
-    limit = NOISE_LIMIT * deviation_hu
-    kept = np.clip(own, -limit, limit)
     inside = cover > 0.5
-    variance = float(kept[inside].var()) if inside.any() else 0.0
+    variance = float(own[inside].var()) if inside.any() else 0.0
     missing = np.sqrt(max(float(deviation_hu) ** 2 - variance, 0.0))
     fresh = correlated_noise((own.shape[0], own.shape[1]), (grain_px, grain_px), rng)
-    return np.asarray(kept + np.float32(missing) * fresh, dtype=np.float32)
+    return np.asarray(own + np.float32(missing) * fresh, dtype=np.float32)

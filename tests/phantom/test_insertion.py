@@ -172,7 +172,7 @@ def test_noise_inside_nodes_is_that_of_muscle(make_neck: MakeNeck) -> None:
 
 
 def test_what_a_node_covers_does_not_show_through() -> None:
-    """A bright septum in fat is gone inside the node, but for two deviations of the noise."""
+    """A bright septum in fat is gone inside the node."""
     fat = np.full((12, 60, 60), -100, dtype=np.int16)
     fat[:, 30] = 40
     fat[:, 29] = fat[:, 31] = -30
@@ -183,7 +183,7 @@ def test_what_a_node_covers_does_not_show_through() -> None:
     assert voxels[6, 26:35, 30].mean() == pytest.approx(50, abs=5)
 
 
-def test_texture_under_a_node_is_limited_to_two_deviations_of_the_noise() -> None:
+def test_texture_under_a_node_shows_through_no_more_than_two_deviations_of_the_noise() -> None:
     row, column = np.mgrid[:60, :60]
     board = np.where((row + column) % 2 == 0, -85, -115).astype(np.int16)
     voxels = np.stack([board] * 12)
