@@ -14,8 +14,6 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 STORED_SCORE_MIN = 0.05
 """boxes.json keeps every box scored this or more; curves need them (design, section 5)."""
-MAX_DETECTIONS_AN_IMAGE = 100
-"""As COCO's maxDets."""
 CLASS_NAMES_2 = ("benign", "metastatic")
 CLASS_NAMES_3 = ("not_a_node", "benign", "metastatic")
 
@@ -82,7 +80,7 @@ class OptimiserConfig(Part):
     """Optimiser, schedule and length of a training.
 
     Attributes:
-        gamma: factor of the step and exponential schedules; step_epochs: epochs between two steps.
+        gamma: factor of each step of the step schedule; step_epochs: epochs between two steps.
         patience: epochs without a better validation metric before stopping; None never stops early.
         steps_an_epoch: None for one pass over the training images (times the copies).
     """
@@ -192,7 +190,10 @@ class DetectorRecipe(Part):
 
 
 class ClassifierRecipe(Part):
-    """All that defines the second stage."""
+    """All that defines the second stage.
+
+    Crops are cut from the slices as they are: `input` has neither spacing nor body mask.
+    """
 
     arm: Literal["classifier"] = "classifier"
     name: str
@@ -202,6 +203,15 @@ class ClassifierRecipe(Part):
     augmentation: AugmentationConfig
     optimiser: OptimiserConfig
     validation_share: float = Field(default=0.2, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "ClassifierRecipe":
+        if self.input.body_mask or self.input.spacing_mm is not None:
+            raise ValueError(
+                "input: expected body_mask: false and no spacing_mm; a classifier's crops are cut "
+                "from the slices as they are"
+            )
+        return self
 
 
 Recipe = DetectorRecipe | ClassifierRecipe

@@ -6,13 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lnmdetect.core.config import MAX_DETECTIONS_AN_IMAGE, STORED_SCORE_MIN, DetectorRecipe
-from lnmdetect.core.geometry import as_boxes, clip_boxes
+from lnmdetect.core.config import STORED_SCORE_MIN, DetectorRecipe
+from lnmdetect.core.geometry import as_boxes, box_sizes, clip_boxes
 from lnmdetect.core.records import LYMPH_NODE, Detections
 from lnmdetect.datasets.detector_data import DetectorBatch, DetectorItem, TruthSlice
 from lnmdetect.metrics.detection import ap50
-from lnmdetect.metrics.matching import ImageBoxes
+from lnmdetect.metrics.matching import MAX_DETECTIONS, ImageBoxes
 from lnmdetect.models.detector import DetectorSizes, NodeDetector
+
+MIN_SIDE_PX = 0.5
+"""Thinner boxes, in pixels of the original image, are no cross-section of anything."""
 
 
 def build_detector(recipe: DetectorRecipe) -> NodeDetector:
@@ -29,7 +32,7 @@ def build_detector(recipe: DetectorRecipe) -> NodeDetector:
             roi_samples=model.roi_samples,
             nms_iou=model.nms_iou,
             score_min=STORED_SCORE_MIN,
-            detections_max=MAX_DETECTIONS_AN_IMAGE,
+            detections_max=MAX_DETECTIONS,
         )
     )
 
@@ -97,5 +100,5 @@ def _detections(found: dict[str, Tensor], item: DetectorItem) -> Detections:
     boxes = clip_boxes(boxes, width=width, height=height)  # the padding is no image
     if item.grid is not None:
         boxes = item.grid.to_original(boxes)
-    kept = (boxes[:, 2] - boxes[:, 0] > 0.5) & (boxes[:, 3] - boxes[:, 1] > 0.5)
+    kept = (box_sizes(boxes) > MIN_SIDE_PX).all(axis=1)
     return Detections(boxes[kept], np.clip(scores[kept], 0, 1))

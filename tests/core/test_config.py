@@ -1,5 +1,6 @@
 """Recipes are checked when built."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 from lnmdetect.core.config import (
     AugmentationConfig,
     ClassifierConfig,
+    ClassifierRecipe,
     DetectorConfig,
     InputConfig,
     OptimiserConfig,
@@ -49,3 +51,11 @@ def test_a_recipe_cannot_be_changed_once_built() -> None:
     config = AugmentationConfig()
     with pytest.raises(ValidationError, match="frozen"):
         config.mirror = 0.5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("asked", [{"body_mask": True}, {"body_mask": False, "spacing_mm": 0.5}])
+def test_a_classifier_recipe_that_asks_for_what_crops_ignore_is_refused(
+    recipe_fields: Callable[..., dict[str, Any]], asked: dict[str, Any]
+) -> None:
+    with pytest.raises(ValidationError, match="input: expected body_mask: false and no spacing_mm"):
+        ClassifierRecipe(**recipe_fields("classifier", input=asked))
