@@ -188,6 +188,20 @@ def test_a_node_whose_centre_is_off_the_window_is_ignored_and_air_lies_beyond_th
     assert (item.channels[:, 6:] == 1).all()
 
 
+def test_whole_slices_cut_to_the_patient_do_without_truth_outside_them(
+    tmp_path: Path, recipe_fields: Fields
+) -> None:
+    fields = recipe_fields("detector", sampling={"patch_px": None}, augmentation=PLAIN)
+    # As a body mask that cuts the slice to the patient leaves them: whole, on its edge, outside.
+    boxes = [[10, 10, 20, 20], [-4, 30, 10, 40], [-9, 5, 3, 15], [-30, -30, -20, -20]]
+    part = lone_slice(tmp_path, np.zeros((64, 64), np.int16), boxes)
+    item = TrainingWindows([part], DetectorRecipe(**fields))[Draw(0, 0, 0)]
+    assert item.boxes_xyxy == pytest.approx(
+        np.array([[10, 10, 20, 20], [0, 30, 10, 40], [0, 5, 3, 15]])
+    )
+    assert item.ignored.tolist() == [False, False, True]  # the last one's centre is outside
+
+
 def test_mirrored_windows_are_noisy_no_more_often_than_others(
     tmp_path: Path, recipe_fields: Fields
 ) -> None:
