@@ -1,20 +1,24 @@
-"""Recipes read from YAML, by the name of a bundled one or by path."""
+"""Recipes read from YAML, by the name of a bundled one or by path.
 
+A recipe of one's own may say `base: compact`: its fields then replace those of that bundled recipe,
+part by part.
+"""
+
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe, Recipe
+from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe, Part, Recipe
 from lnmdetect.core.errors import InputError, UsageError
+from lnmdetect.io.json_files import atomic_output
+from lnmdetect.io.recipe_faults import fault_fields, fault_sentence
 
 Arm = Literal["detector", "classifier"]
-_RECIPES: dict[str, TypeAdapter[Recipe]] = {
-    "detector": TypeAdapter(DetectorRecipe),
-    "classifier": TypeAdapter(ClassifierRecipe),
-}
+_RECIPES: dict[str, type[Part]] = {"detector": DetectorRecipe, "classifier": ClassifierRecipe}
 
 
 def bundled_recipes(arm: Arm) -> tuple[str, ...]:
@@ -27,23 +31,82 @@ def parse_recipe(text: str, *, where: str, arm: Arm) -> Recipe:
     """Return the recipe in a YAML text.
 
     Raises:
-        InputError: it is not YAML, or a field is missing, unknown or out of range.
+        InputError: it is not YAML, or fields are missing, unknown or out of range; all are named.
     """
-    remedy = f"See data_specs/README.md, or start from a bundled recipe: {bundled_recipes(arm)}."
+    remedy = (
+        "See data_specs/README.md, or change single fields of a bundled recipe "
+        f"(base: {' or '.join(bundled_recipes(arm))})."
+    )
+    kind = _RECIPES[arm]
     try:
-        return _RECIPES[arm].validate_python(yaml.safe_load(text))
+        fields = yaml.safe_load(text)
+        if isinstance(fields, dict) and "base" in fields:
+            fields = _on_base(fields, where=where, arm=arm)
+        recipe = kind.model_validate(fields)
     except yaml.YAMLError as error:
         got = " ".join(str(error).split())  # in one line
         raise InputError(where, expected="YAML", got=got, remedy=remedy) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
+        faults = error.errors()
         raise InputError(
-            f"{where}: {field or 'top level'}",
-            expected=first["msg"],
-            got=repr(first["input"])[:80],
+            f"{where}: {', '.join(map(fault_fields, faults))}",
+            expected="the fields of a recipe, each in its range",
+            got="; ".join(fault_sentence(fault, kind) for fault in faults),
             remedy=remedy,
         ) from None
+    assert isinstance(recipe, DetectorRecipe | ClassifierRecipe)
+    return recipe
+
+
+def _on_base(fields: Mapping[str, Any], *, where: str, arm: Arm) -> dict[str, Any]:
+    """Return a bundled recipe's fields with these in their place.
+
+    Raises:
+        InputError: there is no such bundled recipe, or the new one has no name of its own.
+    """
+    names, base = bundled_recipes(arm), fields["base"]
+    if base not in names:
+        raise InputError(
+            f"{where}: base",
+            expected=f"one of {', '.join(names)}",
+            got=repr(base),
+            remedy="Name a bundled recipe, or leave base out and give every field.",
+        )
+    if "name" not in fields:
+        raise InputError(
+            f"{where}: name",
+            expected="a name of its own for a recipe with a base",
+            got="none",
+            remedy="Add a line such as name: mine.",
+        )
+    own = {key: value for key, value in fields.items() if key != "base"}
+    return merged(yaml.safe_load(_bundled_text(base, arm)), own)
+
+
+def merged(fields: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `fields` with those of `own` in their place, objects merged field by field."""
+    both = dict(fields)
+    for key, value in own.items():
+        old = both.get(key)
+        is_part = isinstance(old, Mapping) and isinstance(value, Mapping)
+        both[key] = merged(old, value) if is_part else value  # type: ignore[arg-type]
+    return both
+
+
+def recipe_yaml(fields: Mapping[str, Any]) -> str:
+    """Return fields of a recipe as YAML text, in their order."""
+    text = yaml.safe_dump(dict(fields), sort_keys=False, default_flow_style=None, width=100)
+    return str(text)
+
+
+def write_recipe(fields: Mapping[str, Any], path: Path, *, overwrite: bool = False) -> None:
+    """Write fields of a recipe as YAML.
+
+    Raises:
+        OutputError: `path` exists and `overwrite` is false, or the folder cannot be written.
+    """
+    with atomic_output(path, overwrite=overwrite) as stream:
+        stream.write(recipe_yaml(fields).encode("utf-8"))
 
 
 def read_recipe(name_or_path: str, arm: Arm) -> Recipe:
@@ -54,7 +117,14 @@ def read_recipe(name_or_path: str, arm: Arm) -> Recipe:
         InputError: the file is not a sound recipe.
     """
     path = Path(name_or_path)
-    if path.suffix in (".yaml", ".yml") and path.is_file():
+    if path.suffix in (".yaml", ".yml"):
+        if not path.exists():
+            raise UsageError(
+                "--recipe",
+                expected="the path of a YAML file",
+                got=f"{name_or_path!r}, where there is none",
+                remedy="Check the path.",
+            )
         return parse_recipe(_read_text(path), where=path.name, arm=arm)
     names = bundled_recipes(arm)
     if name_or_path not in names:
@@ -64,8 +134,12 @@ def read_recipe(name_or_path: str, arm: Arm) -> Recipe:
             got=repr(name_or_path),
             remedy="Choose one of those.",
         )
-    file = resources.files("lnmdetect") / "recipes" / arm / f"{name_or_path}.yaml"
-    return parse_recipe(file.read_text(encoding="utf-8"), where=name_or_path, arm=arm)
+    return parse_recipe(_bundled_text(name_or_path, arm), where=name_or_path, arm=arm)
+
+
+def _bundled_text(name: str, arm: Arm) -> str:
+    file = resources.files("lnmdetect") / "recipes" / arm / f"{name}.yaml"
+    return file.read_text(encoding="utf-8")
 
 
 def _read_text(path: Path) -> str:

@@ -140,7 +140,7 @@ def test_missing_weights_are_refused(written: Path) -> None:
         ({"threshold": {"value": "high", "rule": "", "chosen_on": ""}}, "TypeError"),
         ({"threshold": {"value": 1.5, "rule": "", "chosen_on": ""}}, "got 1.5"),
         ({"threshold": None}, "TypeError"),
-        ({"recipe": {"arm": "detector"}}, "Field required"),
+        ({"recipe": {"arm": "detector"}}, "missing field name"),
         ({"recipe": None}, "got "),
     ],
 )
