@@ -59,8 +59,9 @@ def anchors(
     result = fit_anchors_stage(request)
     talk.table(coverage_table(result.sets))
     talk.result(result, text=f"{missed_text(result.missed)}\n{recipe_text(result.recipe)}")
-    talk.note(f"Written: {result.output} and {result.picture}")
-    talk.note("Next: put these keys into a recipe of yours, then lnmdetect train detector")
+    talk.note(f"Written: {result.output}, {result.picture} and {result.recipe_file}")
+    train = ("train", "detector", "--data", truth, "--recipe", result.recipe_file)
+    talk.hint("lnmdetect", *train, "-o", "runs/detector")
 
 
 def baselines(

@@ -123,16 +123,11 @@ def _add_coverage(table: Table, name: str, coverages: "Sequence[Coverage]") -> N
     table.add_row(">= 0.7", *(percent(c.positive) for c in coverages))
 
 
-def recipe_text(recipe: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the keys of a recipe as YAML."""
-    lines = ["For the recipe:"]
-    for part, keys in recipe.items():
-        lines += [f"{part}:", *(f"  {key}: {_yaml(value)}" for key, value in keys.items())]
-    return "\n".join(lines)
+def recipe_text(recipe: Mapping[str, Any]) -> str:
+    """Return a recipe as YAML under a line that says what it is."""
+    from lnmdetect.io.recipes import recipe_yaml
 
-
-def _yaml(value: Any) -> str:
-    return "null" if value is None else str(value)
+    return f"As a recipe:\n{recipe_yaml(recipe).rstrip()}"
 
 
 def missed_text(missed: "Sequence[MissedNode]") -> str:

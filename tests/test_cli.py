@@ -193,6 +193,10 @@ def test_anchors_prints_table_recipe_and_files(
     assert "torchvision" in shown
     assert "anchor_areas_px2: [" in shown
     assert (tmp_path / "a.png").is_file()
+    hint = result.stderr.split("Next: ")[1].strip()
+    assert hint == (
+        f"lnmdetect train detector --data {truth} --recipe {tmp_path / 'a.yaml'} -o runs/detector"
+    )
 
 
 @pytest.mark.parametrize(

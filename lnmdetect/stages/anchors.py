@@ -12,7 +12,7 @@ from lnmdetect.core.geometry import Boxes, box_sizes
 from lnmdetect.core.records import CocoDataset
 from lnmdetect.io.coco import read_coco
 from lnmdetect.io.json_files import refuse_existing, write_json
-from lnmdetect.io.recipes import read_recipe
+from lnmdetect.io.recipes import bundled_recipes, merged, read_recipe, write_recipe
 from lnmdetect.models.anchors import (
     PAPER_ANCHORS,
     RATIOS,
@@ -41,7 +41,7 @@ class AnchorRequest:
 
     Attributes:
         truth: COCO file with the node boxes; ignored ones (`iscrowd`) are left out.
-        output: JSON to write; the picture stands beside it as PNG.
+        output: JSON to write; the picture and a recipe stand beside it as PNG and YAML.
         spacing_mm: in-plane spacing of the model's grid; None for the recipe's.
         recipe: detector recipe that says the spacing.
         own_ratios: whether ratios are fitted too, or stay 1:2, 1:1, 2:1.
@@ -62,20 +62,22 @@ class AnchorResult:
     """The fitted set, the table and the files.
 
     Attributes:
-        recipe: the keys of a detector recipe that take the fit.
+        recipe: a whole detector recipe that takes the fit: name, base and the fitted keys.
+        recipe_file: where it is written.
         sets: fitted, the recipe's, Wang 2023, torchvision's default.
         missed: nodes that the fitted set does not reach on the grid, smallest first.
     """
 
     output: Path
     picture: Path
-    recipe: Mapping[str, Mapping[str, Any]]
+    recipe_file: Path
+    recipe: Mapping[str, Any]
     sets: tuple[SetCoverage, ...]
     missed: tuple[MissedNode, ...]
 
 
 def fit_anchors_stage(request: AnchorRequest) -> AnchorResult:
-    """Return the fit of `request.truth`, written as JSON and PNG.
+    """Return the fit of `request.truth`, written as JSON, PNG and YAML.
 
     Raises:
         UsageError: the output is not named .json.
@@ -83,7 +85,8 @@ def fit_anchors_stage(request: AnchorRequest) -> AnchorResult:
         OutputError: an output exists and `overwrite` is false, or cannot be written.
     """
     picture = _picture_beside(request.output)
-    for path in (request.output, picture):
+    recipe_file = request.output.with_suffix(".yaml")
+    for path in (request.output, picture, recipe_file):
         refuse_existing(path, overwrite=request.overwrite)
     dataset = read_coco(request.truth)
     recipe = _detector_recipe(request.recipe)
@@ -98,12 +101,14 @@ def fit_anchors_stage(request: AnchorRequest) -> AnchorResult:
     result = AnchorResult(
         output=request.output,
         picture=picture,
-        recipe=_recipe_keys(fitted, spacing_mm),
+        recipe_file=recipe_file,
+        recipe=_whole_recipe(request.recipe, recipe, _recipe_keys(fitted, spacing_mm)),
         sets=tuple(summarise(item, nodes) for item in covered),
         missed=missed_nodes(nodes, covered[0]),
     )
     _draw(nodes, covered, picture, title=_title(dataset, spacing_mm), overwrite=request.overwrite)
     write_json(_to_json(result), request.output, overwrite=request.overwrite)
+    write_recipe(result.recipe, recipe_file, overwrite=request.overwrite)
     return result
 
 
@@ -147,6 +152,14 @@ def _recipe_keys(anchors: AnchorSet, spacing_mm: float | None) -> dict[str, dict
     areas = [round(area, 1) for area in anchors.areas_px2]
     model = {"anchor_areas_px2": areas, "anchor_ratios": list(anchors.ratios)}
     return {"input": {"spacing_mm": spacing_mm}, "model": model}
+
+
+def _whole_recipe(given: str, recipe: DetectorRecipe, keys: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fitted keys as a recipe of its own, on the recipe that was looked at."""
+    name = f"{recipe.name}-anchors"
+    if given in bundled_recipes("detector"):
+        return {"name": name, "base": given, **keys}
+    return merged(recipe.model_dump(mode="json"), {"name": name, **keys})
 
 
 def _to_json(result: AnchorResult) -> dict[str, Any]:

@@ -86,10 +86,11 @@ def test_the_fit_is_written_with_keys_that_a_recipe_takes(tmp_path: Path) -> Non
     request = AnchorRequest(path, output=tmp_path / "anchors.json", spacing_mm=0.5)
     result = fit_anchors_stage(request)
     written = json.loads((tmp_path / "anchors.json").read_text())
-    recipe = read_recipe("compact", "detector").model_dump()
-    for part, keys in written["recipe"].items():
-        recipe[part] |= keys
-    model = DetectorRecipe.model_validate(recipe).model
+    assert written["recipe"]["base"] == "compact"
+    recipe = read_recipe(str(result.recipe_file), "detector")
+    assert isinstance(recipe, DetectorRecipe)
+    assert (recipe.name, result.recipe_file.name) == ("compact-anchors", "anchors.yaml")
+    model = recipe.model
     assert model.anchor_areas_px2 == tuple(result.recipe["model"]["anchor_areas_px2"])
     assert [row["name"] for row in written["sets"]] == [
         "fitted",
