@@ -140,6 +140,8 @@ class ClassifierConfig(Part):
             the box hides; size is what radiologists look at first.
         box_jitter: training: largest shift of a box and error of the told side, as shares of them.
         background: training: boxes without a node drawn for each truth box.
+        flip_average: whether an answer is the mean over the crop and its three flips; four times
+            the work, never done while training.
     """
 
     width: Positive = 1
@@ -153,6 +155,7 @@ class ClassifierConfig(Part):
     box_jitter: float = Field(default=0, ge=0, lt=0.5)
     background: float = Field(default=0, ge=0)
     class_balanced: bool = True
+    flip_average: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> "ClassifierConfig":

@@ -24,6 +24,7 @@ from lnmdetect.core.records import (
     LYMPH_NODE,
     NOT_A_NODE,
     CocoDataset,
+    Coverage,
     ImageRecord,
 )
 from lnmdetect.datasets.draws import Draw
@@ -35,6 +36,8 @@ from lnmdetect.transforms.windows import window_stack
 
 ROOM = 1.5
 """Stored crops are this much wider than what the model sees, so that they can turn and move."""
+BACKGROUND_REACH_MM = 20.0
+"""Background boxes lie this near to a node in x and y: within its fascial space and the next."""
 HU_SPAN = (-1024.0, 3071.0)
 """The 12-bit HU range, mapped to [0, 1] while a crop is turned."""
 
@@ -68,7 +71,7 @@ def background_boxes(
 ) -> list[LabelledBox]:
     """Return boxes of node size that touch no node, `share` a truth box; none without that class.
 
-    They lie near nodes (within 40 px of one on the same slice), where vessels and glands are.
+    They lie near nodes of the same slice (`BACKGROUND_REACH_MM`), where vessels and glands are.
     """
     if NOT_A_NODE not in classes or share == 0:
         return []
@@ -79,8 +82,9 @@ def background_boxes(
         taken = as_boxes([node.box_xyxy for node in nodes])
         for node, (width, height) in zip(nodes, box_sizes(taken), strict=True):
             for _ in range(rng.poisson(share)):
-                move = rng.uniform(-40, 40, size=2)
-                corner = np.array(node.box_xyxy[:2]) + move
+                row_mm, column_mm = images[node.image_id].spacing_mm
+                move_mm = rng.uniform(-BACKGROUND_REACH_MM, BACKGROUND_REACH_MM, size=2)
+                corner = np.array(node.box_xyxy[:2]) + move_mm / (column_mm, row_mm)
                 x1, y1 = (float(v) for v in corner)
                 box = (x1, y1, x1 + float(width), y1 + float(height))
                 if _is_free(box, taken, images[node.image_id]):
@@ -115,10 +119,18 @@ class CropReader:
         store: where the pixels are.
         recipe: of the classifier.
         room: how many times wider than the model's input a crop is.
+        coverage: of the images; a key image stands for all its neighbours.
     """
 
-    def __init__(self, store: PixelStore, recipe: ClassifierRecipe, *, room: float = 1) -> None:
-        self.store, self.recipe, self.room = store, recipe, room
+    def __init__(
+        self,
+        store: PixelStore,
+        recipe: ClassifierRecipe,
+        *,
+        room: float = 1,
+        coverage: Coverage = "all_slices",
+    ) -> None:
+        self.store, self.recipe, self.room, self.coverage = store, recipe, room, coverage
         self._last: tuple[ImageRecord, NDArray[np.int16]] | None = None
 
     def read(
@@ -126,8 +138,7 @@ class CropReader:
     ) -> NDArray[np.int16]:
         """Return (S, P, P) HU around a box, P being the model's side times the room, rounded."""
         if self._last is None or self._last[0] != image:
-            offsets = self.recipe.input.slice_offsets_mm
-            self._last = (image, self.store.read_stack(image, offsets))
+            self._last = (image, self._stack(image))
         return crop_box(
             self._last[1],
             box_xyxy,
@@ -135,6 +146,13 @@ class CropReader:
             margin=(1 + self.recipe.model.crop_margin) * self.room - 1,
             size_px=round(self.recipe.model.size_px * self.room),
         )
+
+    def _stack(self, image: ImageRecord) -> NDArray[np.int16]:
+        """Return (S, H, W) HU, one slice for each offset of the recipe."""
+        offsets = self.recipe.input.slice_offsets_mm
+        if self.coverage == "key_images":
+            return np.stack([self.store.read(image)] * len(offsets))
+        return self.store.read_stack(image, offsets)
 
 
 def add_side(
@@ -168,12 +186,14 @@ def store_crops(
     recipe: ClassifierRecipe,
     path: Path,
     progress: Progress = SILENT,
+    *,
+    coverage: Coverage = "all_slices",
 ) -> NDArray[np.int16]:
     """Return (N, S, P, P) HU around each box with room to turn, memory-mapped from `path`."""
     side = round(recipe.model.size_px * ROOM)
     shape = (len(boxes), len(recipe.input.slice_offsets_mm), side, side)
     crops = new_array(path, shape)
-    reader = CropReader(store, recipe, room=ROOM)
+    reader = CropReader(store, recipe, room=ROOM, coverage=coverage)
     for number, box in enumerate(progress.track(boxes, description="reading crops")):
         crops[number] = reader.read(box.image, box.box_xyxy)
     return crops
@@ -208,7 +228,7 @@ class PlainCrops(Dataset[tuple[NDArray[np.float32], int]]):
 
 
 class TrainingCrops(Dataset[tuple[NDArray[np.float32], int]]):
-    """Randomly turned, moved and changed crops; nodes are drawn evenly, classes as well if asked.
+    """Randomly turned, moved and changed crops, drawn evenly; class-balanced: classes and nodes.
 
     Args:
         crops: (N, S, P, P) HU from `store_crops`.
@@ -254,13 +274,13 @@ class TrainingCrops(Dataset[tuple[NDArray[np.float32], int]]):
 
 
 def _drawing_weights(boxes: Sequence[LabelledBox], balanced: bool) -> NDArray[np.float64]:
-    """Return (N,) weights: each node alike whatever its number of slices, then each class alike."""
+    """Return (N,) weights: each box alike; balanced: each class alike, and each node within it."""
+    if not balanced:
+        return np.ones(len(boxes))
     nodes: dict[str, int] = {}
     for box in boxes:
         nodes[box.node] = nodes.get(box.node, 0) + 1
     weights = np.array([1 / nodes[box.node] if box.node else 1.0 for box in boxes])
-    if not balanced:
-        return np.ones(len(boxes))
     labels = np.array([box.label for box in boxes])
     for label in np.unique(labels):
         weights[labels == label] /= weights[labels == label].sum()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lnmdetect.core.config import InputConfig
 from lnmdetect.core.neighbours import neighbour_indices
-from lnmdetect.core.records import ImageRecord
+from lnmdetect.core.records import Coverage, ImageRecord
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.run_files import open_array, save_array
 from lnmdetect.transforms.body import BoxPx
@@ -43,8 +43,15 @@ class CachedSeries:
         return neighbour_indices([i.position_mm for i in self.images], index, offsets_mm)
 
 
-def group_series(images: Iterable[ImageRecord]) -> list[tuple[ImageRecord, ...]]:
-    """Return the images of each series in rising position; sizes and spacings never mix."""
+def group_series(
+    images: Iterable[ImageRecord], coverage: Coverage = "all_slices"
+) -> list[tuple[ImageRecord, ...]]:
+    """Return the images of each series in rising position; sizes and spacings never mix.
+
+    Each of key images is a series of its own, as `detect` reads them: none is another's neighbour.
+    """
+    if coverage == "key_images":
+        return [(image,) for image in images]
     groups: dict[tuple[object, ...], list[ImageRecord]] = {}
     for image in images:
         key = (image.series, image.width, image.height, image.spacing_mm)

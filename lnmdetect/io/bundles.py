@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class Bundle:
         figures: validation figures, for the card.
         sha256: of the weights file.
         folder: where it lies.
+        data: what it was trained on: seeds, numbers of patients, hash of the truth file.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Bundle:
     figures: Mapping[str, Any]
     sha256: str
     folder: Path
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 def bundle_folders(arm: Arm) -> dict[str, Path]:
@@ -107,6 +109,7 @@ def _parse_config(folder: Path, arm: Arm) -> Bundle:
             figures=config["figures"],
             sha256=sha256_of_file(folder / WEIGHTS),
             folder=folder,
+            data=config.get("data", {}),
         )
     except InputError as error:
         raise _broken(folder, str(error), arm) from None
@@ -201,6 +204,7 @@ def write_bundle(
         "phantom": bundle.is_phantom,
         "threshold": vars(bundle.threshold),
         "figures": dict(bundle.figures),
+        "data": dict(bundle.data),
         "recipe": bundle.recipe.model_dump(mode="json"),
     }
     write_json(config, folder / CONFIG, overwrite=True)

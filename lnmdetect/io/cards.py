@@ -12,6 +12,7 @@ def bundle_card(bundle: Bundle) -> str:
     """Return the card as Markdown."""
     recipe = bundle.recipe
     figures = "\n".join(f"| {name} | {_shown(value)} |" for name, value in bundle.figures.items())
+    data = "\n".join(f"- {name}: {value}" for name, value in bundle.data.items())
     origin = _PHANTOM_NOTE if bundle.is_phantom else "It was trained on the user's own scans."
     label = "phantom validation patients" if bundle.is_phantom else "validation patients"
     return f"""# {recipe.arm} `{bundle.name}`
@@ -25,6 +26,7 @@ Research software, not a medical device.
   slices at {list(recipe.input.slice_offsets_mm)} mm
 - Operating threshold: {bundle.threshold.value:.4f}; {bundle.threshold.rule},
   chosen on {bundle.threshold.chosen_on}
+{data}
 
 | figure ({label}) | value |
 |---|---|

@@ -88,6 +88,7 @@ def load_classifier(model: str, device: str) -> tuple[Bundle, ClassifierTask]:
     assert isinstance(bundle.recipe, ClassifierRecipe)
     task = ClassifierTask(bundle.recipe, choose_device(device))
     load_weights(task.module, bundle)
+    task.finish()
     return bundle, task
 
 
@@ -167,7 +168,7 @@ def _batches(
     recipe: ClassifierRecipe,
 ) -> Iterator[ClassifierBatch]:
     images = {image.image_id: image for image in dataset.images}
-    reader = CropReader(store, recipe)
+    reader = CropReader(store, recipe, coverage=dataset.coverage)
     for first in range(0, len(boxes), CROPS_A_BATCH):
         part = boxes[first : first + CROPS_A_BATCH]
         crops = [_channels(reader, images[box.image_id], box, recipe) for box in part]

@@ -58,7 +58,7 @@ def train_classifier(request: TrainRequest, progress: Progress = SILENT) -> Trai
     record.lap("prepare")
     labels = [box.label for box in held_out]
     task = ClassifierTask(recipe, device, labels)
-    if request.init:
+    if request.init and not request.resume:
         load_imagenet_body(task.module.body, request.init)
     data = TrainingCrops(crops, boxes, recipe)
     steps = steps_an_epoch(len(data), recipe.optimiser)
@@ -72,19 +72,21 @@ def train_classifier(request: TrainRequest, progress: Progress = SILENT) -> Trai
     )
     plain = PlainCrops(held_crops, held_out, recipe)
     validation = plain_batches(plain, collate_crops, batch_size=recipe.optimiser.batch_size)
-    settings = fit_settings(request, recipe.optimiser, device, steps)
+    settings = fit_settings(request, recipe, device, steps)
     fitted = fit(task, batches, validation, settings, progress)
     record.lap("fit")
     task.module.load_state_dict(as_stored(load_best(request.output)))
+    task.finish()
     probabilities = np.stack(list(predict(task, validation, Compute(device))))
-    threshold, facts = choose_threshold(task, probabilities, np.array(labels))
+    threshold, figures = choose_threshold(task, probabilities, np.array(labels))
     result = finish_training(
         request,
         recipe,
         fitted,
         metric=task.monitor,
         threshold=threshold,
-        facts={**facts, "phantom": inputs.truth.is_phantom},
+        figures=figures,
+        inputs=inputs,
     )
     record.lap("threshold")
     record.write(request.output / RUN)
@@ -105,7 +107,8 @@ def _prepare(
     boxes += background_boxes(part, classes, recipe.model.background, request.seed)
     side = "training" if part.patients()[0] in inputs.split.training else "validation"
     path = request.cache_folder / f"crops_{side}.npy"
-    return boxes, store_crops(boxes, inputs.store, recipe, path, progress)
+    crops = store_crops(boxes, inputs.store, recipe, path, progress, coverage=inputs.truth.coverage)
+    return boxes, crops
 
 
 def _require_classes(boxes: Sequence[LabelledBox], classes: Sequence[str]) -> None:

@@ -60,7 +60,7 @@ def train_detector(request: TrainRequest, progress: Progress = SILENT) -> TrainR
     _require_nodes(training, "training")
     _require_nodes(watched, "validation")
     task = DetectorTask(recipe, device, [truth_boxes(part) for part in watched])
-    if request.init:
+    if request.init and not request.resume:
         load_imagenet_body(task.module.body, request.init)
     data = TrainingWindows(training, recipe)
     steps = steps_an_epoch(len(data), recipe.optimiser)
@@ -76,19 +76,20 @@ def train_detector(request: TrainRequest, progress: Progress = SILENT) -> TrainR
         task,
         batches,
         plain_batches(WholeSlices(watched, recipe), collate_detector, batch_size=1),
-        fit_settings(request, recipe.optimiser, device, steps),
+        fit_settings(request, recipe, device, steps),
         progress,
     )
     record.lap("fit")
     task.module.load_state_dict(as_stored(load_best(request.output)))
-    threshold, facts = choose_threshold(task, validation, recipe, progress)
+    threshold, figures = choose_threshold(task, validation, recipe, progress)
     result = finish_training(
         request,
         recipe,
         fitted,
         metric=task.monitor,
         threshold=threshold,
-        facts={**facts, "phantom": inputs.truth.is_phantom},
+        figures=figures,
+        inputs=inputs,
     )
     record.lap("threshold")
     record.write(request.output / RUN)
@@ -102,7 +103,7 @@ def _prepare(
     request: TrainRequest,
     progress: Progress,
 ) -> list[TruthSlice]:
-    groups = group_series(part.images)
+    groups = group_series(part.images, inputs.truth.coverage)
     series = [
         cache_series(images, inputs.store, recipe.input, request.cache_folder)
         for images in progress.track(groups, description="preparing scans")

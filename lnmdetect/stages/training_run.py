@@ -1,12 +1,14 @@
 """What the two trainings share: the request, the run's folder, the split and the bundle."""
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lnmdetect.core.config import OptimiserConfig, Recipe
+from lnmdetect.core.config import Recipe
 from lnmdetect.core.errors import InputError, OutputError
 from lnmdetect.core.records import CocoDataset
 from lnmdetect.datasets.splits import PatientSplit, split_patients
@@ -34,7 +36,7 @@ class TrainRequest:
         recipe: name of a bundled recipe, or path of a YAML file.
         output: the run's folder.
         scan: where the pixels are; None takes the truth's `info.scan_root`.
-        init: `imagenet`, or None to start from random weights.
+        init: `imagenet`, or None to start from random weights; a resumed run has its own.
         resume: go on from the folder's last checkpoint.
         workers: processes that prepare batches.
         cache: where prepared pixels are kept; None keeps them in the run's folder.
@@ -152,15 +154,20 @@ def start_compute(request: TrainRequest) -> torch.device:
 
 
 def fit_settings(
-    request: TrainRequest, optimiser: OptimiserConfig, device: torch.device, steps: int
+    request: TrainRequest, recipe: Recipe, device: torch.device, steps: int
 ) -> FitSettings:
     """Return the engine's settings for a request."""
     return FitSettings(
-        optimiser=optimiser,
+        optimiser=recipe.optimiser,
         compute=training_compute(device),
         steps_an_epoch=steps,
         folder=request.output,
         resume=request.resume,
+        identity={
+            "recipe": hashlib.sha256(recipe.model_dump_json().encode()).hexdigest(),
+            "seed": str(request.seed),
+            "data file": sha256_of_file(request.data),
+        },
     )
 
 
@@ -171,18 +178,30 @@ def finish_training(
     *,
     metric: str,
     threshold: Threshold,
-    facts: dict[str, Any],
+    figures: Mapping[str, float | None],
+    inputs: TrainingInputs,
 ) -> TrainResult:
-    """Return the result after writing the bundle, the curves' picture and run.json."""
+    """Return the result after writing the bundle and the curves' picture.
+
+    Args:
+        request: gives the folder.
+        recipe: of the network.
+        fitted: curves and best epoch.
+        metric: name of the validation metric.
+        threshold: chosen on the validation patients.
+        figures: others reached on them.
+        inputs: trained on.
+    """
     folder = request.output / BUNDLE
     bundle = Bundle(
         name=recipe.name,
         recipe=recipe,
         threshold=threshold,
-        is_phantom=bool(facts.pop("phantom")),
-        figures={metric: fitted.best, "epoch": fitted.best_epoch, **facts},
+        is_phantom=inputs.truth.is_phantom,
+        figures={metric: fitted.best, "epoch": fitted.best_epoch, **figures},
         sha256="",
         folder=folder,
+        data=_described(request, inputs),
     )
     write_bundle(bundle, load_best(request.output), bundle_card(bundle), overwrite=True)
     curves = request.output / CURVES_PNG
@@ -195,6 +214,20 @@ def finish_training(
         threshold=threshold.value,
         curves=curves,
     )
+
+
+def _described(request: TrainRequest, inputs: TrainingInputs) -> dict[str, Any]:
+    """Return what tells a card's reader which data a bundle has seen."""
+    phantoms = inputs.truth.info.get("phantoms") or [
+        {key: inputs.truth.info.get(key) for key in ("setting", "seed")}
+    ]
+    return {
+        "seed of the training": request.seed,
+        "patients trained on": len(inputs.split.training),
+        "patients validated on": len(inputs.split.validation),
+        **({"phantoms": phantoms} if inputs.truth.is_phantom else {}),
+        "sha256 of the truth file": sha256_of_file(request.data),
+    }
 
 
 def training_record(request: TrainRequest, recipe: Recipe) -> RunRecord:

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -63,7 +63,9 @@ def _make_phantoms(work: Path) -> Path:
             _finish([_start(f"phantom ct {options} -o {folder} --overwrite")])
     merged = work / "truth.json"
     parts = [read_coco(work / part.setting / "truth.json") for part in PARTS]
-    write_coco(merge_datasets(parts, "."), merged, overwrite=True)
+    together = merge_datasets(parts, ".")
+    info = {**together.info, "phantoms": [vars(part) for part in PARTS]}
+    write_coco(replace(together, info=info), merged, overwrite=True)
     return merged
 
 

@@ -1,5 +1,6 @@
 """The state of a training on disk, enough to continue to the same result."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,9 +35,21 @@ def save_state(
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
+    *,
+    identity: Mapping[str, str],
 ) -> None:
-    """Write the whole state to `folder/last.pt`."""
+    """Write the whole state to `folder/last.pt`.
+
+    Args:
+        folder: of the run.
+        state: how far it is.
+        module: the network.
+        optimiser: with its moments.
+        scaler: of fp16 gradients.
+        identity: what the run rests on and may not change (recipe, seed, data), by name.
+    """
     content = {
+        "identity": dict(identity),
         "state": vars(state),
         "module": module.state_dict(),
         "optimiser": optimiser.state_dict(),
@@ -52,11 +65,14 @@ def load_state(
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
+    *,
+    identity: Mapping[str, str],
 ) -> FitState:
     """Return the state in `folder/last.pt` after putting it into network, optimiser and scaler.
 
     Raises:
-        ModelError: there is none, it is damaged, or it belongs to another network or optimiser.
+        ModelError: there is none, it is damaged, or it belongs to a run of another identity
+            (see `save_state`), network or optimiser.
     """
     content = load_checkpoint(folder)
     if content is None:
@@ -66,6 +82,7 @@ def load_state(
             got="no such file in the run's folder",
             remedy="Start without --resume, or name the folder of the interrupted run.",
         )
+    _require_same_run(content.get("identity", {}), identity)
     options = set(optimiser.param_groups[0])
     try:
         module.load_state_dict(content["module"])
@@ -84,3 +101,14 @@ def load_state(
     if content["random_cuda"]:
         torch.cuda.set_rng_state_all(content["random_cuda"])
     return FitState(**content["state"])
+
+
+def _require_same_run(begun_with: Mapping[str, str], now: Mapping[str, str]) -> None:
+    changed = [name for name in now if begun_with.get(name) != now[name]]
+    if changed:
+        raise ModelError(
+            LAST,
+            expected=f"a run begun with this {' and '.join(changed)}",
+            got=f"one begun with another {' and '.join(changed)}",
+            remedy="Resume with what the run's run.json or command names, or start a new run.",
+        )

@@ -14,6 +14,10 @@ from lnmdetect.datasets.classifier_data import ClassifierBatch
 from lnmdetect.metrics.classification import auc_by_ranks
 from lnmdetect.models.classifier import NodeClassifier
 
+SINGLE_VIEW: tuple[tuple[int, ...], ...] = ((),)
+ALL_VIEWS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
+"""Axes of (N, C, H, W) that each view flips: left-right is 3, anterior-posterior 2."""
+
 
 def build_classifier(recipe: ClassifierRecipe) -> NodeClassifier:
     """Return the untrained network of a recipe."""
@@ -46,6 +50,8 @@ class ClassifierTask:
         validation: Sequence[int] = (),
     ) -> None:
         self.device = device
+        self.flips: tuple[tuple[int, ...], ...] = SINGLE_VIEW
+        self.flip_average = recipe.model.flip_average
         self.validation = np.asarray(validation, dtype=np.int64)
         self.metastatic = recipe.model.classes.index(CATEGORY_NAMES[METASTATIC])
         self.benign = recipe.model.classes.index("benign")
@@ -59,8 +65,14 @@ class ClassifierTask:
 
     def predict(self, batch: ClassifierBatch) -> list[NDArray[np.float64]]:
         """Return each crop's probabilities over the recipe's classes, summing to 1."""
-        probabilities = self.module(self._crops(batch)).double().softmax(dim=1)
+        crops = self._crops(batch)
+        views = [self.module(crops.flip(axes) if axes else crops) for axes in self.flips]
+        probabilities = torch.stack([view.double().softmax(dim=1) for view in views]).mean(dim=0)
         return list(probabilities.cpu().numpy())
+
+    def finish(self) -> None:
+        """Answer from now on as the recipe says: over the flips too where it asks for them."""
+        self.flips = ALL_VIEWS if self.flip_average else SINGLE_VIEW
 
     def score(self, predictions: Sequence[NDArray[np.float64]]) -> dict[str, float]:
         """Return AUC (metastatic against benign) and accuracy; AUC 0.5 where a class is missing."""

@@ -4,9 +4,10 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import FrameType
@@ -33,6 +34,7 @@ class FitSettings:
         steps_an_epoch: optimiser steps between two validations.
         folder: receives checkpoints and curves; must exist.
         resume: whether to go on from the folder's last checkpoint.
+        identity: what a resumed run must share with the one begun, by name (recipe, seed, data).
     """
 
     optimiser: OptimiserConfig
@@ -40,6 +42,7 @@ class FitSettings:
     steps_an_epoch: int
     folder: Path
     resume: bool = False
+    identity: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ def fit(
 ) -> FitResult:
     """Return the curves of a training; the best weights lie in `best.safetensors` of the folder.
 
-    The same seeds on the same machine give the same weights, interrupted and resumed or not.
+    On the CPU of one machine the same seeds give the same weights, interrupted and resumed or
+    not; on a GPU they may differ in the last bits from the first step on.
 
     Args:
         task: its module is trained in place.
@@ -83,7 +87,18 @@ def fit(
     )
     state = FitState()
     if settings.resume:
-        state = load_state(settings.folder, task.module, optimiser, scaler)
+        state = load_state(
+            settings.folder, task.module, optimiser, scaler, identity=settings.identity
+        )
+    save = partial(
+        save_state,
+        settings.folder,
+        state,
+        task.module,
+        optimiser,
+        scaler,
+        identity=settings.identity,
+    )
     steps = settings.steps_an_epoch
     epoch = state.step // steps
     end = epoch if _is_stale(state, settings.optimiser) else settings.optimiser.epochs
@@ -103,12 +118,12 @@ def fit(
             _step(terms, optimiser, scaler, state, settings)
             if state.step % steps == 0:
                 _finish_epoch(task, validation, state, settings, time.monotonic() - started)
-                save_state(settings.folder, state, task.module, optimiser, scaler)
+                save()
                 started = time.monotonic()
                 if _is_stale(state, settings.optimiser):
                     break
             if interrupted():
-                save_state(settings.folder, state, task.module, optimiser, scaler)
+                save()
                 raise KeyboardInterrupt
     return FitResult(tuple(state.rows), state.best, state.best_epoch)
 

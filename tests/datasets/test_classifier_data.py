@@ -109,6 +109,19 @@ def test_a_crop_shows_the_node_in_its_middle(
     assert outside.max() < 60
 
 
+def test_a_key_image_stands_for_its_neighbours_also_where_they_lie_on_disk(
+    truth: CocoDataset, store: PixelStore, recipe_fields: Fields, tmp_path: Path
+) -> None:
+    recipe = recipe_of(recipe_fields("classifier", input={"slice_offsets_mm": [-3.0, 0.0, 3.0]}))
+    box = next(b for b in labelled_boxes(truth, CLASS_NAMES_2) if b.image.slice_index == 1)
+    below, itself, _ = CropReader(store, recipe).read(box.image, box.box_xyxy)
+    assert not np.array_equal(below, itself)
+    key = CropReader(store, recipe, coverage="key_images").read(box.image, box.box_xyxy)
+    assert np.array_equal(key, [itself] * 3)
+    stored = store_crops([box], store, recipe, tmp_path / "c.npy", coverage="key_images")[0]
+    assert np.array_equal(stored[0], stored[2])
+
+
 @pytest.mark.parametrize("number", range(4))
 def test_a_draw_without_changes_is_the_plain_crop(
     truth: CocoDataset, store: PixelStore, recipe_fields: Fields, tmp_path: Path, number: int

@@ -40,6 +40,15 @@ def test_sizes_and_spacings_of_one_series_never_share_a_volume(
     assert sorted(len(group) for group in group_series(odd)) == [1, 1, 4]
 
 
+def test_a_key_image_is_a_series_of_its_own_whose_neighbours_it_stands_for(
+    images: tuple[ImageRecord, ...], toy_data: Path, tmp_path: Path
+) -> None:
+    groups = group_series(images, "key_images")
+    assert groups == [(image,) for image in images]
+    series = cache_series(groups[2], PixelStore(toy_data / "scan"), CONFIG, tmp_path)
+    assert series.stack_indices(0, (-3.0, 0.0, 3.0)) == [0, 0, 0]
+
+
 def test_the_volume_is_the_masked_slices_on_the_models_grid(
     images: tuple[ImageRecord, ...], toy_data: Path, tmp_path: Path
 ) -> None:

@@ -157,6 +157,19 @@ def test_each_slice_is_read_once_however_many_boxes_it_has(
     assert sorted(reads) == sorted(set(reads))
 
 
+def test_the_neighbours_of_key_images_are_never_read(
+    run: Classify, boxes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = read_coco(boxes)
+    write_coco(replace(data, info={**data.info, "coverage": "key_images"}), boxes, overwrite=True)
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a stack was read")
+
+    monkeypatch.setattr(PixelStore, "read_stack", refuse)
+    assert run().boxes == len(data.annotations)
+
+
 def test_no_boxes_are_a_result(run: Classify, boxes: Path) -> None:
     data = read_coco(boxes)
     write_coco(replace(data, annotations=()), boxes, overwrite=True)

@@ -202,6 +202,46 @@ def test_resuming_on_other_patients_is_refused(
         train(data=path, resume=True)
 
 
+@pytest.mark.parametrize("change", ["seed", "recipe", "data file"])
+def test_resuming_with_another_seed_recipe_or_truth_is_refused(
+    train: Train,
+    toy_data: Path,
+    tmp_path: Path,
+    make_recipe: Callable[..., Path],
+    press_ctrl_c: Callable[[int], Any],
+    change: str,
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(progress=press_ctrl_c(0))
+    truth = read_coco(toy_data / "truth.json")
+    other = replace(truth.annotations[0], box_xyxy=(1.0, 1.0, 9.0, 9.0))
+    moved = replace(
+        truth,
+        info={**truth.info, "scan_root": str(toy_data / "scan")},
+        annotations=(other, *truth.annotations[1:]),
+    )
+    write_coco(moved, tmp_path / "moved.json")
+    faster = make_recipe("detector", optimiser={"learning_rate": 0.5})
+    changes: dict[str, dict[str, Any]] = {
+        "seed": {"seed": 5},
+        "recipe": {"recipe": str(faster.rename(tmp_path / "faster.yaml"))},
+        "data file": {"data": tmp_path / "moved.json"},
+    }
+    with pytest.raises(ModelError, match=f"got one begun with another {change}\\."):
+        train(resume=True, **changes[change])
+
+
+def test_a_resumed_training_does_not_load_imagenet_weights_again(
+    train: Train, monkeypatch: pytest.MonkeyPatch, press_ctrl_c: Callable[[int], Any]
+) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(stage, "load_imagenet_body", lambda body, init: loaded.append(init))
+    with pytest.raises(KeyboardInterrupt):
+        train(progress=press_ctrl_c(0), init="imagenet")
+    train(resume=True, init="imagenet")
+    assert loaded == ["imagenet"]
+
+
 def test_resuming_where_nothing_was_begun_is_refused(train: Train) -> None:
     with pytest.raises(ModelError, match=r"last\.pt: expected a checkpoint to resume from"):
         train(resume=True)

@@ -344,6 +344,21 @@ def test_resuming_with_another_optimiser_is_refused(
         fit(line_task(), batches, validation, settings(resume=True, name="sgd"))
 
 
+def test_resuming_a_run_of_another_seed_or_recipe_is_refused_by_name(
+    line_task: Any, batches: Batches, validation: list[Tensor], settings: MakeSettings
+) -> None:
+    begun = {"recipe": "r", "seed": "1", "data file": "d"}
+    fit(line_task(), batches, validation, replace(settings(), identity=begun))
+    again = replace(settings(resume=True), identity=begun)
+    assert fit(line_task(), batches, validation, again).best_epoch == 3
+    other = replace(again, identity={**begun, "seed": "2"})
+    with pytest.raises(ModelError, match=r"last\.pt: expected a run begun with this seed, got"):
+        fit(line_task(), batches, validation, other)
+    others = replace(again, identity={"recipe": "q", "seed": "1", "data file": "e"})
+    with pytest.raises(ModelError, match="got one begun with another recipe and data file"):
+        fit(line_task(), batches, validation, others)
+
+
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 half a zip"])
 def test_a_damaged_checkpoint_is_refused(
     line_task: Any,

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe
 from lnmdetect.core.records import ImageRecord
-from lnmdetect.datasets.classifier_data import collate_crops
+from lnmdetect.datasets.classifier_data import ClassifierBatch, collate_crops
 from lnmdetect.datasets.detector_data import DetectorItem, TruthSlice, collate_detector
 from lnmdetect.datasets.volume_cache import CachedSeries
 from lnmdetect.io.recipes import read_recipe
@@ -235,3 +235,23 @@ def _one_step(task: DetectorTask | ClassifierTask, batch: Any) -> None:
     assert moved[0]  # the stem: the gradient has come all the way
     assert moved[-1]
     task.module.eval()
+
+
+def test_a_finished_classifier_answers_alike_for_a_crop_and_its_mirror_image(
+    recipe_fields: Fields,
+) -> None:
+    recipe = ClassifierRecipe.model_validate(
+        recipe_fields("classifier", model={"flip_average": True})
+    )
+    torch.manual_seed(0)
+    task = ClassifierTask(recipe, torch.device("cpu"))
+    task.module.eval()
+    crops = torch.rand(3, recipe.input.channels, 32, 32)
+    batch, mirrored = (ClassifierBatch(c, torch.zeros(3)) for c in (crops, crops.flip(3)))
+    with torch.inference_mode():
+        single, other = np.stack(task.predict(batch)), np.stack(task.predict(mirrored))
+        assert np.abs(single - other).max() > 1e-6  # one view tells them apart
+        task.finish()
+        answer = np.stack(task.predict(batch))
+        np.testing.assert_allclose(answer, np.stack(task.predict(mirrored)), atol=1e-9)
+    np.testing.assert_allclose(answer.sum(axis=1), 1)
