@@ -108,11 +108,13 @@ def atomic_output(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Return nothing when `path` may be written.
+    """Return nothing when `path` may be written; to be asked before the work, not after it.
 
     Raises:
-        OutputError: `path` is a folder, or exists and `overwrite` is false.
+        OutputError: `path` is a folder, or exists and `overwrite` is false; or its folder is a file
+            or may not be written.
     """
+    require_folder(path.parent)
     if path.is_dir():
         got, remedy = "a folder of that name", "Choose another --output."
     elif path.exists() and not overwrite:
@@ -121,6 +123,27 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
     else:
         return
     raise OutputError(path.name, expected="a new file", got=got, remedy=remedy)
+
+
+def require_folder(folder: Path) -> None:
+    """Return nothing when `folder` can be written into, or made.
+
+    Raises:
+        OutputError: it, or a folder above it, is a file or may not be written.
+    """
+    there = next((part for part in (folder, *folder.parents) if part.exists()), Path())
+    if not there.is_dir():
+        got = f"{there.name}, which is a file, not a folder"
+    elif not os.access(there, os.W_OK | os.X_OK):
+        got = "one that may not be written"
+    else:
+        return
+    raise OutputError(
+        folder.name,
+        expected="a folder for the output",
+        got=got,
+        remedy="Choose another --output.",
+    )
 
 
 def sha256_of_file(path: Path) -> str:

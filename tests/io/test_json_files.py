@@ -4,7 +4,14 @@ from pathlib import Path
 import pytest
 
 from lnmdetect.core.errors import InputError, OutputError
-from lnmdetect.io.json_files import atomic_output, json_text, read_json, sha256_of_file, write_json
+from lnmdetect.io.json_files import (
+    atomic_output,
+    json_text,
+    read_json,
+    refuse_existing,
+    sha256_of_file,
+    write_json,
+)
 
 
 @pytest.mark.parametrize(
@@ -79,8 +86,22 @@ def test_a_folder_is_never_replaced_by_a_file(tmp_path: Path) -> None:
 
 def test_an_output_below_a_file_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"out\.json: expected a place that can be written"):
-        write_json({}, tmp_path / "file" / "out.json")
+    for output in ("file/out.json", "file/new/deep/out.json"):
+        with pytest.raises(OutputError, match="got file, which is a file, not a folder"):
+            refuse_existing(tmp_path / output, overwrite=True)
+        with pytest.raises(OutputError, match="got file, which is a file, not a folder"):
+            write_json({}, tmp_path / output)
+
+
+def test_an_output_in_a_folder_that_may_not_be_written_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lnmdetect.io.json_files.os.access", lambda path, mode: path != tmp_path)
+    with pytest.raises(
+        OutputError, match=r"new: expected a folder .*, got one that may not be wri"
+    ):
+        refuse_existing(tmp_path / "new" / "out.json", overwrite=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
