@@ -1,16 +1,35 @@
 """`lnmdetect phantom`: synthetic neck scans with known truth."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from lnmdetect import cli_options as options
-from lnmdetect.cli_console import Talk
+from lnmdetect.cli_console import Talk, complain
 
 app = typer.Typer(help="Make synthetic neck CT with known nodes.", no_args_is_help=True)
 
 Setting = Literal["training", "lifelike"]
+
+
+@contextmanager
+def incomplete_if_interrupted(output: Path) -> Iterator[None]:
+    """Say what Ctrl-C leaves: scans without their truth.json, which is written last.
+
+    Raises:
+        typer.Exit: with code 130, where Ctrl-C was pressed.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        complain(
+            f"Interrupted: {output} is incomplete, scans without {output / 'truth.json'}. "
+            "Run again with --overwrite to replace it."
+        )
+        raise typer.Exit(130) from None
 
 
 @app.command()
@@ -45,7 +64,8 @@ def ct(
         overwrite=overwrite,
         workers=workers,
     )
-    result = make_ct_phantoms(request, talk)
+    with incomplete_if_interrupted(output):
+        result = make_ct_phantoms(request, talk)
     talk.result(result, text=phantom_text(result))
     talk.hint("lnmdetect", "detect", result.scan, "-o", output / "boxes.json")
 

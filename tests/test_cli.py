@@ -134,6 +134,18 @@ def test_ctrl_c_leaves_with_130_and_a_sentence(
     assert result.stderr.startswith("Interrupted")
 
 
+def test_ctrl_c_while_phantoms_are_made_says_what_is_left(
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lnmdetect.stages.phantom.make_ct_phantoms", raising(KeyboardInterrupt()))
+    result = runner.invoke(app, ["phantom", "ct", "-o", "out"])
+    assert result.exit_code == 130
+    assert result.stderr == (
+        "Interrupted: out is incomplete, scans without out/truth.json. "
+        "Run again with --overwrite to replace it.\n"
+    )
+
+
 def test_a_full_disk_is_a_sentence_without_the_files_name(
     runner: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,8 +25,10 @@ from lnmdetect.core.records import (
     ImageRecord,
     NodeAnnotation,
 )
+from lnmdetect.core.wording import counted
 from lnmdetect.io.coco import write_coco
 from lnmdetect.io.dicom_write import CtSeriesMeta, WrittenSlice, derived_uid, write_ct_series
+from lnmdetect.io.json_files import refuse_existing
 from lnmdetect.phantom.appearance import Setting
 from lnmdetect.phantom.node_paint import CrossSection
 from lnmdetect.phantom.nodes import Node
@@ -72,7 +74,8 @@ def make_ct_phantoms(request: PhantomRequest, progress: Progress = SILENT) -> Ph
 
     Raises:
         UsageError: fewer than one patient, or a negative seed.
-        OutputError: the folder already holds phantoms and `overwrite` is not set.
+        OutputError: the folder already holds phantoms and `overwrite` is not set, holds other
+            scans, or cannot be written.
     """
     _check(request)
     jobs = [(request, request.first_patient + index) for index in range(request.patients)]
@@ -111,6 +114,7 @@ def _check(request: PhantomRequest) -> None:
             got=f"{request.patients} patients, seed {request.seed}",
             remedy="Change --patients or --seed.",
         )
+    refuse_existing(request.output / TRUTH_NAME, overwrite=True)
     scans = request.output / SCAN_FOLDER
     if (request.output / TRUTH_NAME).exists() or (scans.is_dir() and any(scans.iterdir())):
         if not request.overwrite:
@@ -120,8 +124,27 @@ def _check(request: PhantomRequest) -> None:
                 got="earlier ones",
                 remedy="Choose another --output, or replace them with --overwrite.",
             )
-        for folder in sorted(scans.glob(f"{PATIENT_PREFIX}-*")):
-            shutil.rmtree(folder)
+        _clear(request.output)
+
+
+def _clear(output: Path) -> None:
+    """Take away what an earlier run left, truth first: a truth.json stands for whole scans.
+
+    Raises:
+        OutputError: there is something that no phantom run made.
+    """
+    scans = sorted((output / SCAN_FOLDER).glob("[!.]*"))
+    foreign = [path for path in scans if not path.name.startswith(f"{PATIENT_PREFIX}-")]
+    if foreign:
+        raise OutputError(
+            f"{output.name}/{SCAN_FOLDER}",
+            expected="nothing but earlier phantoms",
+            got=counted(len(foreign), "other file or folder", "other files or folders"),
+            remedy="Take them out, or choose another --output.",
+        )
+    (output / TRUTH_NAME).unlink(missing_ok=True)
+    for folder in scans:
+        shutil.rmtree(folder)
 
 
 def _info(request: PhantomRequest) -> dict[str, Any]:

@@ -112,3 +112,33 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> Non
     one, two = bytes_of(tmp_path / "one"), bytes_of(tmp_path / "two")
     assert one.keys() == two.keys()
     assert all(one[name] == two[name] for name in one)
+
+
+def test_an_output_that_is_a_file_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(OutputError, match="got out, which is a file, not a folder"):
+        make_ct_phantoms(PhantomRequest(1, SEED, tmp_path / "out"))
+
+
+def test_scans_of_others_are_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "scan" / "patient").mkdir(parents=True)
+    (tmp_path / "truth.json").write_text("mine")
+    with pytest.raises(
+        OutputError, match="expected nothing but earlier phantoms, got 1 other file or folder"
+    ):
+        make_ct_phantoms(PhantomRequest(1, SEED, tmp_path, overwrite=True))
+    assert (tmp_path / "truth.json").read_text() == "mine"
+
+
+def test_ctrl_c_leaves_no_truth_of_an_earlier_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "scan" / "phantom-1-000").mkdir(parents=True)
+    (tmp_path / "truth.json").write_text("{}")
+    monkeypatch.setattr("lnmdetect.stages.phantom.make_scan", press)
+    with pytest.raises(KeyboardInterrupt):
+        make_ct_phantoms(PhantomRequest(1, SEED, tmp_path, workers=1, overwrite=True))
+    assert not (tmp_path / "truth.json").exists()
