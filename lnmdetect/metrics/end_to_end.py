@@ -52,12 +52,21 @@ class EndToEnd:
 
 
 def classification_on_boxes(
-    images: Sequence[ImageBoxes], classes: Sequence[BoxClasses], matches: Matches
+    images: Sequence[ImageBoxes],
+    classes: Sequence[BoxClasses],
+    matches: Matches,
+    *,
+    score_min: float | None = None,
 ) -> Classification:
-    """Return the figures over classified detections that hit a truth box of known status."""
+    """Return the figures over classified detections that hit a truth box of known status.
+
+    Only those scored `score_min` or more are counted; None counts all.
+    """
     truth = _truth_class(images, matches)
     said = _joined_classes(classes, matches)
     known = matches.hit & said.classified & np.isin(truth, list(_CLASSES.values()))
+    if score_min is not None:
+        known &= matches.scores >= score_min
     return classification(
         truth[known] == METASTATIC, said.p_metastatic[known], said.called_metastatic[known]
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from lnmdetect import __version__
 from lnmdetect.core.errors import InputError, UsageError
@@ -28,6 +29,12 @@ from lnmdetect.stages.evaluation_result import (
     EvalResult,
     Thresholds,
 )
+
+INTERVALS = (
+    "95 %, Wilson; boxes are taken as independent, but several are of one node and of one patient: "
+    "the true intervals are wider"
+)
+"""Said beside every table: intervals of clustered figures (design, section 8) are not these."""
 
 
 @dataclass(frozen=True)
@@ -126,13 +133,14 @@ def _score(
     classes: Predictions,
 ) -> EvalResult:
     detector = _detector_threshold(request, found)
-    class_figures = _class_figures(classes, detector.value) if classes.classified else (None, None)
+    of_classes = _class_figures(classes, detector.value)
     return EvalResult(
         info=_info(truth, stamp, found=found, classes=classes),
         thresholds=Thresholds(detector, classes.classifier_threshold),
         detection=None if found.on_truth_boxes else _detection(found, detector.value),
-        classification=class_figures[0],
-        end_to_end=class_figures[1],
+        classification=of_classes.shown,
+        classification_of_all_boxes=of_classes.of_all,
+        end_to_end=of_classes.both_stages,
         ap50_only=request.ap50_only,
         scored=_prediction_files(request).detections,
     )
@@ -158,6 +166,7 @@ def _info(
         images_without_predictions=found.missing_images,
         iou_of_a_hit=IOU_OF_A_HIT,
         max_detections=MAX_DETECTIONS,
+        intervals=INTERVALS,
         notes=tuple(_notes(truth, found, classes)),
     )
 
@@ -196,13 +205,33 @@ def _detection(found: Predictions, threshold: float | None) -> DetectionFigures:
     )
 
 
-def _class_figures(
-    classes: Predictions, threshold: float | None
-) -> tuple[ClassificationFigures, EndToEnd | None]:
+@dataclass(frozen=True)
+class _ClassFigures:
+    """The figures that rest on classes; see `EvalResult` for the first two."""
+
+    shown: ClassificationFigures | None = None
+    of_all: ClassificationFigures | None = None
+    both_stages: EndToEnd | None = None
+
+
+def _class_figures(classes: Predictions, threshold: float | None) -> _ClassFigures:
     """Return the figures of the classes, and of both stages unless the boxes are truth boxes."""
+    if not classes.classified:
+        return _ClassFigures()
     matches = match_images(classes.images)
-    figures = classification_on_boxes(classes.images, classes.classes, matches)
+
+    def figures(
+        boxes: Literal["truth", "predicted"], score_min: float | None
+    ) -> ClassificationFigures:
+        found = classification_on_boxes(
+            classes.images, classes.classes, matches, score_min=score_min
+        )
+        return ClassificationFigures(boxes, score_min, found)
+
     if classes.on_truth_boxes:
-        return ClassificationFigures("truth", figures), None
-    both = end_to_end(classes.images, classes.classes, matches, threshold=threshold)
-    return ClassificationFigures("predicted", figures), both
+        return _ClassFigures(figures("truth", None))
+    return _ClassFigures(
+        shown=figures("predicted", threshold),
+        of_all=None if threshold is None else figures("predicted", None),
+        both_stages=end_to_end(classes.images, classes.classes, matches, threshold=threshold),
+    )

@@ -31,6 +31,7 @@ class EvalInfo:
         truth_boxes: those that count; ignored_truth_boxes: neither hit nor miss.
         detections: scored boxes; unscored_detections: on slices that truth does not list.
         images_without_predictions: truth images that the prediction file does not list.
+        intervals: how the 95 % intervals come about and what they leave out.
         notes: what a reader of the figures must know.
     """
 
@@ -49,6 +50,7 @@ class EvalInfo:
     images_without_predictions: int
     iou_of_a_hit: float
     max_detections: int
+    intervals: str
     notes: tuple[str, ...]
 
 
@@ -63,9 +65,15 @@ class DetectionFigures:
 
 @dataclass(frozen=True)
 class ClassificationFigures:
-    """Classes of the boxes that hit a truth box, and whose boxes those are."""
+    """Classes of the boxes that hit a truth box.
+
+    Attributes:
+        boxes: whose they are.
+        score_min: the detector's score from which on they count; None counts every box of the file.
+    """
 
     boxes: Literal["truth", "predicted"]
+    score_min: float | None
     figures: Classification
 
 
@@ -74,6 +82,10 @@ class EvalResult:
     """The figures; a part that the files do not allow is None, and `info.notes` says why.
 
     Attributes:
+        classification: of the boxes a user gets: those at or above the operating threshold where
+            one is known, else of all.
+        classification_of_all_boxes: of every predicted box in the file, also those below the
+            threshold; None where the one above is of all.
         scored: the file whose boxes were scored.
     """
 
@@ -81,6 +93,7 @@ class EvalResult:
     thresholds: Thresholds
     detection: DetectionFigures | None
     classification: ClassificationFigures | None
+    classification_of_all_boxes: ClassificationFigures | None
     end_to_end: EndToEnd | None
     ap50_only: bool
     scored: Path
@@ -99,15 +112,12 @@ class EvalResult:
             "froc": figures_to_json(self.detection.froc),
             "operating_point": figures_to_json(self.detection.operating_point),
         }
-        classification = self.classification and {
-            "boxes": self.classification.boxes,
-            **figures_to_json(self.classification.figures),
-        }
         return {
             "info": figures_to_json(self.info),
             "thresholds": figures_to_json(self.thresholds),
             "detection": detection,
-            "classification": classification,
+            "classification": _classes_to_json(self.classification),
+            "classification_of_all_boxes": _classes_to_json(self.classification_of_all_boxes),
             "end_to_end": figures_to_json(self.end_to_end),
         }
 
@@ -120,3 +130,10 @@ class EvalResult:
             "phantom": self.info.phantom,
             "notes": list(self.info.notes),
         }
+
+
+def _classes_to_json(classes: ClassificationFigures | None) -> dict[str, Any] | None:
+    if classes is None:
+        return None
+    head = {"boxes": classes.boxes, "score_min": classes.score_min}
+    return {**head, **figures_to_json(classes.figures)}

@@ -24,18 +24,18 @@ def result_tables(result: EvalResult) -> RenderableType:
     parts: list[RenderableType] = [Text(scored_sentence(result))]
     if result.detection is not None:
         parts.append(_table(result, "Detection", list(_detection_rows(result.detection))))
-    if result.classification is not None:
-        boxes = result.classification.boxes
-        title = f"Classification on {boxes} boxes (metastatic = positive)"
-        rows = list(_classification_rows(result.classification))
-        parts.append(_table(result, title, rows))
-        parts.append(Text(confusion_sentence(result.classification)))
+    for classes in (result.classification, result.classification_of_all_boxes):
+        if classes is not None:
+            rows = list(_classification_rows(classes))
+            parts.append(_table(result, classification_title(classes), rows))
+            parts.append(Text(confusion_sentence(classes)))
     if result.end_to_end is not None:
         both = result.end_to_end
         rows = [(f"AP50 {name}", figure) for name, figure in both.ap50.items()]
         rows += [(f"Found and called {n}", figure) for n, figure in both.found_and_called.items()]
         parts.append(_table(result, "Both stages", rows))
     parts += [Text(line) for line in threshold_lines(result)]
+    parts.append(Text(f"Intervals: {result.info.intervals}."))
     return Group(*parts, *_notes(result))
 
 
@@ -57,6 +57,14 @@ def scored_sentence(result: EvalResult) -> str:
         f"({info.ignored_truth_boxes} more ignored), "
         f"{counted(info.detections, 'box', 'boxes')} of {info.detections_of.file}"
     )
+
+
+def classification_title(classification: ClassificationFigures) -> str:
+    """Return on which boxes the classes are scored."""
+    which = "truth boxes" if classification.boxes == "truth" else "all stored predicted boxes"
+    if classification.score_min is not None:
+        which = f"predicted boxes scored {classification.score_min:.4g} or more"
+    return f"Classification on {which} (metastatic = positive)"
 
 
 def confusion_sentence(classification: ClassificationFigures) -> str:

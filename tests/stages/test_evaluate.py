@@ -200,7 +200,10 @@ def test_three_boxes_give_the_figures_counted_by_hand() -> None:
     assert value(point.false_positives_per_image) == pytest.approx(1 / 3)
     assert result.classification is not None
     assert result.classification.boxes == "predicted"
-    figures = result.classification.figures
+    shown = result.classification.figures  # the benign node's box, 0.6, is below the threshold
+    assert (shown.n, shown.auc.value, value(shown.accuracy)) == (1, None, 1.0)
+    assert result.classification_of_all_boxes is not None
+    figures = result.classification_of_all_boxes.figures
     assert (figures.n, value(figures.auc), value(figures.accuracy)) == (2, 1.0, 0.5)
     assert result.end_to_end is not None
     assert value(result.end_to_end.found_and_called["metastatic"]) == 1.0
@@ -212,12 +215,45 @@ def test_three_boxes_give_the_figures_counted_by_hand() -> None:
 def test_auc_on_predicted_boxes_is_that_of_scikit_learn_over_the_hits() -> None:
     write_random(5)
     result = evaluate(EvalRequest())
-    assert result.classification is not None
     truth, found = read_coco(Path("truth.json")), read_coco(Path("nodes.json"))
-    labels, p = hits_by_hand(truth, found)
-    assert result.classification.figures.n == len(labels) > 30
-    expected = roc_auc_score(labels, p)
-    assert value(result.classification.figures.auc) == pytest.approx(expected, abs=1e-12)
+    shown = replace(found, annotations=tuple(a for a in found.annotations if score(a) >= 0.5))
+    for part, boxes, score_min in (
+        (result.classification, shown, 0.5),
+        (result.classification_of_all_boxes, found, None),
+    ):
+        assert part is not None
+        labels, p = hits_by_hand(truth, boxes)
+        assert part.figures.n == len(labels) > 15
+        assert value(part.figures.auc) == pytest.approx(roc_auc_score(labels, p), abs=1e-12)
+        assert part.score_min == score_min
+
+
+def score(box: NodeAnnotation) -> float:
+    assert box.score is not None
+    return box.score
+
+
+def test_classes_of_boxes_below_the_operating_threshold_are_told_apart() -> None:
+    write_two_nodes()
+    found = [called(1, 1, BOX, 0.9, 0.8), called(2, 2, OTHER, 0.2, 0.7)]
+    write("nodes.json", [image(k) for k in (1, 2, 3)], found, operating_threshold=0.5)
+    result = evaluate(EvalRequest())
+    assert result.classification is not None
+    assert result.classification_of_all_boxes is not None
+    assert value(result.classification.figures.accuracy) == 1.0
+    assert value(result.classification_of_all_boxes.figures.accuracy) == 0.5
+    text = printed(result_tables(result))
+    first = text.index("Classification on predicted boxes scored 0.5 or more")
+    assert first < text.index("Classification on all stored predicted boxes")
+    assert "Intervals: 95 %, Wilson; boxes are taken as independent" in text
+    lower = evaluate(EvalRequest(threshold=0.1))
+    assert lower.classification is not None
+    assert lower.classification.figures.n == 2
+    write("nodes.json", [image(k) for k in (1, 2, 3)], found)
+    unknown = evaluate(EvalRequest())
+    assert unknown.classification is not None
+    assert unknown.classification.score_min is None
+    assert unknown.classification_of_all_boxes is None
 
 
 def hits_by_hand(truth: CocoDataset, found: CocoDataset) -> tuple[list[bool], list[float]]:
