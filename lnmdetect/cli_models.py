@@ -20,13 +20,16 @@ def models(
 
     talk = Talk(quiet, verbose, as_json)
     found = installed_models()
-    talk.table(models_table(found))
+    if found:
+        talk.table(models_table(found))
+    else:
+        talk.table("No bundle is installed. Train one, or let LNMDETECT_MODELS name their folder.")
     talk.json(found)
 
 
 def anchors(
     truth: Annotated[Path, typer.Argument(help="COCO file with node boxes, as truth.json.")],
-    output: options.Output = None,
+    output: options.Output = Path("anchors.json"),
     recipe: Annotated[
         str, typer.Option(help="Detector recipe whose pixel spacing and anchors are looked at.")
     ] = "compact",
@@ -49,7 +52,7 @@ def anchors(
     talk = Talk(quiet, verbose, as_json)
     request = AnchorRequest(
         truth,
-        output=output or Path("anchors.json"),
+        output=output,
         spacing_mm=spacing_mm,
         recipe=recipe,
         own_ratios=ratios,

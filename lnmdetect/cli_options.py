@@ -1,12 +1,15 @@
 """The options that mean the same in every command."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Output = Annotated[
-    Path | None, typer.Option("-o", "--output", help="Where to write.", metavar="PATH")
+Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.", metavar="PATH")]
+Metrics = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="metrics.json to write; else none.", metavar="PATH"),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 Device = Annotated[
@@ -17,7 +20,15 @@ Model = Annotated[
     typer.Option(
         "--model",
         help="Name of an installed bundle (lnmdetect models) or a bundle's folder; "
-        "LNMDETECT_MODELS names a folder with more of them.",
+        "LNMDETECT_MODELS names a folder with more, as detector-NAME and classifier-NAME.",
+        metavar="NAME_OR_PATH",
+    ),
+]
+Classifier = Annotated[
+    str,
+    typer.Option(
+        "--classifier",
+        help="The second stage's bundle, as --model is the detector's.",
         metavar="NAME_OR_PATH",
     ),
 ]
@@ -34,9 +45,19 @@ AllowTilt = Annotated[bool, typer.Option("--allow-tilt", help="Read a tilted gan
 KeyImages = Annotated[
     bool, typer.Option("--key-images", help="Take every slice by itself, gaps allowed.")
 ]
+
+
+def _lengths_mm(spacing: tuple[float, float] | None) -> tuple[float, float] | None:
+    if spacing is not None and not all(0 < length < math.inf for length in spacing):
+        raise typer.BadParameter(f"expected two lengths in mm above 0, got {spacing}.")
+    return spacing
+
+
 PixelSpacing = Annotated[
     tuple[float, float] | None,
-    typer.Option(help="Pixel spacing of PNG key images, mm.", metavar="ROW COLUMN"),
+    typer.Option(
+        help="Pixel spacing of PNG key images, mm.", metavar="ROW COLUMN", callback=_lengths_mm
+    ),
 ]
 PseudonymiseUids = Annotated[
     bool,
@@ -49,6 +70,12 @@ Slices = Annotated[int, typer.Option(min=1, max=200, help="Draw at most so many 
 Threshold = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="Operating threshold instead of the one chosen on validation."),
+]
+NodeThreshold = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=1, help="P(metastatic) from which a node is called so, instead of the bundle's."
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same bytes.")]
 AsJson = Annotated[

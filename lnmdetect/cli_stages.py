@@ -16,7 +16,7 @@ NodesArgument = Annotated[Path, typer.Argument(help="boxes.json or nodes.json.")
 
 def detect(
     scan: ScanArgument,
-    output: options.Output = None,
+    output: options.Output = Path("boxes.json"),
     model: options.Model = "compact",
     device: options.Device = "auto",
     series: options.Series = None,
@@ -32,13 +32,13 @@ def detect(
 ) -> None:
     """Find lymph nodes on a scan: writes boxes.json."""
     from lnmdetect.cli_tables import detect_text
-    from lnmdetect.stages.detect import BOXES, DetectRequest
+    from lnmdetect.stages.detect import DetectRequest
     from lnmdetect.stages.detect import detect as stage
 
     talk = Talk(quiet, verbose, as_json)
     request = DetectRequest(
         scan,
-        output=output or BOXES,
+        output=output,
         model=model,
         device=device,
         series=series,
@@ -59,14 +59,14 @@ def detect(
 
 def classify(
     boxes: Annotated[Path, typer.Argument(help="boxes.json, or a truth.json.")],
-    output: options.Output = None,
+    output: options.Output = Path("nodes.json"),
     scan: options.Scan = None,
     model: options.Model = "compact",
     device: options.Device = "auto",
     above_threshold: Annotated[
         bool, typer.Option("--above-threshold", help="Only boxes at the operating threshold.")
     ] = False,
-    threshold: options.Threshold = None,
+    threshold: options.NodeThreshold = None,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -74,13 +74,13 @@ def classify(
 ) -> None:
     """Say of each box how likely it is metastatic: writes nodes.json."""
     from lnmdetect.cli_tables import classify_text
-    from lnmdetect.stages.classify import NODES, ClassifyRequest
+    from lnmdetect.stages.classify import ClassifyRequest
     from lnmdetect.stages.classify import classify as stage
 
     talk = Talk(quiet, verbose, as_json)
     request = ClassifyRequest(
         boxes,
-        output=output or NODES,
+        output=output,
         scan=scan,
         model=model,
         device=device,
@@ -112,7 +112,7 @@ def evaluate(
     ] = None,
     ap50: Annotated[bool, typer.Option("--ap50", help="AP50 alone.")] = False,
     threshold: options.Threshold = None,
-    output: options.Output = None,
+    output: options.Metrics = None,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -145,7 +145,7 @@ def evaluate(
 def overlay(
     nodes: NodesArgument,
     truth: options.Truth = None,
-    output: options.Output = None,
+    output: options.Output = Path("contact_sheet.png"),
     scan: options.Scan = None,
     slices: options.Slices = 24,
     threshold: options.Threshold = None,
@@ -156,14 +156,14 @@ def overlay(
 ) -> None:
     """Draw the boxes on the slices that say most: writes a contact sheet as PNG."""
     from lnmdetect.cli_tables import overlay_text
-    from lnmdetect.stages.overlay import SHEET, OverlayRequest
+    from lnmdetect.stages.overlay import OverlayRequest
     from lnmdetect.stages.overlay import overlay as stage
 
     talk = Talk(quiet, verbose, as_json)
     request = OverlayRequest(
         nodes,
         truth=truth,
-        output=output or SHEET,
+        output=output,
         scan=scan,
         slices=slices,
         threshold=threshold,
@@ -175,8 +175,9 @@ def overlay(
 
 def run(
     scan: ScanArgument,
-    output: options.Output = None,
+    output: options.Output = Path("results"),
     model: options.Model = "compact",
+    classifier: options.Classifier = "compact",
     device: options.Device = "auto",
     series: options.Series = None,
     allow_tilt: options.AllowTilt = False,
@@ -198,8 +199,9 @@ def run(
     talk = Talk(quiet, verbose, as_json)
     request = RunRequest(
         scan,
-        output=output or Path("results"),
+        output=output,
         model=model,
+        classifier=classifier,
         device=device,
         series=series,
         allow_tilt=allow_tilt,

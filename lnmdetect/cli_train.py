@@ -26,7 +26,8 @@ def train(
     seed: options.Seed = 0,
     scan: options.Scan = None,
     init: Annotated[
-        str | None, typer.Option("--init", help="imagenet, or the path of such weights.")
+        str | None,
+        typer.Option("--init", help="imagenet: start a width-1 recipe of 3 channels from it."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint.")

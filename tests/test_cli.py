@@ -83,6 +83,20 @@ def test_every_command_explains_itself(runner: CliRunner, command: str) -> None:
     assert f"lnmdetect {command}" in result.stdout or "Usage" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("command", "output"),
+    [("detect", "boxes.json"), ("classify", "nodes.json"), ("overlay", "contact_sheet.png")],
+)
+def test_help_says_where_the_output_goes(runner: CliRunner, command: str, output: str) -> None:
+    shown = one_line(runner.invoke(app, [command, "--help"]).stdout)
+    assert f"[default: {output}]" in shown
+
+
+def test_models_says_when_there_is_none(runner: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lnmdetect.stages.models.installed_models", tuple)
+    assert "No bundle is installed." in runner.invoke(app, ["models"]).stdout
+
+
 def test_the_version_is_the_packages(runner: CliRunner) -> None:
     assert runner.invoke(app, ["--version"]).stdout == f"lnmdetect {__version__}\n"
 
@@ -214,11 +228,14 @@ def test_anchors_prints_table_recipe_and_files(
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        (["detect", "nothing"], 3, "expected a folder, a file or a .zip"),
+        (["detect", "nothing"], 3, "nothing: expected a folder, a file or a .zip"),
+        (["detect", "nothing", "--pixel-spacing", "nan", "1"], 2, "two lengths in mm above 0"),
+        (["detect", "nothing", "--pixel-spacing", "0.5", "0"], 2, "two lengths in mm above 0"),
+        (["overlay", "nodes.json", "-o", "sheet.jpg"], 2, "a name that ends in .png"),
         (["classify", "boxes.json"], 3, "boxes.json: expected"),
         (["eval"], 3, "boxes.json: expected a file"),
         (["overlay", "nodes.json"], 3, "nodes.json: expected"),
-        (["run", "nothing"], 3, "expected a folder, a file or a .zip"),
+        (["run", "nothing", "--model", "none"], 4, "--model: expected a bundle's folder"),
         (["train", "detector", "--data", "truth.json", "-o", "run"], 3, "truth.json: expected"),
         (["train", "fusion", "--data", "truth.json", "-o", "run"], 2, "fusion"),
         (["phantom", "ct", "--patients", "0", "-o", "out"], 2, "patients"),

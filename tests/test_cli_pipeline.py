@@ -167,6 +167,22 @@ def test_run_equals_detect_and_classify(folder: Path) -> None:
         assert joint.info["scan_root"] == "../scan"
 
 
+def test_run_reads_both_bundles_before_it_detects(folder: Path, models: Path) -> None:
+    wrong = f"lnmdetect run scan/ -o results --classifier {models}/detector-compact"
+    refused = typed(wrong)
+    assert refused.exit_code == 4
+    assert "a detector's bundle; give it to `lnmdetect detect`" in refused.stderr
+    assert "--classifier: expected" in typed("lnmdetect run scan/ --classifier none").stderr
+    assert not Path("results").exists()
+
+
+def test_a_png_without_key_images_is_told_of_that_option(folder: Path) -> None:
+    Path("png").mkdir()
+    Path("png/a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    said = typed("lnmdetect detect png/a.png").stderr
+    assert "add --key-images and --pixel-spacing ROW COLUMN" in said
+
+
 def test_run_refuses_before_it_starts_when_any_output_exists(folder: Path) -> None:
     Path("results").mkdir()
     Path("results/contact_sheet.png").write_bytes(b"mine")

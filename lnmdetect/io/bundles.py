@@ -21,6 +21,10 @@ from lnmdetect.io.recipes import Arm, parse_recipe
 CONFIG, WEIGHTS, CARD = "config.json", "weights.safetensors", "card.md"
 FORMAT = 1
 MODELS_VARIABLE = "LNMDETECT_MODELS"
+_GIVE_TO = {
+    "detector": "`lnmdetect detect`, or to `lnmdetect run --model`",
+    "classifier": "`lnmdetect classify`, or to `lnmdetect run --classifier`",
+}
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,8 @@ def bundle_folders(arm: Arm) -> dict[str, Path]:
     return found
 
 
-def read_bundle(name_or_path: str, arm: Arm) -> Bundle:
-    """Return a bundle by the name of an installed one or by its folder.
+def read_bundle(name_or_path: str, arm: Arm, *, option: str = "--model") -> Bundle:
+    """Return a bundle by the name of an installed one or by its folder; `option` named it.
 
     Raises:
         ModelError: there is none of that name, or the folder is not a bundle of this arm.
@@ -83,10 +87,11 @@ def read_bundle(name_or_path: str, arm: Arm) -> Bundle:
     if not (folder / CONFIG).is_file():
         if name_or_path not in installed:
             raise ModelError(
-                "--model",
+                option,
                 expected=f"a bundle's folder or one of {', '.join(installed) or 'none installed'}",
                 got=repr(name_or_path),
-                remedy=f"`lnmdetect models` lists them; ${MODELS_VARIABLE} adds a folder.",
+                remedy=f"`lnmdetect models` lists them; ${MODELS_VARIABLE} names a folder of more "
+                f"({arm}-NAME).",
             )
         folder = installed[name_or_path]
     return _parse_config(folder, arm)
@@ -95,6 +100,8 @@ def read_bundle(name_or_path: str, arm: Arm) -> Bundle:
 def _parse_config(folder: Path, arm: Arm) -> Bundle:
     try:
         config = read_json(folder / CONFIG)
+        if config["arm"] in _GIVE_TO and config["arm"] != arm:
+            raise _other_arm(folder, config["arm"], arm)
         if config["format"] != FORMAT or config["arm"] != arm:
             raise _broken(folder, f"format {config['format']} of arm {config['arm']!r}", arm)
         recipe = parse_recipe(
@@ -117,6 +124,15 @@ def _parse_config(folder: Path, arm: Arm) -> Bundle:
         raise _broken(folder, f"a {CONFIG} with {type(error).__name__}: {error}", arm) from None
     except OSError as error:
         raise _broken(folder, f"{error.strerror}: {WEIGHTS}", arm) from None
+
+
+def _other_arm(folder: Path, got: str, arm: Arm) -> ModelError:
+    return ModelError(
+        folder.name,
+        expected=f"a bundle of arm {arm!r}",
+        got=f"one of arm {got!r}",
+        remedy=f"This is a {got}'s bundle; give it to {_GIVE_TO[got]}.",
+    )
 
 
 def _broken(folder: Path, got: str, arm: Arm) -> ModelError:

@@ -10,6 +10,7 @@ from lnmdetect.io.dicom_geometry import is_axial, order_slices, position_mm
 from lnmdetect.io.dicom_header import LeftOut, SliceHeader
 from lnmdetect.io.dicom_index import DicomIndex
 from lnmdetect.io.input_files import printable
+from lnmdetect.io.png_pixels import is_png
 from lnmdetect.io.pseudonym import patient_pseudonym
 
 Series = tuple[SliceHeader, ...]
@@ -89,6 +90,9 @@ def image_records(series: Series, *, first_id: int, key: bytes) -> tuple[ImageRe
     )
 
 
+_PNG_REMEDY = " For PNG slices add --key-images and --pixel-spacing ROW COLUMN."
+
+
 def no_scan_error(index: DicomIndex) -> InputError:
     """Return why nothing at the input can be read as a CT scan."""
     kinds = {entry.reason for entry in index.left_out}
@@ -105,7 +109,8 @@ def no_scan_error(index: DicomIndex) -> InputError:
             "input",
             expected="DICOM files",
             got=f"none among {len(index.unrelated)} files",
-            remedy="Give the folder, file or .zip that holds the CT series.",
+            remedy="Give the folder, file or .zip that holds the CT series."
+            + (_PNG_REMEDY if any(map(is_png, index.unrelated)) else ""),
         )
     return InputError(
         "input",

@@ -106,7 +106,7 @@ def list_input_files(path: Path) -> InputFiles:
         return FolderFiles(path, tuple(sorted(_walk(path))))
     if not path.is_file():
         raise InputError(
-            "input",
+            printable(path.name) or "input",
             expected="a folder, a file or a .zip archive",
             got="a path at which there is none",
             remedy="Check the path.",

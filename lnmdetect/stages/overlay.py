@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lnmdetect import __version__
+from lnmdetect.core.errors import UsageError
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.io.coco import join_images, read_coco
@@ -68,11 +69,19 @@ def overlay(request: OverlayRequest, progress: Progress = SILENT) -> OverlayResu
     """Return what was drawn after writing the contact sheet.
 
     Raises:
+        UsageError: the output is not named .png.
         InputError: a file cannot be used, or its pixels are not where it says.
         OutputError: the output exists and `overwrite` is not set.
     """
     from lnmdetect.io.contact_sheet import Tile, write_contact_sheet
 
+    if request.output.suffix.lower() != ".png":
+        raise UsageError(
+            "--output",
+            expected="a name that ends in .png",
+            got=repr(request.output.name),
+            remedy="Name the picture so.",
+        )
     refuse_existing(request.output, overwrite=request.overwrite)
     dataset = read_coco(request.nodes)
     truth = read_coco(request.truth) if request.truth else None

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lnmdetect.core.progress import SILENT, Progress
+from lnmdetect.io.bundles import read_bundle
 from lnmdetect.io.json_files import refuse_existing
+from lnmdetect.stages.classify import DEFAULT_MODEL as CLASSIFIER
 from lnmdetect.stages.classify import NODES, ClassifyRequest, ClassifyResult, classify
 from lnmdetect.stages.detect import BOXES, DetectRequest, DetectResult, detect, pixel_place
+from lnmdetect.stages.detect import DEFAULT_MODEL as DETECTOR
 from lnmdetect.stages.overlay import SHEET, OverlayRequest, OverlayResult, overlay
 
 
@@ -17,14 +20,15 @@ class RunRequest:
     Attributes:
         scan, series, allow_tilt, key_images, pixel_spacing_mm, pseudonymise_uids: as `detect`
             takes them.
-        model: of both stages, by name.
+        model, classifier: bundles of the two stages, by name or folder.
         truth: drawn on the picture where it is known.
         slices: on the picture.
     """
 
     scan: Path
     output: Path
-    model: str
+    model: str = DETECTOR
+    classifier: str = CLASSIFIER
     device: str = "auto"
     series: str | None = None
     allow_tilt: bool = False
@@ -56,6 +60,8 @@ def run(request: RunRequest, progress: Progress = SILENT) -> RunResult:
     boxes, nodes, sheet = (request.output / path for path in (BOXES, NODES, SHEET))
     for path in (boxes, nodes, sheet):
         refuse_existing(path, overwrite=request.overwrite)
+    read_bundle(request.model, "detector")
+    read_bundle(request.classifier, "classifier", option="--classifier")
     return RunResult(
         detect(_detect_request(request, boxes), progress),
         classify(_classify_request(request, boxes, nodes), progress),
@@ -83,7 +89,7 @@ def _classify_request(request: RunRequest, boxes: Path, nodes: Path) -> Classify
         boxes,
         output=nodes,
         scan=_place(request),
-        model=request.model,
+        model=request.classifier,
         device=request.device,
         overwrite=request.overwrite,
     )
