@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lnmdetect.phantom.anatomy import Grid
+from lnmdetect.phantom.anatomy import Anatomy, Grid
+from lnmdetect.phantom.appearance import draw_appearance
 from lnmdetect.phantom.patient import draw_anatomy
-from lnmdetect.phantom.scan import PhantomScan, make_scan
+from lnmdetect.phantom.scan import NODE_REGION_MM, PhantomScan, _place_nodes, make_scan
+from lnmdetect.phantom.scan_plan import draw_plan
 from lnmdetect.phantom.tissues import LOOKALIKE_TISSUES
 
 SMALL_SEED, SMALL_INDEX = 7, 11
 """A training phantom with few slices."""
+LIFELIKE_SEED = 4100
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,42 @@ def test_vessels_and_glands_of_node_size_outnumber_nodes() -> None:
     most_nodes_a_scan = 22
     sections_a_node = 4 / 2
     assert lookalikes(slices, 0) > most_nodes_a_scan * sections_a_node
+
+
+def round_lookalikes(anatomy: Anatomy, z_mm: float) -> int:
+    """Count the vessel and gland cross-sections of a node's size and shape on one level.
+
+    3 to 20 mm across, sides within 1 : 2, and filling their box as a disc does (0.785) or nearly.
+    """
+    grid = Grid((256, 256), 0.8, (0.0, 5.0))
+    labels = [i for i, tissue in enumerate(anatomy.tissues) if tissue in LOOKALIKE_TISSUES]
+    components, _ = ndimage.label(np.isin(anatomy.paint(z_mm, grid), labels))
+    count = 0
+    for number, place in enumerate(ndimage.find_objects(components), start=1):
+        shape = components[place] == number
+        short, long = sorted(0.8 * side for side in shape.shape)
+        count += short >= 3 and long <= min(20, 2 * short) and shape.mean() >= 0.6
+    return count
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_each_scan_has_more_round_vessel_and_gland_sections_than_its_own_node_sections(
+    index: int,
+) -> None:
+    # As make_scan draws a lifelike patient, without rendering it.
+    rng = np.random.default_rng((LIFELIKE_SEED, index, 0))
+    plan = draw_plan("lifelike", rng)
+    anatomy = draw_anatomy(rng, 1.0, plan.metal)
+    nodes = _place_nodes(anatomy, draw_appearance(anatomy.tissues, rng, "lifelike"), plan, rng)
+    step_mm = 6.0
+    levels = np.arange(plan.levels_mm[0], plan.levels_mm[-1], step_mm)
+    levels = levels[(levels >= NODE_REGION_MM[0]) & (levels <= NODE_REGION_MM[1])]
+    assert nodes
+    centres = np.array([node.centre_mm[2] for node in nodes])
+    reach = np.array([node.semi_axes_mm[0] for node in nodes])  # the longest: at most so far in z
+    of_nodes = int((np.abs(levels[:, None] - centres) < reach).sum())
+    of_lookalikes = sum(round_lookalikes(anatomy, float(z)) for z in levels)
+    assert of_lookalikes >= of_nodes > 0
 
 
 def test_a_level_shows_body_bone_airway_and_vessels() -> None:
