@@ -90,7 +90,8 @@ def insert(
 
     talk = Talk(quiet, verbose, as_json)
     request = InsertRequest(onto, output, nodes, seed=seed, series=series, overwrite=overwrite)
-    result = insert_phantom_nodes(request, talk)
+    with incomplete_if_interrupted(output):
+        result = insert_phantom_nodes(request, talk)
     talk.result(result, text=inserted_text(result))
     talk.notes(result.notes)
     talk.hint("lnmdetect", "detect", result.scan, "-o", output / "boxes.json")

@@ -78,16 +78,15 @@ def inserted_text(result: "InsertResult") -> str:
 
 
 def models_table(models: "Sequence[InstalledModel]") -> Table:
-    """Return one row a bundle."""
-    table = Table(title="Installed model bundles")
-    for name in ("stage", "--model", "recipe", "trained on", "threshold", "MB"):
-        table.add_column(name)
-    table.add_column("validation figures")
+    """Return one row a bundle, with the first of its figures; --json has them all."""
+    table = Table(title="Installed model bundles", caption="All figures: lnmdetect models --json")
+    for name in ("stage", "--model", "recipe", "trained on", "threshold", "MB", "validation"):
+        table.add_column(name, no_wrap=True)
     for model in models:
-        figures = ", ".join(f"{k} {_figure(v)}" for k, v in model.figures.items())
+        main = next((f"{key} {_figure(value)}" for key, value in model.figures.items()), "")
         trained = "phantoms" if model.is_phantom else "scans"
         cells = (model.arm, model.name, model.recipe, trained, f"{model.threshold:.3f}")
-        table.add_row(*cells, f"{model.megabytes:.1f}", figures)
+        table.add_row(*cells, f"{model.megabytes:.1f}", main)
     return table
 
 

@@ -146,6 +146,11 @@ def require_folder(folder: Path) -> None:
     )
 
 
+def remove_output(path: Path) -> None:
+    """Delete the file of an earlier run, where there is one."""
+    path.unlink(missing_ok=True)
+
+
 def sha256_of_file(path: Path) -> str:
     """Return the SHA-256 of the file's bytes, 64 hexadecimal digits.
 

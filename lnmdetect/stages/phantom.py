@@ -28,7 +28,7 @@ from lnmdetect.core.records import (
 from lnmdetect.core.wording import counted
 from lnmdetect.io.coco import write_coco
 from lnmdetect.io.dicom_write import CtSeriesMeta, WrittenSlice, derived_uid, write_ct_series
-from lnmdetect.io.json_files import refuse_existing
+from lnmdetect.io.json_files import refuse_existing, remove_output
 from lnmdetect.phantom.appearance import Setting
 from lnmdetect.phantom.node_paint import CrossSection
 from lnmdetect.phantom.nodes import Node
@@ -142,7 +142,7 @@ def _clear(output: Path) -> None:
             got=counted(len(foreign), "other file or folder", "other files or folders"),
             remedy="Take them out, or choose another --output.",
         )
-    (output / TRUTH_NAME).unlink(missing_ok=True)
+    remove_output(output / TRUTH_NAME)
     for folder in scans:
         shutil.rmtree(folder)
 

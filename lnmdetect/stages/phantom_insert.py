@@ -19,6 +19,7 @@ from lnmdetect.io.dicom_write import (
     derived_uid,
     write_ct_series,
 )
+from lnmdetect.io.json_files import refuse_existing, remove_output
 from lnmdetect.io.run_record import RunRecord, record_path
 from lnmdetect.io.scan_handle import DicomScan, ScanHandle
 from lnmdetect.io.scan_source import open_source
@@ -129,6 +130,7 @@ def _check(request: InsertRequest) -> None:
             got=f"{request.nodes} nodes, seed {request.seed}",
             remedy="Change --nodes or --seed.",
         )
+    refuse_existing(request.output / TRUTH_NAME, overwrite=True)
     scans = request.output / SCAN_FOLDER
     if request.onto.resolve().is_relative_to(scans.resolve()):
         raise UsageError(
@@ -148,7 +150,8 @@ def _check(request: InsertRequest) -> None:
 
 
 def _clear(request: InsertRequest) -> None:
-    """Take away what an earlier run put into the output."""
+    """Take away what an earlier run put into the output, truth first: it stands for whole scans."""
+    remove_output(request.output / TRUTH_NAME)
     for folder in sorted((request.output / SCAN_FOLDER).glob(f"{FOLDER_PREFIX}*")):
         shutil.rmtree(folder)
 

@@ -239,3 +239,24 @@ def test_the_command_says_how_many_nodes_went_in(given: Path, tmp_path: Path) ->
     assert answer.exit_code == 0
     assert "1 scan, 24 slices" in answer.stdout
     assert "2 of 2 nodes inserted" in answer.stdout
+
+
+def test_ctrl_c_leaves_no_truth_of_an_earlier_run(
+    given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "truth.json").write_text("{}")
+    monkeypatch.setattr("lnmdetect.stages.phantom_insert.insert_nodes", press)
+    line = ["phantom", "insert", "--onto", str(given), "-o", str(tmp_path), "--overwrite"]
+    result = CliRunner().invoke(app, line)
+    assert result.exit_code == 130
+    assert "is incomplete, scans without" in result.stderr
+    assert not (tmp_path / "truth.json").exists()
+
+
+def test_an_output_that_is_a_file_is_refused(given: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(OutputError, match="got out, which is a file, not a folder"):
+        insert_phantom_nodes(request(given, tmp_path / "out"))
