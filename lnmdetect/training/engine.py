@@ -100,18 +100,10 @@ def fit(
         identity=settings.identity,
     )
     steps = settings.steps_an_epoch
-    epoch = state.step // steps
-    end = epoch if _is_stale(state, settings.optimiser) else settings.optimiser.epochs
-    sources = (
-        batches(number, state.step - number * steps if number == epoch else 0)
-        for number in range(epoch, end)
-    )
-    total = max(0, end * steps - state.step)
+    left, total = _steps_left(batches, state, settings)
     started = time.monotonic()
     with _interruptible() as interrupted:
-        for batch in progress.track(
-            chain.from_iterable(sources), description="training", total=total
-        ):
+        for batch in progress.track(left, description="training", total=total):
             with settings.compute.autocast():
                 task.module.train()
                 terms = task.losses(batch)
@@ -135,6 +127,20 @@ def predict(task: Task, batches: Iterable[Any], compute: Compute) -> Iterator[An
         with torch.inference_mode(), compute.autocast():
             answers = task.predict(batch)
         yield from answers
+
+
+def _steps_left(
+    batches: BatchSource, state: FitState, settings: FitSettings
+) -> tuple[Iterator[Any], int]:
+    """Return the batches from the state's step to the last epoch's end, and how many they are."""
+    steps = settings.steps_an_epoch
+    epoch = state.step // steps
+    end = epoch if _is_stale(state, settings.optimiser) else settings.optimiser.epochs
+    sources = (
+        batches(number, state.step - number * steps if number == epoch else 0)
+        for number in range(epoch, end)
+    )
+    return chain.from_iterable(sources), max(0, end * steps - state.step)
 
 
 def _step(

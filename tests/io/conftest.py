@@ -117,9 +117,7 @@ def save(dataset: Dataset, path: Path) -> Path:
     implicit = dataset.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dataset.save_as(
-            path, implicit_vr=implicit, little_endian=True, enforce_file_format=True
-        )
+        dataset.save_as(path, implicit_vr=implicit, little_endian=True, enforce_file_format=True)
     return path
 
 

@@ -133,7 +133,7 @@ def test_no_box_at_all_still_gives_a_picture(scan: CocoDataset, tmp_path: Path) 
 def test_pixels_of_another_place_are_refused(scan: CocoDataset, tmp_path: Path) -> None:
     path = written(scan, tmp_path / "boxes.json", box(1, 2, 0.9))
     request = OverlayRequest(path, output=tmp_path / "sheet.png", scan=tmp_path / "nowhere")
-    with pytest.raises(InputError, match="expected a folder, a file or a .zip"):
+    with pytest.raises(InputError, match=r"expected a folder, a file or a \.zip"):
         overlay(request)
     assert not (tmp_path / "sheet.png").exists()
 
