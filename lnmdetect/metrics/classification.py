@@ -1,11 +1,12 @@
 """How well benign and metastatic nodes are told apart."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lnmdetect.metrics.bootstrap import auc_interval, share_interval
 from lnmdetect.metrics.figure import Figure, undefined
 from lnmdetect.metrics.intervals import share
 
@@ -99,6 +100,8 @@ def classification(
     is_positive: NDArray[np.bool_],
     p_metastatic: NDArray[np.float64],
     called: NDArray[np.bool_],
+    *,
+    patient: NDArray[np.int64] | None = None,
 ) -> Classification:
     """Return the figures of N nodes.
 
@@ -106,21 +109,31 @@ def classification(
         is_positive: (N,) metastatic in truth.
         p_metastatic: (N,) in [0, 1].
         called: (N,) called metastatic at the classifier's threshold.
+        patient: (N,) whose each node is, for intervals over patients; without it shares have
+            Wilson's, which take nodes as independent, and the AUC has none.
     """
+
+    def rate(right: NDArray[np.bool_], among: NDArray[np.bool_], of: str) -> Figure:
+        figure = share(int(right[among].sum()), int(among.sum()), of=of)
+        if patient is None or figure.value is None:
+            return figure
+        return replace(figure, interval=share_interval(right[among], patient[among]))
+
     counts = count_confusion(is_positive, called)
-    right = counts.true_positive + counts.true_negative
-    called_positive = counts.true_positive + counts.false_positive
-    called_negative = counts.true_negative + counts.false_negative
-    tpr = share(counts.true_positive, counts.positives, of="metastatic node")
-    tnr = share(counts.true_negative, counts.negatives, of="benign node")
-    ppv = share(counts.true_positive, called_positive, of="node called metastatic")
-    npv = share(counts.true_negative, called_negative, of="node called benign")
-    majority = max(counts.positives, counts.negatives)
+    all_nodes = np.ones(counts.total, dtype=bool)
+    commoner = np.asarray(is_positive == (counts.positives >= counts.negatives))
+    tpr = rate(called, is_positive, "metastatic node")
+    tnr = rate(~called, ~is_positive, "benign node")
+    ppv = rate(is_positive, called, "node called metastatic")
+    npv = rate(~is_positive, ~called, "node called benign")
+    auc = auc_by_ranks(is_positive, p_metastatic)
+    if patient is not None and auc.value is not None:
+        auc = replace(auc, interval=auc_interval(is_positive, p_metastatic, patient))
     return Classification(
         n=counts.total,
-        auc=auc_by_ranks(is_positive, p_metastatic),
-        accuracy=share(right, counts.total, of="node"),
-        majority_accuracy=share(majority, counts.total, of="node"),
+        auc=auc,
+        accuracy=rate(np.asarray(is_positive == called), all_nodes, "node"),
+        majority_accuracy=rate(commoner, all_nodes, "node"),
         tpr=tpr,
         tnr=tnr,
         ppv=ppv,

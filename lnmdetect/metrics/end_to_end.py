@@ -57,10 +57,16 @@ def classification_on_boxes(
     matches: Matches,
     *,
     score_min: float | None = None,
+    patient: NDArray[np.int64] | None = None,
 ) -> Classification:
     """Return the figures over classified detections that hit a truth box of known status.
 
-    Only those scored `score_min` or more are counted; None counts all.
+    Args:
+        images: that were matched.
+        classes: what was said about their detections.
+        matches: of the images.
+        score_min: detections below it are not counted; None counts all.
+        patient: whose each image is, for intervals over patients.
     """
     truth = _truth_class(images, matches)
     said = _joined_classes(classes, matches)
@@ -68,7 +74,10 @@ def classification_on_boxes(
     if score_min is not None:
         known &= matches.scores >= score_min
     return classification(
-        truth[known] == METASTATIC, said.p_metastatic[known], said.called_metastatic[known]
+        truth[known] == METASTATIC,
+        said.p_metastatic[known],
+        said.called_metastatic[known],
+        patient=None if patient is None else patient[matches.image_index[known]],
     )
 
 

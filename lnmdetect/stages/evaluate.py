@@ -11,6 +11,7 @@ from lnmdetect.core.records import CocoDataset
 from lnmdetect.core.wording import counted
 from lnmdetect.io.json_files import refuse_existing, write_json
 from lnmdetect.io.run_record import RunRecord, record_path
+from lnmdetect.metrics.bootstrap import RESAMPLES
 from lnmdetect.metrics.detection import average_precision
 from lnmdetect.metrics.end_to_end import EndToEnd, classification_on_boxes, end_to_end
 from lnmdetect.metrics.froc import froc, operating_point
@@ -31,10 +32,12 @@ from lnmdetect.stages.evaluation_result import (
 )
 
 INTERVALS = (
-    "95 %, Wilson; boxes are taken as independent, but several are of one node and of one patient: "
-    "the true intervals are wider"
+    f"95 %; of classification: percentiles of {RESAMPLES} resamples of the patients (none "
+    "with a single one; where all or no nodes are right, Wilson with each patient counted once); "
+    "of detection and both stages: Wilson, boxes taken as independent although several are of one "
+    "node and patient, so the true ones are wider"
 )
-"""Said beside every table: intervals of clustered figures (design, section 8) are not these."""
+"""Said beside every table: only the first kind allows for clustering (design, section 8)."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +227,11 @@ def _class_figures(classes: Predictions, threshold: float | None) -> _ClassFigur
         boxes: Literal["truth", "predicted"], score_min: float | None
     ) -> ClassificationFigures:
         found = classification_on_boxes(
-            classes.images, classes.classes, matches, score_min=score_min
+            classes.images,
+            classes.classes,
+            matches,
+            score_min=score_min,
+            patient=classes.patient,
         )
         return ClassificationFigures(boxes, score_min, found)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.geometry import as_boxes
@@ -38,6 +39,7 @@ class Predictions:
 
     Attributes:
         images: truth and detections of each truth image, by rising truth id.
+        patient: (images,) the place of each image's patient among the patients.
         classes: what the classifier said about the detections of each image.
         on_truth_boxes: the boxes carry no score: truth boxes that were classified.
         classified: some box carries probabilities, or there is no box that could.
@@ -49,6 +51,7 @@ class Predictions:
 
     stamp: FileStamp
     images: tuple[ImageBoxes, ...]
+    patient: NDArray[np.int64]
     classes: tuple[BoxClasses, ...]
     on_truth_boxes: bool
     classified: bool
@@ -91,6 +94,7 @@ def read_predictions(path: Path, truth: CocoDataset) -> Predictions:
     truth_nodes = truth.by_image()
     return Predictions(
         stamp=FileStamp(path.name, sha256_of_file(path)),
+        patient=_patient_places(truth),
         images=tuple(_image_boxes(truth_nodes[k], by_truth_id[k]) for k in sorted(by_truth_id)),
         classes=tuple(_box_classes(by_truth_id[k]) for k in sorted(by_truth_id)),
         on_truth_boxes=on_truth_boxes,
@@ -101,6 +105,13 @@ def read_predictions(path: Path, truth: CocoDataset) -> Predictions:
         missing_images=len(join.only_first),
         failed_studies=int(found.info.get("failed_studies") or 0),
     )
+
+
+def _patient_places(truth: CocoDataset) -> NDArray[np.int64]:
+    """Return (images,), by rising id, the place of each image's patient."""
+    places = {name: place for place, name in enumerate(truth.patients())}
+    ordered = sorted(truth.images, key=lambda image: image.image_id)
+    return np.array([places[image.patient] for image in ordered], dtype=np.int64)
 
 
 def _detector_threshold(name: str, info: Mapping[str, Any]) -> Threshold:

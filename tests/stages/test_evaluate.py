@@ -226,6 +226,8 @@ def test_auc_on_predicted_boxes_is_that_of_scikit_learn_over_the_hits() -> None:
         assert part.figures.n == len(labels) > 15
         assert value(part.figures.auc) == pytest.approx(roc_auc_score(labels, p), abs=1e-12)
         assert part.score_min == score_min
+        low, high = part.figures.auc.interval or (0.0, 0.0)
+        assert 0 < low < value(part.figures.auc) < high <= 1  # over the three patients
 
 
 def score(box: NodeAnnotation) -> float:
@@ -245,7 +247,7 @@ def test_classes_of_boxes_below_the_operating_threshold_are_told_apart() -> None
     text = printed(result_tables(result))
     first = text.index("Classification on predicted boxes scored 0.5 or more")
     assert first < text.index("Classification on all stored predicted boxes")
-    assert "Intervals: 95 %, Wilson; boxes are taken as independent" in text
+    assert "Intervals: 95 %; of classification: percentiles of 1000 resamples" in text
     lower = evaluate(EvalRequest(threshold=0.1))
     assert lower.classification is not None
     assert lower.classification.figures.n == 2
