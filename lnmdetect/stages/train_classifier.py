@@ -18,7 +18,7 @@ from lnmdetect.datasets.classifier_data import (
     labelled_boxes,
     store_crops,
 )
-from lnmdetect.io.bundles import Threshold, as_stored
+from lnmdetect.io.bundles import Threshold, as_stored, read_bundle
 from lnmdetect.io.imagenet import load_imagenet_body
 from lnmdetect.io.recipes import read_recipe
 from lnmdetect.io.run_files import load_best
@@ -89,6 +89,7 @@ def train_classifier(request: TrainRequest, progress: Progress = SILENT) -> Trai
         inputs=inputs,
     )
     record.lap("threshold")
+    record.model = {recipe.name: read_bundle(str(result.bundle), "classifier").sha256}
     record.write(request.output / RUN)
     return result
 

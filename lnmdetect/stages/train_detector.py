@@ -16,7 +16,7 @@ from lnmdetect.datasets.detector_data import (
     truth_slices,
 )
 from lnmdetect.datasets.volume_cache import cache_series, group_series
-from lnmdetect.io.bundles import Threshold, as_stored
+from lnmdetect.io.bundles import Threshold, as_stored, read_bundle
 from lnmdetect.io.imagenet import load_imagenet_body
 from lnmdetect.io.recipes import read_recipe
 from lnmdetect.io.run_files import load_best
@@ -92,6 +92,7 @@ def train_detector(request: TrainRequest, progress: Progress = SILENT) -> TrainR
         inputs=inputs,
     )
     record.lap("threshold")
+    record.model = {recipe.name: read_bundle(str(result.bundle), "detector").sha256}
     record.write(request.output / RUN)
     return result
 

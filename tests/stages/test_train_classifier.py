@@ -17,6 +17,7 @@ from lnmdetect.core.records import METASTATIC
 from lnmdetect.datasets.splits import split_patients
 from lnmdetect.io.bundles import read_bundle
 from lnmdetect.io.coco import read_coco, write_coco
+from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.stages.classify import ClassifyRequest, classify
 from lnmdetect.stages.train_classifier import choose_threshold, train_classifier
 from lnmdetect.stages.training_run import TrainRequest, TrainResult
@@ -125,6 +126,8 @@ def test_a_folder_that_holds_a_training_is_refused(train: Train) -> None:
 def test_the_run_record_names_arm_seed_and_recipe(train: Train, tmp_path: Path) -> None:
     train(seed=3)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
+    weights = tmp_path / "run" / "bundle" / "weights.safetensors"
+    assert list(record["model"].values()) == [sha256_of_file(weights)]
     assert (record["command"], record["seed"]) == ("train classifier", 3)
     assert record["config"]["recipe"]["arm"] == "classifier"
 

@@ -21,6 +21,7 @@ from lnmdetect.datasets.detector_data import DetectorBatch, TruthSlice, truth_sl
 from lnmdetect.datasets.volume_cache import cache_series, group_series
 from lnmdetect.io.bundles import Threshold, read_bundle
 from lnmdetect.io.coco import read_coco, write_coco
+from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.stages import train_detector as stage
 from lnmdetect.stages.detect import DetectRequest, detect
@@ -87,6 +88,8 @@ def test_a_training_leaves_curves_split_and_record(train: Train, tmp_path: Path)
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert set(rows[0]) >= {"loss_classifier", "loss_objectness", "ap50", "learning_rate"}
     record = json.loads((folder / "run.json").read_text())
+    weights = folder / "bundle" / "weights.safetensors"
+    assert list(record["model"].values()) == [sha256_of_file(weights)]
     assert (record["command"], record["seed"]) == ("train detector", 4)
     assert record["config"]["recipe"]["name"] == "tiny"
     assert list(record["inputs"]) == ["truth.json"]
