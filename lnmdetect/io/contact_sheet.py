@@ -1,6 +1,7 @@
 """The contact sheet: slices with truth and predicted boxes, for a person to look at."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ COLOURS = {BENIGN: "#56b4e9", METASTATIC: "#ff6a3d", LYMPH_NODE: "#f0e442"}
 NAMES = {BENIGN: "benign", METASTATIC: "metastatic", LYMPH_NODE: "node, not classified"}
 MAX_COLUMNS = 6
 _TILE_IN = 2.2
+_LETTERS_AN_INCH = 11
+"""Of the title at its size, on average; longer titles take another line."""
 _SHEET_DPI = 200
 _BODY_HU = -300
 _MARGIN = 0.06
@@ -80,7 +83,7 @@ def write_contact_sheet(
             _draw_tile(axes, tile)
         for axes in list(figure.axes)[len(tiles) :]:
             axes.set_axis_off()
-        figure.suptitle(title, fontsize=10)
+        figure.suptitle(textwrap.fill(title, int(width * _LETTERS_AN_INCH)), fontsize=10)
         _draw_legend(figure, tiles)
         save_png(figure, path, overwrite=overwrite, dpi=_SHEET_DPI)
 
