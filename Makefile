@@ -40,6 +40,7 @@ demo: $(STAMP) ## three unseen phantom patients through detect, classify and eva
 	cd demo && lnmdetect detect scan/
 	cd demo && lnmdetect classify boxes.json
 	cd demo && lnmdetect eval --ap50
+	cd demo && lnmdetect eval
 	cd demo && lnmdetect overlay nodes.json --truth truth.json -o contact_sheet.png
 	@echo "The picture: $(CURDIR)/demo/contact_sheet.png"
 
