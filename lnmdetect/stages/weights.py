@@ -16,6 +16,7 @@ from pathlib import Path
 from lnmdetect.core.errors import LnmDetectError
 from lnmdetect.datasets.merge import merge_datasets
 from lnmdetect.io.coco import read_coco, write_coco
+from lnmdetect.training.devices import usable_cores
 
 WORK = Path("build/weights")
 ARMS = ("detector", "classifier")
@@ -70,8 +71,7 @@ def _make_phantoms(work: Path) -> Path:
 
 
 def _train_side_by_side(truth: Path, work: Path) -> None:
-    cores = sorted(os.sched_getaffinity(0))
-    threads = max(1, len(cores) // len(ARMS))
+    threads = max(1, usable_cores() // len(ARMS))
     begun = []
     for arm in ARMS:
         again = "--resume" if (work / arm / "last.pt").is_file() else "--overwrite"

@@ -54,13 +54,18 @@ def training_compute(device: torch.device) -> Compute:
     return Compute(device, "bf16")
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may run on."""
+    knows_affinity = hasattr(os, "sched_getaffinity")  # Linux does
+    return len(os.sched_getaffinity(0)) if knows_affinity else os.cpu_count() or 1
+
+
 def limit_threads() -> int:
     """Return the number of threads torch now uses: the cores this process may run on.
 
     `OMP_NUM_THREADS` lowers it. More threads than cores is many times slower (design, section 9).
     """
-    knows_affinity = hasattr(os, "sched_getaffinity")  # Linux does
-    cores = len(os.sched_getaffinity(0)) if knows_affinity else os.cpu_count() or 1
+    cores = usable_cores()
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     threads = min(cores, int(wanted)) if wanted.isdigit() and int(wanted) else cores
     torch.set_num_threads(threads)
