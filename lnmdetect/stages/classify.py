@@ -117,7 +117,7 @@ def classify(request: ClassifyRequest, progress: Progress = SILENT) -> ClassifyR
     threshold = bundle.threshold.value if request.threshold is None else request.threshold
     answers = predict(task, watched, Compute(task.device))
     nodes = tuple(
-        _called(box, probabilities, bundle.recipe.model.classes, threshold)
+        called_node(box, probabilities, bundle.recipe.model.classes, threshold)
         for box, probabilities in zip(chosen, answers, strict=True)
     )
     record.lap("classify")
@@ -183,7 +183,7 @@ def _channels(
     return add_side(channels, image, box.box_xyxy, recipe)
 
 
-def _called(
+def called_node(
     box: NodeAnnotation,
     probabilities: NDArray[np.float64],
     classes: Sequence[str],

@@ -36,7 +36,7 @@ PARTS = (PhantomPart("training", 140, 1000), PhantomPart("lifelike", 70, 2000))
 """Wide variation for other scanners, and lifelike scans; evaluation uses seeds from 9000 on."""
 
 
-def make_weights(work: Path = WORK) -> None:
+def make_weights(work: Path = WORK, installed: Path | None = None) -> None:
     """Make phantoms, train both arms and put the bundles into the package.
 
     What is there already of an earlier, broken-off call is used: phantoms that were finished, and
@@ -44,14 +44,16 @@ def make_weights(work: Path = WORK) -> None:
 
     Args:
         work: folder for phantoms and runs, several gigabytes.
+        installed: folder that receives the bundles; None is the package's own.
 
     Raises:
         LnmDetectError: a step failed; its own message stands above.
     """
     truth = _make_phantoms(work)
     _train_side_by_side(truth, work)
+    folder = installed or Path(str(resources.files("lnmdetect") / "weights"))
     for arm in ARMS:
-        target = Path(str(resources.files("lnmdetect") / "weights")) / f"{arm}-{MODEL}"
+        target = folder / f"{arm}-{MODEL}"
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(work / arm / "bundle", target)
 

@@ -20,6 +20,7 @@ from lnmdetect.io.bundles import (
     WEIGHTS,
     Bundle,
     Threshold,
+    as_stored,
     bundle_folders,
     load_weights,
     read_bundle,
@@ -207,3 +208,15 @@ def test_a_classifiers_card_names_its_windows(tmp_path: Path, recipe_fields: Fie
     recipe = ClassifierRecipe(**recipe_fields("classifier"))
     bundle = Bundle("mine", recipe, THRESHOLD, False, {}, "", tmp_path)
     assert "2 channels, windows [(-160.0, 240.0), (0.0, 200.0)] HU" in bundle_card(bundle)
+
+
+def test_weights_as_stored_are_those_that_a_bundle_gives_back(
+    bundle: Bundle, written: Path
+) -> None:
+    weights = network().state_dict()
+    stored = as_stored(weights)
+    assert not torch.equal(stored["0.weight"], weights["0.weight"])  # a third lies between halves
+    assert torch.equal(stored["0.weight"], weights["0.weight"].half().float())
+    assert stored["1.num_batches_tracked"].dtype == torch.int64
+    given_back = read_weights(read_bundle(str(written), "detector"))
+    assert all(torch.equal(stored[name], given_back[name]) for name in weights)

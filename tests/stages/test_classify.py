@@ -11,10 +11,17 @@ import pytest
 from numpy.typing import NDArray
 
 from lnmdetect.core.errors import InputError, ModelError, OutputError, UsageError
-from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC, CocoDataset, ImageRecord
+from lnmdetect.core.records import (
+    BENIGN,
+    LYMPH_NODE,
+    METASTATIC,
+    CocoDataset,
+    ImageRecord,
+    NodeAnnotation,
+)
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.pixel_store import PixelStore
-from lnmdetect.stages.classify import ClassifyRequest, ClassifyResult, classify
+from lnmdetect.stages.classify import ClassifyRequest, ClassifyResult, called_node, classify
 
 Classify = Callable[..., ClassifyResult]
 
@@ -271,3 +278,11 @@ def test_the_run_record_names_model_and_input(run: Classify, tmp_path: Path) -> 
         "threshold": None,
     }
     assert list(record["model"]) == ["tiny"]
+
+
+@pytest.mark.parametrize(("p_metastatic", "category"), [(0.5, METASTATIC), (0.4999, BENIGN)])
+def test_a_node_at_the_threshold_itself_is_metastatic(p_metastatic: float, category: int) -> None:
+    box = NodeAnnotation(1, 1, LYMPH_NODE, (1.0, 1.0, 5.0, 5.0), score=0.9)
+    probabilities = np.array([1 - p_metastatic, p_metastatic])
+    node = called_node(box, probabilities, ("benign", "metastatic"), 0.5)
+    assert (node.category_id, node.threshold) == (category, 0.5)

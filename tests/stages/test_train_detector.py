@@ -19,7 +19,7 @@ from lnmdetect.core.progress import SILENT
 from lnmdetect.core.records import Detections
 from lnmdetect.datasets.detector_data import DetectorBatch, TruthSlice, truth_slices
 from lnmdetect.datasets.volume_cache import cache_series, group_series
-from lnmdetect.io.bundles import Threshold, read_bundle
+from lnmdetect.io.bundles import Threshold, read_bundle, read_weights
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.pixel_store import PixelStore
@@ -368,3 +368,17 @@ def test_a_training_that_finds_no_node_says_so(
     miss = Detections(np.array([[0.0, 0, 5, 5]]), np.array([0.9]))
     with pytest.raises(ModelError, match=r"got 6 detections, none of which does\. Train longer"):
         choose([miss] * 6, slices, 0.75, recipe_fields)
+
+
+def test_the_threshold_is_chosen_with_the_weights_that_are_stored(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, torch.Tensor] = {}
+
+    def watch(task: DetectorTask, *_: Any) -> tuple[Threshold, dict[str, float | None]]:
+        seen.update({name: v.clone() for name, v in task.module.state_dict().items()})
+        return Threshold(0.25, "a rule", "validation patients"), {}
+
+    monkeypatch.setattr(stage, "choose_threshold", watch)
+    bundle = read_bundle(str(train().bundle), "detector")
+    assert all(torch.equal(seen[name], v) for name, v in read_weights(bundle).items())

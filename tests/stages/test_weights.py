@@ -1,0 +1,91 @@
+"""`make weights`: the commands it gives, what it takes up again, where the bundles go."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lnmdetect.core.errors import LnmDetectError
+from lnmdetect.core.records import BENIGN, CocoDataset, ImageRecord, NodeAnnotation
+from lnmdetect.io.coco import read_coco, write_coco
+from lnmdetect.stages import weights
+
+
+def truth_of(setting: str) -> CocoDataset:
+    image = ImageRecord(1, f"{setting}.dcm", 8, 8, setting, setting, setting, 0, 0.0, (1.0, 1.0))
+    node = NodeAnnotation(1, 1, BENIGN, (1.0, 1.0, 5.0, 5.0), node_id="n1")
+    return CocoDataset({"phantom": True, "scan_root": "scan"}, (image,), (node,))
+
+
+class Ended:
+    """A process that has done its work."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+    def wait(self) -> int:
+        return self.code
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The commands started; each leaves the files that the real one leaves."""
+    started: list[str] = []
+
+    def start(arguments: str, threads: int | None = None) -> Any:
+        started.append(arguments)
+        words = arguments.split()
+        folder = Path(words[words.index("-o") + 1])
+        if words[0] == "phantom":
+            folder.mkdir(parents=True)
+            write_coco(truth_of(folder.name), folder / "truth.json")
+        else:
+            assert threads is not None
+            (folder / "bundle").mkdir(parents=True)
+            (folder / "bundle" / "card.md").write_text(words[1])
+        return Ended(0)
+
+    monkeypatch.setattr(weights, "_start", start)
+    return started
+
+
+def test_phantoms_are_made_both_arms_trained_and_the_bundles_installed(
+    commands: list[str], tmp_path: Path
+) -> None:
+    work, installed = tmp_path / "work", tmp_path / "installed"
+    weights.make_weights(work, installed)
+    kinds = [" ".join(command.split()[:2]) for command in commands]
+    assert kinds == ["phantom ct", "phantom ct", "train detector", "train classifier"]
+    truth = read_coco(work / "truth.json")
+    assert truth.patients() == ("training", "lifelike")
+    assert truth.info["scan_root"] == "."
+    assert [part["seed"] for part in truth.info["phantoms"]] == [1000, 2000]
+    for arm in weights.ARMS:
+        assert (installed / f"{arm}-compact" / "card.md").read_text() == arm
+
+
+def test_no_seed_of_training_is_one_of_evaluation() -> None:
+    assert all(part.seed + part.patients < 9000 for part in weights.PARTS)
+    assert len({part.seed for part in weights.PARTS}) == len(weights.PARTS)
+
+
+def test_finished_phantoms_and_begun_trainings_are_taken_up(
+    commands: list[str], tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    weights.make_weights(work, tmp_path / "installed")
+    commands.clear()
+    (work / "detector" / "bundle" / "card.md").unlink()
+    (work / "detector" / "bundle").rmdir()
+    (work / "detector" / "last.pt").touch()
+    (work / "classifier" / "bundle" / "card.md").unlink()
+    (work / "classifier" / "bundle").rmdir()
+    weights.make_weights(work, tmp_path / "installed")
+    assert [command.split()[-1] for command in commands] == ["--resume", "--overwrite"]
+
+
+def test_a_step_that_fails_stops_the_rest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(weights, "_start", lambda *_: Ended(5))
+    with pytest.raises(LnmDetectError, match=r"expected every step to end with status 0, got .*5"):
+        weights.make_weights(tmp_path / "work", tmp_path / "installed")
+    assert not (tmp_path / "installed").exists()
