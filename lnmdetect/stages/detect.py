@@ -141,7 +141,7 @@ def detect(request: DetectRequest, progress: Progress = SILENT) -> DetectResult:
         boxes_above_threshold=len(above),
         threshold=threshold,
         seconds=sum(record.timings_s.values()),
-        notes=source.notes,
+        notes=(*source.notes, *_neighbour_notes(request, bundle)),
         failures=tuple(failures),
     )
 
@@ -217,9 +217,24 @@ def _dataset(info: dict[str, Any], pairs: list[tuple[ImageRecord, Detections]]) 
     return CocoDataset(info, images, tuple(annotations))
 
 
+def _takes_key_images(request: DetectRequest) -> bool:
+    return request.key_images or request.scan.suffix.lower() == ".json"
+
+
+def _neighbour_notes(request: DetectRequest, bundle: Bundle) -> list[str]:
+    """Return a warning where a 2.5-D model looks at slices without their neighbours."""
+    if not _takes_key_images(request) or len(set(bundle.recipe.input.slice_offsets_mm)) == 1:
+        return []
+    return [
+        f"bundle {bundle.name} looks at neighbouring slices, which key images lack: each slice "
+        "stands in for its own neighbours, and far fewer nodes are found than on a whole scan "
+        "unless the bundle was trained on key images"
+    ]
+
+
 def _info(request: DetectRequest, bundle: Bundle, threshold: float) -> dict[str, Any]:
     given = request.threshold is not None
-    key_images = request.key_images or request.scan.suffix.lower() == ".json"
+    key_images = _takes_key_images(request)
     if request.pseudonymise_uids:
         place: dict[str, Any] = {"pseudonymised_uids": True}
     else:

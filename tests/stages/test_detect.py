@@ -172,6 +172,12 @@ def test_key_images_of_a_truth_file_are_found_on(run: Detect, toy_data: Path) ->
     assert root.resolve() == (toy_data / "scan").resolve()
 
 
+def test_a_model_of_neighbouring_slices_warns_on_key_images(run: Detect, toy_data: Path) -> None:
+    (note,) = run(scan=toy_data / "truth.json").notes
+    assert "bundle tiny looks at neighbouring slices, which key images lack" in note
+    assert run(overwrite=True).notes == ()
+
+
 def test_pseudonymous_uids_replace_the_scanners_everywhere(run: Detect) -> None:
     plain = read_coco(run().output)
     hidden = run(pseudonymise_uids=True, overwrite=True).output
