@@ -1,39 +1,28 @@
 """The files of a training run: checkpoint, best weights, curves, prepared pixels."""
 
 import csv
-import os
+import io
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from lnmdetect.core.errors import ModelError
+from lnmdetect.io.json_files import atomic_output
 
 LAST, BEST, CURVES = "last.pt", "best.safetensors", "curves.csv"
 
 
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Give a temporary name that becomes `path` once the block has written it.
-
-    Each process has its own: two trainings may prepare one cache at a time.
-    """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    yield partial
-    partial.replace(path)
-
-
 def save_checkpoint(folder: Path, content: Mapping[str, Any]) -> None:
     """Write `folder/last.pt`: tensors, numbers, text, lists and dictionaries of them."""
-    with _whole(folder / LAST) as path:
-        torch.save(dict(content), path)
+    with atomic_output(folder / LAST, overwrite=True) as stream:
+        torch.save(dict(content), stream)
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
@@ -65,8 +54,8 @@ def forget_run(folder: Path) -> None:
 
 def save_best(folder: Path, weights: Mapping[str, Tensor]) -> None:
     """Write the weights of the best epoch to `folder/best.safetensors`."""
-    with _whole(folder / BEST) as path:
-        save_file({name: value.contiguous() for name, value in weights.items()}, path)
+    with atomic_output(folder / BEST, overwrite=True) as stream:
+        stream.write(save({name: value.contiguous() for name, value in weights.items()}))
 
 
 def load_best(folder: Path) -> dict[str, Tensor]:
@@ -77,20 +66,18 @@ def load_best(folder: Path) -> dict[str, Tensor]:
 
 def save_curves(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """Write `folder/curves.csv`, one line an epoch."""
-    with (
-        _whole(folder / CURVES) as path,
-        path.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    with atomic_output(folder / CURVES, overwrite=True) as stream:
+        stream.write(text.getvalue().encode())
 
 
 def save_array(path: Path, array: NDArray[Any]) -> None:
     """Write an array as `.npy`, its folder made where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _whole(path) as partial, partial.open("wb") as file:
-        np.save(file, array)
+    with atomic_output(path, overwrite=True) as stream:
+        np.save(stream, array)
 
 
 def open_array(path: Path) -> NDArray[Any]:
