@@ -18,26 +18,23 @@ from lnmdetect.datasets.classifier_data import (
     labelled_boxes,
     store_crops,
 )
-from lnmdetect.io.bundles import Threshold, as_stored, read_bundle
-from lnmdetect.io.imagenet import load_imagenet_body
+from lnmdetect.io.bundles import Threshold
 from lnmdetect.io.recipes import read_recipe
-from lnmdetect.io.run_files import load_best
 from lnmdetect.metrics.thresholds import youden_threshold
 from lnmdetect.stages.training_run import (
-    RUN,
     TrainingInputs,
     TrainRequest,
     TrainResult,
     finish_training,
-    fit_settings,
+    fit_task,
     open_training,
     start_compute,
     training_record,
 )
 from lnmdetect.training.classifier_task import ClassifierTask
 from lnmdetect.training.devices import Compute
-from lnmdetect.training.engine import fit, predict
-from lnmdetect.training.loaders import plain_batches, steps_an_epoch, training_batches
+from lnmdetect.training.engine import predict
+from lnmdetect.training.loaders import plain_batches
 
 
 def train_classifier(request: TrainRequest, progress: Progress = SILENT) -> TrainResult:
@@ -58,28 +55,22 @@ def train_classifier(request: TrainRequest, progress: Progress = SILENT) -> Trai
     record.lap("prepare")
     labels = [box.label for box in held_out]
     task = ClassifierTask(recipe, device, labels)
-    if request.init and not request.resume:
-        load_imagenet_body(task.module.body, request.init)
-    data = TrainingCrops(crops, boxes, recipe)
-    steps = steps_an_epoch(len(data), recipe.optimiser)
-    batches = training_batches(
-        data,
-        collate_crops,
-        recipe.optimiser,
-        steps=steps,
-        seed=request.seed,
-        workers=request.workers,
-    )
     plain = PlainCrops(held_crops, held_out, recipe)
     validation = plain_batches(plain, collate_crops, batch_size=recipe.optimiser.batch_size)
-    settings = fit_settings(request, recipe, device, steps)
-    fitted = fit(task, batches, validation, settings, progress)
+    fitted = fit_task(
+        request,
+        recipe,
+        task,
+        data=TrainingCrops(crops, boxes, recipe),
+        collate=collate_crops,
+        validation=validation,
+        progress=progress,
+    )
     record.lap("fit")
-    task.module.load_state_dict(as_stored(load_best(request.output)))
     task.finish()
     probabilities = np.stack(list(predict(task, validation, Compute(device))))
     threshold, figures = choose_threshold(task, probabilities, np.array(labels))
-    result = finish_training(
+    return finish_training(
         request,
         recipe,
         fitted,
@@ -87,11 +78,8 @@ def train_classifier(request: TrainRequest, progress: Progress = SILENT) -> Trai
         threshold=threshold,
         figures=figures,
         inputs=inputs,
+        record=record,
     )
-    record.lap("threshold")
-    record.model = {recipe.name: read_bundle(str(result.bundle), "classifier").sha256}
-    record.write(request.output / RUN)
-    return result
 
 
 def _prepare(

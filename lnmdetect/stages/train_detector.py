@@ -16,28 +16,25 @@ from lnmdetect.datasets.detector_data import (
     truth_slices,
 )
 from lnmdetect.datasets.volume_cache import cache_series, group_series
-from lnmdetect.io.bundles import Threshold, as_stored, read_bundle
-from lnmdetect.io.imagenet import load_imagenet_body
+from lnmdetect.io.bundles import Threshold
 from lnmdetect.io.recipes import read_recipe
-from lnmdetect.io.run_files import load_best
 from lnmdetect.metrics.froc import operating_point
 from lnmdetect.metrics.matching import match_images
 from lnmdetect.metrics.thresholds import threshold_at_sensitivity
 from lnmdetect.stages.training_run import (
-    RUN,
     TrainingInputs,
     TrainRequest,
     TrainResult,
     finish_training,
-    fit_settings,
+    fit_task,
     open_training,
     start_compute,
     training_record,
 )
 from lnmdetect.training.detector_task import DetectorTask, truth_boxes, with_detections
 from lnmdetect.training.devices import Compute
-from lnmdetect.training.engine import fit, predict
-from lnmdetect.training.loaders import plain_batches, steps_an_epoch, training_batches
+from lnmdetect.training.engine import predict
+from lnmdetect.training.loaders import plain_batches
 
 
 def train_detector(request: TrainRequest, progress: Progress = SILENT) -> TrainResult:
@@ -60,29 +57,18 @@ def train_detector(request: TrainRequest, progress: Progress = SILENT) -> TrainR
     _require_nodes(training, "training")
     _require_nodes(watched, "validation")
     task = DetectorTask(recipe, device, [truth_boxes(part) for part in watched])
-    if request.init and not request.resume:
-        load_imagenet_body(task.module.body, request.init)
-    data = TrainingWindows(training, recipe)
-    steps = steps_an_epoch(len(data), recipe.optimiser)
-    batches = training_batches(
-        data,
-        collate_detector,
-        recipe.optimiser,
-        steps=steps,
-        seed=request.seed,
-        workers=request.workers,
-    )
-    fitted = fit(
+    fitted = fit_task(
+        request,
+        recipe,
         task,
-        batches,
-        plain_batches(WholeSlices(watched, recipe), collate_detector, batch_size=1),
-        fit_settings(request, recipe, device, steps),
-        progress,
+        data=TrainingWindows(training, recipe),
+        collate=collate_detector,
+        validation=plain_batches(WholeSlices(watched, recipe), collate_detector, batch_size=1),
+        progress=progress,
     )
     record.lap("fit")
-    task.module.load_state_dict(as_stored(load_best(request.output)))
     threshold, figures = choose_threshold(task, validation, recipe, progress)
-    result = finish_training(
+    return finish_training(
         request,
         recipe,
         fitted,
@@ -90,11 +76,8 @@ def train_detector(request: TrainRequest, progress: Progress = SILENT) -> TrainR
         threshold=threshold,
         figures=figures,
         inputs=inputs,
+        record=record,
     )
-    record.lap("threshold")
-    record.model = {recipe.name: read_bundle(str(result.bundle), "detector").sha256}
-    record.write(request.output / RUN)
-    return result
 
 
 def _prepare(

@@ -1,7 +1,7 @@
 """What the two trainings share: the request, the run's folder, the split and the bundle."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,26 @@ import torch
 
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.errors import InputError, OutputError
+from lnmdetect.core.progress import Progress
 from lnmdetect.core.records import CocoDataset
+from lnmdetect.datasets.classifier_data import TrainingCrops
+from lnmdetect.datasets.detector_data import TrainingWindows
 from lnmdetect.datasets.splits import PatientSplit, split_patients
-from lnmdetect.io.bundles import Bundle, Threshold, write_bundle
+from lnmdetect.io.bundles import Bundle, Threshold, as_stored, read_bundle, write_bundle
 from lnmdetect.io.cards import bundle_card
 from lnmdetect.io.coco import read_coco
 from lnmdetect.io.figures_training import plot_learning_curves
+from lnmdetect.io.imagenet import load_imagenet_body
 from lnmdetect.io.json_files import read_json, sha256_of_file, write_json
 from lnmdetect.io.pixel_roots import scan_root
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.run_files import LAST, forget_run, load_best
 from lnmdetect.io.run_record import RunRecord
+from lnmdetect.training.classifier_task import ClassifierTask
+from lnmdetect.training.detector_task import DetectorTask
 from lnmdetect.training.devices import choose_device, limit_threads, training_compute
-from lnmdetect.training.engine import FitResult, FitSettings
+from lnmdetect.training.engine import FitResult, FitSettings, fit
+from lnmdetect.training.loaders import Collate, steps_an_epoch, training_batches
 
 SPLIT, RUN, CURVES_PNG, BUNDLE, CACHE = "split.json", "run.json", "curves.png", "bundle", "cache"
 
@@ -171,6 +178,44 @@ def fit_settings(
     )
 
 
+def fit_task(
+    request: TrainRequest,
+    recipe: Recipe,
+    task: DetectorTask | ClassifierTask,
+    *,
+    data: TrainingWindows | TrainingCrops,
+    collate: Collate,
+    validation: Iterable[Any],
+    progress: Progress,
+) -> FitResult:
+    """Return the curves of a training; the task then holds the best weights, as stored.
+
+    Args:
+        request: gives seed, workers, folder and the first weights.
+        recipe: gives optimiser and length.
+        task: trained in place.
+        data: training items by draw.
+        collate: joins items to a batch.
+        validation: batches passed once an epoch.
+        progress: told about every step.
+    """
+    if request.init and not request.resume:
+        load_imagenet_body(task.module.body, request.init)
+    steps = steps_an_epoch(len(data), recipe.optimiser)
+    batches = training_batches(
+        data,
+        collate,
+        recipe.optimiser,
+        steps=steps,
+        seed=request.seed,
+        workers=request.workers,
+    )
+    settings = fit_settings(request, recipe, task.device, steps)
+    fitted = fit(task, batches, validation, settings, progress)
+    task.module.load_state_dict(as_stored(load_best(request.output)))
+    return fitted
+
+
 def finish_training(
     request: TrainRequest,
     recipe: Recipe,
@@ -180,8 +225,9 @@ def finish_training(
     threshold: Threshold,
     figures: Mapping[str, float | None],
     inputs: TrainingInputs,
+    record: RunRecord,
 ) -> TrainResult:
-    """Return the result after writing the bundle and the curves' picture.
+    """Return the result after writing the bundle, the curves' picture and run.json.
 
     Args:
         request: gives the folder.
@@ -191,6 +237,7 @@ def finish_training(
         threshold: chosen on the validation patients.
         figures: others reached on them.
         inputs: trained on.
+        record: of the run so far.
     """
     folder = request.output / BUNDLE
     bundle = Bundle(
@@ -206,6 +253,9 @@ def finish_training(
     write_bundle(bundle, load_best(request.output), bundle_card(bundle), overwrite=True)
     curves = request.output / CURVES_PNG
     plot_learning_curves(list(fitted.rows), curves, overwrite=True)
+    record.lap("threshold")
+    record.model = {recipe.name: read_bundle(str(folder), recipe.arm).sha256}
+    record.write(request.output / RUN)
     return TrainResult(
         bundle=folder,
         metric=metric,
