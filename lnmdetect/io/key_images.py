@@ -42,6 +42,11 @@ class KeyImage:
         return Scan(pixels[None], spacing_mm, self.images)
 
 
+def lists_images(path: Path) -> bool:
+    """Return whether a path is a JSON that lists its images, which are then key images."""
+    return path.suffix.lower() == ".json"
+
+
 def open_key_images(
     path: Path, *, spacing_mm: tuple[float, float] | None = None, progress: Progress | None = None
 ) -> ScanSource:
@@ -55,7 +60,7 @@ def open_key_images(
     Raises:
         InputError: there is no usable image, or a PNG's pixel spacing is not known.
     """
-    if path.suffix.lower() == ".json":
+    if lists_images(path):
         return _listed(path, progress)
     store = PixelStore(path, progress=progress)
     key = load_key()

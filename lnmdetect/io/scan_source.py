@@ -26,7 +26,7 @@ from lnmdetect.io.dicom_series import (
     named_series,
     no_scan_error,
 )
-from lnmdetect.io.key_images import open_key_images
+from lnmdetect.io.key_images import lists_images, open_key_images
 from lnmdetect.io.pseudonym import load_key
 from lnmdetect.io.scan_handle import DicomScan, ScanHandle, ScanSource
 
@@ -56,7 +56,7 @@ def open_source(
         InputError: nothing there can be read as an axial CT scan.
         OutputError: the pseudonym key can neither be read nor made.
     """
-    if key_images or path.suffix.lower() == ".json":
+    if key_images or lists_images(path):
         return open_key_images(path, spacing_mm=pixel_spacing_mm, progress=progress)
     index = index_dicom(path, progress=progress)
     by_uid = group_series(index.slices)

@@ -21,6 +21,7 @@ from lnmdetect.datasets.scan_slices import scan_batches
 from lnmdetect.io.bundles import Bundle, load_weights, read_bundle
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.json_files import refuse_existing, sha256_of_file
+from lnmdetect.io.key_images import lists_images
 from lnmdetect.io.pixel_roots import relative_root, scan_root
 from lnmdetect.io.pseudonym import load_key, pseudonymise_uid
 from lnmdetect.io.run_record import RunRecord, record_path, sha256_of_slices
@@ -218,7 +219,7 @@ def _dataset(info: dict[str, Any], pairs: list[tuple[ImageRecord, Detections]]) 
 
 
 def _takes_key_images(request: DetectRequest) -> bool:
-    return request.key_images or request.scan.suffix.lower() == ".json"
+    return request.key_images or lists_images(request.scan)
 
 
 def _neighbour_notes(request: DetectRequest, bundle: Bundle) -> list[str]:
@@ -261,7 +262,7 @@ def pixel_place(scan: Path) -> Path:
     Raises:
         InputError: nothing is there.
     """
-    return scan_root(scan, read_coco(scan), None) if scan.suffix.lower() == ".json" else scan
+    return scan_root(scan, read_coco(scan), None) if lists_images(scan) else scan
 
 
 def _source(bundle: Bundle) -> str:
