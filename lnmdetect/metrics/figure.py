@@ -5,6 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+Interval = tuple[float, float]
+
+OVER_PATIENTS = "bootstrap over patients"
+"""Method of an interval whose resamples hold all of a patient or nothing."""
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -13,13 +18,19 @@ class Figure:
     Attributes:
         value: the number, None where it is undefined.
         reason: why it is undefined, or why it is what it is (as 0 without any detection).
-        interval: 95 % interval, (low, high).
+        interval: 95 % interval, (low, high), that allows for several boxes of one patient.
+        interval_method: how the interval came about, or why there is none.
+        independent_interval: 95 % interval that takes every case as independent.
+        independent_method: how that came about: DeLong, Wilson.
         n: what a share is a share of.
     """
 
     value: float | None
     reason: str | None = None
-    interval: tuple[float, float] | None = None
+    interval: Interval | None = None
+    interval_method: str | None = None
+    independent_interval: Interval | None = None
+    independent_method: str | None = None
     n: int | None = None
 
     def __post_init__(self) -> None:
@@ -30,10 +41,9 @@ class Figure:
 
     def to_json(self) -> dict[str, Any]:
         """Return `value`, and the other fields where they are set."""
-        optional = {"reason": self.reason, "n": self.n}
-        if self.interval is not None:
-            optional["interval"] = list(self.interval)  # type: ignore[assignment]
-        return {"value": self.value, **{k: v for k, v in optional.items() if v is not None}}
+        told = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "value"}
+        kept = {name: item for name, item in told.items() if item is not None}
+        return {"value": self.value, **figures_to_json(kept)}
 
 
 def undefined(reason: str) -> Figure:
