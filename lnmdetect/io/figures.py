@@ -31,11 +31,13 @@ def new_figure(*, width_in: float, height_in: float) -> Figure:
     return figure
 
 
-def save_png(figure: Figure, path: Path, *, overwrite: bool = False, dpi: int = DPI) -> None:
-    """Write the figure; no date or version goes into the file.
+def save_png(
+    figure: Figure, path: Path, *, overwrite: bool = False, dpi: int = DPI, style: Any = STYLE
+) -> None:
+    """Write the figure in the style it was drawn in; no date or version goes into the file.
 
     Raises:
         OutputError: `path` exists and `overwrite` is false, or the folder cannot be written.
     """
-    with rc_context(STYLE), atomic_output(path, overwrite=overwrite) as stream:
+    with rc_context(style), atomic_output(path, overwrite=overwrite) as stream:
         figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
