@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.records import (
@@ -48,12 +48,12 @@ def dataset_from_json(data: Any, name: str) -> CocoDataset:
         )
     top = JsonObject(f"{name}:", data)
     info = top.child("info") if top.has("info") else JsonObject(f"{name}: info", {})
-    _check_info(info)
+    check_info(info)
     images = tuple(image_from_json(record) for record in top.children("images"))
     _check_distinct(top, "images", [image.image_id for image in images], "id")
     _check_distinct(top, "images", [image.join_key for image in images], "slice")
     by_id = {image.image_id: image for image in images}
-    categories = _categories(top)
+    categories = categories_of(top)
     annotations = tuple(
         annotation_from_json(record, images=by_id, categories=categories)
         for record in top.children("annotations")
@@ -62,7 +62,8 @@ def dataset_from_json(data: Any, name: str) -> CocoDataset:
     return CocoDataset(dict(info.values), images, annotations, top.without(_TOP_FIELDS))
 
 
-def _check_info(info: JsonObject) -> None:
+def check_info(info: JsonObject) -> None:
+    """Return nothing where the known fields of a file's `info` are sound; else InputError."""
     if info.has("coverage") and info.values["coverage"] not in ("all_slices", "key_images"):
         info.refuse("coverage", "all_slices or key_images")
     if info.has("phantom") and not isinstance(info.values["phantom"], bool):
@@ -86,8 +87,8 @@ def _check_distinct(top: JsonObject, key: str, values: Sequence[object], what: s
             )
 
 
-def _categories(top: JsonObject) -> dict[int, int]:
-    """Return the file's category ids to lnmdetect's, by name."""
+def categories_of(top: JsonObject) -> dict[int, int]:
+    """Return the file's category ids to lnmdetect's, by name; InputError for others."""
     ids: dict[int, int] = {}
     for record in top.children("categories"):
         category_id, name = record.integer("id"), record.text("name")
@@ -183,16 +184,11 @@ def join_images(first: Sequence[ImageRecord], second: Sequence[ImageRecord]) -> 
         if match is None or _have_other_uids(match, image):
             only_second.append(image)
             continue
-        _check_same_size(index, match, image)
+        check_same_size(index, (match.width, match.height), (image.width, image.height))
         first_ids[image.image_id] = match.image_id
     matched = set(first_ids.values())
     if len(matched) != len(first_ids):
-        raise InputError(
-            "images",
-            expected="each slice once in a file",
-            got="two images of one file that are the same slice of the other",
-            remedy="Remove the repeated image.",
-        )
+        refuse_repeated_slice()
     only_first = tuple(image for image in first if image.image_id not in matched)
     return ImageJoin(first_ids, only_first, tuple(only_second))
 
@@ -202,11 +198,22 @@ def _have_other_uids(first: ImageRecord, second: ImageRecord) -> bool:
     return all(uids) and uids[0] != uids[1]
 
 
-def _check_same_size(index: int, first: ImageRecord, second: ImageRecord) -> None:
-    if (first.width, first.height) != (second.width, second.height):
+def check_same_size(index: int, first_px: Sequence[int], second_px: Sequence[int]) -> None:
+    """Return nothing where images[index] has the other file's width and height; else InputError."""
+    if tuple(first_px) != tuple(second_px):
         raise InputError(
             f"images[{index}]",
-            expected=f"{first.width} x {first.height} px, as in the other file",
-            got=f"{second.width} x {second.height} px",
+            expected=f"{first_px[0]} x {first_px[1]} px, as in the other file",
+            got=f"{second_px[0]} x {second_px[1]} px",
             remedy="Use files made from the same scan, without resampling.",
         )
+
+
+def refuse_repeated_slice() -> NoReturn:
+    """Raise the InputError for two images of one file that are one slice of the other."""
+    raise InputError(
+        "images",
+        expected="each slice once in a file",
+        got="two images of one file that are the same slice of the other",
+        remedy="Remove the repeated image.",
+    )

@@ -16,8 +16,10 @@ BLOCK = "lnmdetect"
 
 BOX_STEP_PX = 0.001
 """Boxes are written on this grid; thinner ones are refused."""
-_IMAGE_FIELDS = frozenset({"id", "file_name", "width", "height", BLOCK})
-_BLOCK_FIELDS = frozenset(
+PROBABILITY_SUM_TOLERANCE = 1e-3
+"""Probabilities are written with six digits, or with the four that other tools write."""
+IMAGE_FIELDS = frozenset({"id", "file_name", "width", "height", BLOCK})
+BLOCK_FIELDS = frozenset(
     {
         "patient",
         "series",
@@ -28,7 +30,7 @@ _BLOCK_FIELDS = frozenset(
         "thickness_mm",
     }
 )
-_ANNOTATION_FIELDS = frozenset(
+ANNOTATION_FIELDS = frozenset(
     {
         "id",
         "image_id",
@@ -63,8 +65,8 @@ def image_from_json(record: JsonObject) -> ImageRecord:
     row_mm, column_mm = block.numbers("spacing_mm", 2)
     if not (0 < row_mm < 100 and 0 < column_mm < 100):
         block.refuse("spacing_mm", "two lengths in mm, above 0 and below 100")
-    extra = record.without(_IMAGE_FIELDS)
-    if block_extra := block.without(_BLOCK_FIELDS):
+    extra = record.without(IMAGE_FIELDS)
+    if block_extra := block.without(BLOCK_FIELDS):
         extra[BLOCK] = block_extra
     return ImageRecord(
         image_id=record.integer("id"),
@@ -127,7 +129,7 @@ def annotation_from_json(
     if category_id not in categories:
         record.refuse("category_id", f"one of {sorted(categories)}")
     box_xyxy = _box(record, image)
-    extra = record.without(_ANNOTATION_FIELDS)
+    extra = record.without(ANNOTATION_FIELDS)
     extra |= _area_and_outline(record, image, box_xyxy)
     return NodeAnnotation(
         annotation_id=record.integer("id") if annotation_id is None else annotation_id,
@@ -172,6 +174,12 @@ def _box(record: JsonObject, image: ImageRecord) -> tuple[float, float, float, f
             got="one larger than it, or with its centre outside it",
         )
     x1, y1, x2, y2 = (float(side) for side in xywh_to_xyxy([(x, y, width, height)])[0])
+    if not (x2 > x1 and y2 > y1):
+        record.refuse(
+            "bbox",
+            "a box whose sides differ in 64-bit numbers",
+            got="one too far from the corner of the image for its size",
+        )
     return x1, y1, x2, y2
 
 
@@ -204,7 +212,7 @@ def _probabilities(record: JsonObject, key: str) -> dict[str, float]:
     if not {"benign", "metastatic"} <= set(values):
         record.refuse(key, "probabilities with benign and metastatic")
     total = sum(values.values())
-    if abs(total - 1) >= 1e-3:
+    if abs(total - 1) >= PROBABILITY_SUM_TOLERANCE:
         record.refuse(key, "probabilities that sum to 1", got=f"a sum of {total:g}")
     return values
 

@@ -9,6 +9,8 @@ from typing import Any, NoReturn, TypeVar
 from lnmdetect.core.errors import InputError
 
 T = TypeVar("T")
+LARGEST_WHOLE = 2**53
+"""Ids and sizes above it are not whole in the programs that read JSON numbers as float64."""
 _REPAIR = "Correct this record; data_specs/ shows every field."
 
 
@@ -32,6 +34,13 @@ def is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return abs(value) < 1e300 if isinstance(value, int) else math.isfinite(value)
+
+
+def stays_in_folder(path: str) -> bool:
+    """Return whether a path with / between its folders is relative and never leads upwards."""
+    posix, windows = PurePosixPath(path), PureWindowsPath(path)
+    outside = posix.is_absolute() or windows.anchor or ".." in (*posix.parts, *windows.parts)
+    return not (outside or "\\" in path or "\0" in path)
 
 
 @dataclass(frozen=True)
@@ -73,10 +82,12 @@ class JsonObject:
         return read(key) if self.has(key) else None
 
     def integer(self, key: str, *, at_least: int = 0) -> int:
-        """Return a whole number (512.0 counts as one) not below `at_least`."""
+        """Return a whole number (512.0 counts as one) from `at_least` to `LARGEST_WHOLE`."""
         value = self.values.get(key)
         if not is_number(value) or value != int(value) or value < at_least:  # type: ignore[arg-type]
             self.refuse(key, f"a whole number of {at_least} or more")
+        if value > LARGEST_WHOLE:
+            self.refuse(key, f"a whole number of at most {LARGEST_WHOLE}")
         return int(value)
 
     def number(self, key: str) -> float:
@@ -127,9 +138,7 @@ class JsonObject:
     def relative_path(self, key: str) -> str:
         """Return a path that stays inside the folder of the file that names it."""
         value = self.text(key)
-        posix, windows = PurePosixPath(value), PureWindowsPath(value)
-        outside = posix.is_absolute() or windows.anchor or ".." in (*posix.parts, *windows.parts)
-        if outside or "\\" in value or "\0" in value:
+        if not stays_in_folder(value):
             self.refuse(
                 key,
                 "a path inside the file's own folder, with / between folders",

@@ -6,21 +6,25 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from lnmdetect.core.errors import InputError, OutputError
+from lnmdetect.io.json_parsing import parse_json, refuse_text
 
 _HASH_BLOCK_BYTES = 1 << 20
+_MAX_FILE_BYTES = 2 << 30
 
 
 def read_json(path: Path) -> Any:
-    """Return what the JSON file holds; NaN and Infinity, which are not JSON, are refused.
+    """Return what the JSON file holds.
 
     Raises:
-        InputError: the file cannot be opened, is not UTF-8, or is not JSON.
+        InputError: the file cannot be opened, is too large, is not UTF-8, or is not JSON; so is one
+            with NaN or Infinity, or with an object that has two fields of one name.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as stream:
+            content = stream.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
         raise InputError(
             path.name,
@@ -28,27 +32,19 @@ def read_json(path: Path) -> Any:
             got=error.strerror or type(error).__name__,
             remedy="Check the path and its permissions.",
         ) from None
-    except UnicodeDecodeError as error:
-        _refuse(path, f"a byte that is not UTF-8 at offset {error.start}")
+    if len(content) > _MAX_FILE_BYTES:
+        raise InputError(
+            path.name,
+            expected=f"a JSON file of at most {_MAX_FILE_BYTES >> 30} GiB",
+            got="a larger one",
+            remedy="Divide the file by scans.",
+        )
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        _refuse(path, f"line {error.lineno}, column {error.colno}: {error.msg}")
-    except (ValueError, RecursionError) as error:
-        _refuse(path, "nesting too deep" if isinstance(error, RecursionError) else str(error))
-
-
-def _refuse(path: Path, got: str) -> NoReturn:
-    raise InputError(
-        path.name,
-        expected="JSON text in UTF-8",
-        got=got,
-        remedy="Write the file again, or repair it there.",
-    ) from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name}, which JSON does not have")
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        refuse_text(path.name, f"a byte that is not UTF-8 at offset {error.start}")
+    del content
+    return parse_json(text, path.name)
 
 
 def json_text(data: Any) -> str:
