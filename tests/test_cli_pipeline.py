@@ -13,7 +13,8 @@ from typer.testing import CliRunner, Result
 from lnmdetect.cli import app
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
-from lnmdetect.io.bundles import MODELS_VARIABLE, Bundle, Threshold, write_bundle
+from lnmdetect.core.thresholds import Threshold
+from lnmdetect.io.bundles import MODELS_VARIABLE, Bundle, write_bundle
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
 from lnmdetect.io.recipes import Arm, read_recipe

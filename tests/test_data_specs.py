@@ -194,10 +194,13 @@ BAD_PARTS: tuple[tuple[str, str, Any], ...] = (
     ("boxes", "info/detector", KeyError),
     ("boxes", "info/detector/sha256", "abc"),
     ("boxes", "info/operating_threshold", KeyError),
+    ("boxes", "info/operating_threshold_chosen_on/truth_sha256", KeyError),
+    ("boxes", "info/operating_threshold_chosen_on/patients_sha256/0", "p-3f9a61c2d07b"),
     ("boxes", "info/failed_studies", -1),
     ("boxes", "info/scan_root", KeyError),
     ("nodes", "info/scan_root", KeyError),
     ("nodes", "info/pseudonymised_uids", "yes"),
+    ("nodes", "info/classifier/temperature", 0),
     ("nodes", "annotations/0/category_id", 3),
     ("nodes", "annotations/0/probabilities", KeyError),
     ("nodes", "annotations/0/probabilities/metastatic", 1.1),
@@ -293,7 +296,8 @@ def write_untrained_bundles(folder: Path) -> None:
     import torch
 
     from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe
-    from lnmdetect.io.bundles import Bundle, Threshold, write_bundle
+    from lnmdetect.core.thresholds import Threshold
+    from lnmdetect.io.bundles import Bundle, write_bundle
     from lnmdetect.training.classifier_task import ClassifierTask
     from lnmdetect.training.detector_task import DetectorTask
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -15,7 +16,14 @@ from torch import Tensor, nn
 
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.errors import InputError, ModelError, OutputError
-from lnmdetect.io.json_files import read_json, sha256_of_file, write_json
+from lnmdetect.core.thresholds import (
+    Temperature,
+    Threshold,
+    chosen_to_json,
+    temperature_from_json,
+    threshold_from_json,
+)
+from lnmdetect.io.json_files import atomic_output, read_json, sha256_of_file, write_json
 from lnmdetect.io.recipes import Arm, parse_recipe
 
 CONFIG, WEIGHTS, CARD = "config.json", "weights.safetensors", "card.md"
@@ -25,19 +33,6 @@ _GIVE_TO = {
     "detector": "`lnmdetect detect`, or to `lnmdetect run --model`",
     "classifier": "`lnmdetect classify`, or to `lnmdetect run --classifier`",
 }
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """An operating threshold in [0, 1] and where it came from."""
-
-    value: float
-    rule: str
-    chosen_on: str
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.value <= 1:
-            raise ValueError(f"threshold: expected a value in [0, 1], got {self.value}")
 
 
 @dataclass(frozen=True)
@@ -53,6 +48,7 @@ class Bundle:
         sha256: of the weights file.
         folder: where it lies.
         data: what it was trained on: seeds, numbers of patients, hash of the truth file.
+        temperature: of a classifier; its thresholds hold for probabilities at it.
     """
 
     name: str
@@ -63,12 +59,18 @@ class Bundle:
     sha256: str
     folder: Path
     data: Mapping[str, Any] = field(default_factory=dict)
+    temperature: Temperature = field(default_factory=Temperature)
+
+
+def package_weights() -> Path:
+    """Return the folder of the bundles that come with the package."""
+    return Path(str(resources.files("lnmdetect") / "weights"))
 
 
 def bundle_folders(arm: Arm) -> dict[str, Path]:
     """Return the installed bundles of an arm by name: the user's own first, then the package's."""
     roots = [Path(p) for p in os.environ.get(MODELS_VARIABLE, "").split(os.pathsep) if p]
-    roots.append(Path(str(resources.files("lnmdetect") / "weights")))
+    roots.append(package_weights())
     found: dict[str, Path] = {}
     for root in roots:
         for config in sorted(root.glob(f"{arm}-*/{CONFIG}")):
@@ -107,7 +109,8 @@ def _parse_config(folder: Path, arm: Arm) -> Bundle:
         recipe = parse_recipe(
             json.dumps(config["recipe"]), where=f"{folder.name}/{CONFIG}", arm=arm
         )
-        threshold = Threshold(**config["threshold"])
+        threshold = threshold_from_json(config["threshold"])
+        temperature = temperature_from_json(config.get("temperature"))
         return Bundle(
             name=config["name"],
             recipe=recipe,
@@ -117,6 +120,7 @@ def _parse_config(folder: Path, arm: Arm) -> Bundle:
             sha256=sha256_of_file(folder / WEIGHTS),
             folder=folder,
             data=config.get("data", {}),
+            temperature=temperature,
         )
     except InputError as error:
         raise _broken(folder, str(error), arm) from None
@@ -202,7 +206,36 @@ def write_bundle(
     Raises:
         OutputError: the folder holds a bundle already and `overwrite` is not set.
     """
-    folder = bundle.folder
+    refuse_bundle(bundle.folder, overwrite=overwrite)
+    bundle.folder.mkdir(parents=True, exist_ok=True)
+    save_file(_halved(weights), bundle.folder / WEIGHTS)
+    _write_description(bundle, card)
+
+
+def write_with_weights_of(
+    source: Bundle, bundle: Bundle, card: str, *, overwrite: bool = False
+) -> None:
+    """Write the bundle into its folder with the very weights of another one.
+
+    Raises:
+        OutputError: the folder holds a bundle already and `overwrite` is not set, or cannot be
+            written.
+    """
+    refuse_bundle(bundle.folder, overwrite=overwrite)
+    with (
+        (source.folder / WEIGHTS).open("rb") as stored,
+        atomic_output(bundle.folder / WEIGHTS, overwrite=True) as stream,
+    ):
+        shutil.copyfileobj(stored, stream)
+    _write_description(bundle, card)
+
+
+def refuse_bundle(folder: Path, *, overwrite: bool) -> None:
+    """Return nothing where a bundle may be written; to be asked before the work, not after it.
+
+    Raises:
+        OutputError: the folder holds a bundle already and `overwrite` is not set.
+    """
     if (folder / CONFIG).exists() and not overwrite:
         raise OutputError(
             folder.name,
@@ -210,17 +243,20 @@ def write_bundle(
             got="one that holds a bundle",
             remedy="Choose another folder, or add --overwrite.",
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(_halved(weights), folder / WEIGHTS)
-    (folder / CARD).write_text(card, encoding="utf-8")
+
+
+def _write_description(bundle: Bundle, card: str) -> None:
+    (bundle.folder / CARD).write_text(card, encoding="utf-8")
+    has_temperature = bundle.temperature != Temperature()
     config = {
         "format": FORMAT,
         "arm": bundle.recipe.arm,
         "name": bundle.name,
         "phantom": bundle.is_phantom,
-        "threshold": vars(bundle.threshold),
+        "threshold": chosen_to_json(bundle.threshold),
+        **({"temperature": chosen_to_json(bundle.temperature)} if has_temperature else {}),
         "figures": dict(bundle.figures),
         "data": dict(bundle.data),
         "recipe": bundle.recipe.model_dump(mode="json"),
     }
-    write_json(config, folder / CONFIG, overwrite=True)
+    write_json(config, bundle.folder / CONFIG, overwrite=True)

@@ -1,5 +1,6 @@
 """The card of a bundle: what it is, what it was trained on and what to expect."""
 
+from lnmdetect.core.thresholds import Temperature
 from lnmdetect.io.bundles import Bundle
 
 _PHANTOM_NOTE = (
@@ -26,12 +27,19 @@ Research software, not a medical device.
   slices at {list(recipe.input.slice_offsets_mm)} mm
 - Operating threshold: {bundle.threshold.value:.4f}; {bundle.threshold.rule},
   chosen on {bundle.threshold.chosen_on}
-{data}
+{_temperature_line(bundle)}{data}
 
 | figure ({label}) | value |
 |---|---|
 {figures}
 """
+
+
+def _temperature_line(bundle: Bundle) -> str:
+    temperature = bundle.temperature
+    if temperature == Temperature():
+        return ""
+    return f"- Temperature: {temperature.value:.4f}, fitted on {temperature.fitted_on}\n"
 
 
 def _shown(value: object) -> str:

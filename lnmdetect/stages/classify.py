@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lnmdetect import __version__
 from lnmdetect.core.config import ClassifierRecipe
+from lnmdetect.core.patient_digests import chosen_on
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import (
     BENIGN,
@@ -86,7 +87,8 @@ def load_classifier(model: str, device: str) -> tuple[Bundle, ClassifierTask]:
     limit_threads()
     bundle = read_bundle(model, "classifier")
     assert isinstance(bundle.recipe, ClassifierRecipe)
-    task = ClassifierTask(bundle.recipe, choose_device(device))
+    temperature = bundle.temperature.value
+    task = ClassifierTask(bundle.recipe, choose_device(device), temperature=temperature)
     load_weights(task.module, bundle)
     task.finish()
     return bundle, task
@@ -198,8 +200,7 @@ def called_node(
 def _info(
     request: ClassifyRequest, dataset: CocoDataset, bundle: Bundle, threshold: float
 ) -> dict[str, Any]:
-    rule = f"{bundle.threshold.rule}, chosen on {bundle.threshold.chosen_on}"
-    source = f"bundle {bundle.name}: {rule}" if request.threshold is None else "--threshold"
+    chosen = bundle.threshold if request.threshold is None else None
     root = scan_root(request.boxes, dataset, request.scan)
     hidden = bool(dataset.info.get("pseudonymised_uids"))
     return {
@@ -211,7 +212,12 @@ def _info(
             "name": bundle.name,
             "sha256": bundle.sha256,
             "trained_on_phantoms": bundle.is_phantom,
+            "temperature": bundle.temperature.value,
         },
         "classifier_threshold": threshold,
-        "classifier_threshold_source": source,
+        "classifier_threshold_source": (
+            f"bundle {bundle.name}: {chosen.described}" if chosen else "--threshold"
+        ),
+        **chosen_on("classifier_threshold", chosen.patients if chosen else None),
+        **chosen_on("classifier_temperature", bundle.temperature.patients),
     }

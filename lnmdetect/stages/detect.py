@@ -8,6 +8,7 @@ from typing import Any
 from lnmdetect import __version__
 from lnmdetect.core.config import STORED_SCORE_MIN, DetectorRecipe
 from lnmdetect.core.errors import InputError, LnmDetectError
+from lnmdetect.core.patient_digests import chosen_on
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import (
     LYMPH_NODE,
@@ -234,7 +235,7 @@ def _neighbour_notes(request: DetectRequest, bundle: Bundle) -> list[str]:
 
 
 def _info(request: DetectRequest, bundle: Bundle, threshold: float) -> dict[str, Any]:
-    given = request.threshold is not None
+    chosen = bundle.threshold if request.threshold is None else None
     key_images = _takes_key_images(request)
     if request.pseudonymise_uids:
         place: dict[str, Any] = {"pseudonymised_uids": True}
@@ -252,7 +253,10 @@ def _info(request: DetectRequest, bundle: Bundle, threshold: float) -> dict[str,
         **place,
         "coverage": "key_images" if key_images else "all_slices",
         "operating_threshold": threshold,
-        "operating_threshold_source": "--threshold" if given else _source(bundle),
+        "operating_threshold_source": (
+            f"bundle {bundle.name}: {chosen.described}" if chosen else "--threshold"
+        ),
+        **chosen_on("operating_threshold", chosen.patients if chosen else None),
     }
 
 
@@ -263,11 +267,6 @@ def pixel_place(scan: Path) -> Path:
         InputError: nothing is there.
     """
     return scan_root(scan, read_coco(scan), None) if lists_images(scan) else scan
-
-
-def _source(bundle: Bundle) -> str:
-    threshold = bundle.threshold
-    return f"bundle {bundle.name}: {threshold.rule}, chosen on {threshold.chosen_on}"
 
 
 def _with_pseudonymous_uids(dataset: CocoDataset) -> CocoDataset:

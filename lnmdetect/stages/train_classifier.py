@@ -9,6 +9,7 @@ from lnmdetect.core.config import ClassifierRecipe
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import CATEGORY_NAMES, METASTATIC, CocoDataset
+from lnmdetect.core.thresholds import Threshold
 from lnmdetect.datasets.classifier_data import (
     LabelledBox,
     PlainCrops,
@@ -18,7 +19,6 @@ from lnmdetect.datasets.classifier_data import (
     labelled_boxes,
     store_crops,
 )
-from lnmdetect.io.bundles import Threshold
 from lnmdetect.io.recipes import read_recipe
 from lnmdetect.metrics.thresholds import youden_threshold
 from lnmdetect.stages.training_run import (

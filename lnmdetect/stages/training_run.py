@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,14 @@ import torch
 
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.errors import InputError, OutputError
+from lnmdetect.core.patient_digests import PatientDigests
 from lnmdetect.core.progress import Progress
 from lnmdetect.core.records import CocoDataset
+from lnmdetect.core.thresholds import Threshold
 from lnmdetect.datasets.classifier_data import TrainingCrops
 from lnmdetect.datasets.detector_data import TrainingWindows
 from lnmdetect.datasets.splits import PatientSplit, split_patients
-from lnmdetect.io.bundles import Bundle, Threshold, as_stored, read_bundle, write_bundle
+from lnmdetect.io.bundles import Bundle, as_stored, read_bundle, write_bundle
 from lnmdetect.io.cards import bundle_card
 from lnmdetect.io.coco import read_coco
 from lnmdetect.io.figures_training import plot_learning_curves
@@ -240,10 +242,11 @@ def finish_training(
         record: of the run so far.
     """
     folder = request.output / BUNDLE
+    held_out = PatientDigests.of(inputs.split.validation, sha256_of_file(request.data))
     bundle = Bundle(
         name=recipe.name,
         recipe=recipe,
-        threshold=threshold,
+        threshold=replace(threshold, patients=held_out),
         is_phantom=inputs.truth.is_phantom,
         figures={metric: fitted.best, "epoch": fitted.best_epoch, **figures},
         sha256="",

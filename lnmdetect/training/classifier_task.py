@@ -12,6 +12,7 @@ from lnmdetect.core.config import ClassifierRecipe
 from lnmdetect.core.records import CATEGORY_NAMES, METASTATIC
 from lnmdetect.datasets.classifier_data import ClassifierBatch
 from lnmdetect.metrics.classification import auc_by_ranks
+from lnmdetect.metrics.temperature import at_temperature
 from lnmdetect.models.classifier import NodeClassifier
 
 SINGLE_VIEW: tuple[tuple[int, ...], ...] = ((),)
@@ -39,6 +40,7 @@ class ClassifierTask:
         recipe: of the classifier.
         device: where it runs.
         validation: labels of the validation items in the order they are predicted, for `score`.
+        temperature: the logits are divided by it; over several views, those of their mean.
     """
 
     monitor = "auc"
@@ -48,8 +50,11 @@ class ClassifierTask:
         recipe: ClassifierRecipe,
         device: torch.device,
         validation: Sequence[int] = (),
+        *,
+        temperature: float = 1.0,
     ) -> None:
         self.device = device
+        self.temperature = temperature
         self.flips: tuple[tuple[int, ...], ...] = SINGLE_VIEW
         self.flip_average = recipe.model.flip_average
         self.validation = np.asarray(validation, dtype=np.int64)
@@ -68,7 +73,7 @@ class ClassifierTask:
         crops = self._crops(batch)
         views = [self.module(crops.flip(axes) if axes else crops) for axes in self.flips]
         probabilities = torch.stack([view.double().softmax(dim=1) for view in views]).mean(dim=0)
-        return list(probabilities.cpu().numpy())
+        return list(at_temperature(probabilities.cpu().numpy(), self.temperature))
 
     def finish(self) -> None:
         """Answer from now on as the recipe says: over the flips too where it asks for them."""

@@ -14,18 +14,20 @@ from torch import nn
 
 from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe
 from lnmdetect.core.errors import ModelError, OutputError
+from lnmdetect.core.patient_digests import PatientDigests
+from lnmdetect.core.thresholds import Temperature, Threshold
 from lnmdetect.io.bundles import (
     CONFIG,
     MODELS_VARIABLE,
     WEIGHTS,
     Bundle,
-    Threshold,
     as_stored,
     bundle_folders,
     load_weights,
     read_bundle,
     read_weights,
     write_bundle,
+    write_with_weights_of,
 )
 from lnmdetect.io.cards import bundle_card
 from lnmdetect.io.json_files import sha256_of_file
@@ -141,6 +143,8 @@ def test_missing_weights_are_refused(written: Path) -> None:
         ({"threshold": {"value": "high", "rule": "", "chosen_on": ""}}, "TypeError"),
         ({"threshold": {"value": 1.5, "rule": "", "chosen_on": ""}}, "got 1.5"),
         ({"threshold": None}, "TypeError"),
+        ({"temperature": {"value": 0, "fitted_on": ""}}, "temperature: expected a value above 0"),
+        ({"temperature": 1.5}, "TypeError"),
         ({"recipe": {"arm": "detector"}}, "missing field name"),
         ({"recipe": None}, "got "),
     ],
@@ -186,10 +190,41 @@ def test_ones_own_bundles_go_before_installed_ones_of_the_same_name(
     assert "tiny" not in bundle_folders("classifier")
 
 
-def test_a_threshold_outside_0_to_1_cannot_be_built() -> None:
-    for value in (-0.1, 1.1, float("nan")):
-        with pytest.raises(ValueError, match="expected a value in"):
-            Threshold(value, "", "")
+def test_temperature_and_patients_come_back(bundle: Bundle) -> None:
+    patients = PatientDigests.of(["a", "b"], "0" * 64)
+    hot = replace(
+        bundle,
+        threshold=replace(THRESHOLD, patients=patients),
+        temperature=Temperature(1.75, "2 patients", patients),
+    )
+    write_bundle(hot, network().state_dict(), bundle_card(hot))
+    found = read_bundle(str(hot.folder), "detector")
+    assert (found.threshold, found.temperature) == (hot.threshold, hot.temperature)
+    assert "- Temperature: 1.7500, fitted on 2 patients" in bundle_card(hot)
+
+
+def test_a_bundle_without_a_temperature_has_1_and_says_nothing_of_it(written: Path) -> None:
+    assert read_bundle(str(written), "detector").temperature == Temperature(1.0)
+    assert "temperature" not in json.loads((written / CONFIG).read_text())
+    assert "Temperature" not in (written / "card.md").read_text()
+
+
+def test_a_copy_has_the_very_weights(bundle: Bundle, written: Path, tmp_path: Path) -> None:
+    source = read_bundle(str(written), "detector")
+    changed = replace(source, folder=tmp_path / "new", name="new", threshold=Threshold(0.5, "", ""))
+    write_with_weights_of(source, changed, "a card")
+    found = read_bundle(str(tmp_path / "new"), "detector")
+    assert (tmp_path / "new" / WEIGHTS).read_bytes() == (written / WEIGHTS).read_bytes()
+    assert (found.name, found.threshold.value, found.sha256) == ("new", 0.5, source.sha256)
+    with pytest.raises(OutputError, match=r"new: expected a new folder for the bundle"):
+        write_with_weights_of(source, changed, "a card")
+    write_with_weights_of(source, changed, "another card", overwrite=True)
+    assert (tmp_path / "new" / "card.md").read_text() == "another card"
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
+        "card.md",
+        CONFIG,
+        WEIGHTS,
+    ]
 
 
 def test_the_card_says_what_a_phantom_figure_is_worth(bundle: Bundle) -> None:

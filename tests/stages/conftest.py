@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe
-from lnmdetect.io.bundles import Bundle, Threshold, write_bundle
+from lnmdetect.core.thresholds import Threshold
+from lnmdetect.io.bundles import Bundle, write_bundle
 from lnmdetect.training.classifier_task import ClassifierTask
 from lnmdetect.training.detector_task import DetectorTask
 

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lnmdetect.core.errors import InputError, ModelError, OutputError, UsageError
+from lnmdetect.core.patient_digests import Overlap, PatientDigests, chosen_on_evaluated
 from lnmdetect.core.records import (
     BENIGN,
     LYMPH_NODE,
@@ -19,6 +20,8 @@ from lnmdetect.core.records import (
     ImageRecord,
     NodeAnnotation,
 )
+from lnmdetect.core.thresholds import Temperature, Threshold
+from lnmdetect.io.bundles import read_bundle, write_with_weights_of
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.stages.classify import ClassifyRequest, ClassifyResult, called_node, classify
@@ -198,6 +201,57 @@ def test_info_keeps_the_detector_and_adds_the_classifier(run: Classify, toy_data
     assert info["classifier_threshold"] == 0.5
     assert info["operating_threshold"] == 0.3
     assert (output.parent / info["scan_root"]).resolve() == (toy_data / "scan").resolve()
+
+
+def with_another(bundle: Path, folder: Path, **changes: Any) -> Path:
+    """A copy of a bundle with other fields."""
+    source = read_bundle(str(bundle), "classifier")
+    write_with_weights_of(source, replace(source, folder=folder, **changes), "a card")
+    return folder
+
+
+def test_a_bundles_temperature_is_in_the_probabilities_and_its_threshold_after_it(
+    run: Classify, bundles: Path, tmp_path: Path
+) -> None:
+    before = by_box(read_coco(run().output))
+    seen_on = PatientDigests.of(["p0"], "0" * 64)
+    hot = with_another(
+        bundles / "classifier-tiny",
+        tmp_path / "hot",
+        temperature=Temperature(3.0, "1 patient", seen_on),
+        threshold=Threshold(0.52, "a rule", "1 patient", seen_on),
+    )
+    data = read_coco(run(model=str(hot), overwrite=True).output)
+    for key, found in by_box(data).items():
+        odds = before[key]["metastatic"] / before[key]["benign"]
+        assert found["metastatic"] == pytest.approx(
+            odds ** (1 / 3) / (1 + odds ** (1 / 3)), abs=1e-5
+        )
+    for node in data.annotations:
+        assert node.probabilities is not None
+        p_metastatic = node.probabilities["metastatic"]
+        assert node.category_id == (METASTATIC if p_metastatic >= 0.52 else BENIGN)
+    assert data.info["classifier"]["temperature"] == 3.0
+    assert data.info["classifier_temperature_chosen_on"] == seen_on.to_json()
+    assert data.info["classifier_threshold_chosen_on"] == seen_on.to_json()
+    assert chosen_on_evaluated(data.info, ["p0", "p1"]) == (
+        Overlap("the classifier's threshold", 1),
+        Overlap("the classifier's temperature", 1),
+    )
+
+
+def test_a_threshold_of_the_users_was_chosen_on_nobody_known(
+    run: Classify, bundles: Path, tmp_path: Path
+) -> None:
+    assert read_coco(run().output).info["classifier"]["temperature"] == 1.0
+    seen = Threshold(0.5, "a rule", "1 patient", PatientDigests.of(["p0"], "0" * 64))
+    model = with_another(bundles / "classifier-tiny", tmp_path / "seen", threshold=seen)
+    own = read_coco(run(model=str(model), threshold=0.4, overwrite=True).output).info
+    assert own["classifier_threshold_source"] == "--threshold"
+    assert chosen_on_evaluated(own, ["p0"]) == ()
+    theirs = read_coco(run(model=str(model), overwrite=True).output).info
+    assert theirs["classifier_threshold_source"] == "bundle tiny: a rule, chosen on 1 patient"
+    assert chosen_on_evaluated(theirs, ["p0"]) == (Overlap("the classifier's threshold", 1),)
 
 
 def test_pixels_can_lie_elsewhere(

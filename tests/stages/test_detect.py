@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import torch
 
 from lnmdetect.core.errors import InputError, ModelError, OutputError, UsageError
 from lnmdetect.core.geometry import as_boxes
+from lnmdetect.core.patient_digests import Overlap, PatientDigests, chosen_on_evaluated
 from lnmdetect.core.records import LYMPH_NODE
+from lnmdetect.core.thresholds import Threshold
+from lnmdetect.io.bundles import read_bundle, write_with_weights_of
 from lnmdetect.io.coco import read_coco
 from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
 from lnmdetect.io.json_files import sha256_of_file
@@ -94,6 +98,24 @@ def test_the_scans_place_is_told_relative_to_the_file(run: Detect, toy_data: Pat
     output = run().output
     root = output.parent / read_coco(output).info["scan_root"]
     assert root.resolve() == (toy_data / "scan" / "p0").resolve()
+
+
+def test_whom_the_bundles_threshold_was_chosen_on_is_told_but_not_of_ones_own(
+    run: Detect, bundles: Path, tmp_path: Path
+) -> None:
+    source = read_bundle(str(bundles / "detector-tiny"), "detector")
+    seen_on = PatientDigests.of(["p-1", "p-2"], "0" * 64)
+    seen = replace(
+        source, folder=tmp_path / "seen", threshold=Threshold(0.4, "r", "two patients", seen_on)
+    )
+    write_with_weights_of(source, seen, "a card")
+    model = str(tmp_path / "seen")
+    info = read_coco(run(model=model).output).info
+    assert info["operating_threshold_chosen_on"] == seen_on.to_json()
+    assert chosen_on_evaluated(info, ["p-2"]) == (Overlap("the detector's operating threshold", 1),)
+    for changes in ({"model": model, "threshold": 0.3}, {}):
+        other = read_coco(run(overwrite=True, **changes).output).info
+        assert "operating_threshold_chosen_on" not in other
 
 
 def test_a_threshold_of_ones_own_replaces_the_bundles(run: Detect) -> None:

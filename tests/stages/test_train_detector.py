@@ -15,11 +15,13 @@ from torchvision.models._api import WeightsEnum
 
 from lnmdetect.core.config import DetectorRecipe
 from lnmdetect.core.errors import InputError, ModelError, OutputError, UsageError
+from lnmdetect.core.patient_digests import PatientDigests
 from lnmdetect.core.progress import SILENT
 from lnmdetect.core.records import Detections
+from lnmdetect.core.thresholds import Threshold
 from lnmdetect.datasets.detector_data import DetectorBatch, TruthSlice, truth_slices
 from lnmdetect.datasets.volume_cache import cache_series, group_series
-from lnmdetect.io.bundles import Threshold, read_bundle, read_weights
+from lnmdetect.io.bundles import read_bundle, read_weights
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.pixel_store import PixelStore
@@ -69,7 +71,9 @@ def test_a_training_leaves_a_bundle_that_finds_boxes(
     assert (result.metric, result.bundle) == ("ap50", tmp_path / "run" / "bundle")
     bundle = read_bundle(str(result.bundle), "detector")
     assert bundle.is_phantom
-    assert bundle.threshold == Threshold(0.25, "a rule", "validation patients")
+    held_out = json.loads((tmp_path / "run" / "split.json").read_text())["validation"]
+    seen = PatientDigests.of(held_out, sha256_of_file(toy_data / "truth.json"))
+    assert bundle.threshold == Threshold(0.25, "a rule", "validation patients", seen)
     assert result.threshold == 0.25
     assert bundle.figures["validation_slices"] == 12
     assert bundle.figures["ap50"] == result.best

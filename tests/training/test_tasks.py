@@ -255,3 +255,28 @@ def test_a_finished_classifier_answers_alike_for_a_crop_and_its_mirror_image(
         answer = np.stack(task.predict(batch))
         np.testing.assert_allclose(answer, np.stack(task.predict(mirrored)), atol=1e-9)
     np.testing.assert_allclose(answer.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("classes", [["benign", "metastatic"], None])
+def test_a_temperature_divides_the_logits_and_of_several_views_those_of_the_mean(
+    classes: list[str] | None, recipe_fields: Fields
+) -> None:
+    classes = classes or ["not_a_node", "benign", "metastatic"]
+    model = {"classes": classes, "flip_average": True}
+    recipe = ClassifierRecipe(**recipe_fields("classifier", model=model))
+    torch.manual_seed(0)
+    task = ClassifierTask(recipe, CPU, temperature=2.5)
+    torch.nn.init.normal_(task.module.fc.weight, std=2.0)
+    task.module.eval()
+    crops = torch.rand(3, recipe.input.channels, 32, 32)
+    batch = ClassifierBatch(crops, torch.zeros(3))
+    with torch.inference_mode():
+        logits = task.module(task._crops(batch)).double()
+        expected = (logits / 2.5).softmax(dim=1).numpy()
+        np.testing.assert_allclose(np.stack(task.predict(batch)), expected, atol=1e-12)
+        task.finish()
+        flips = [torch.flip(crops, axes) for axes in ([], [3], [2], [2, 3])]
+        views = [task.module(flipped).double().softmax(dim=1) for flipped in flips]
+        mean = torch.stack(views).mean(dim=0)
+        expected = (mean.log() / 2.5).softmax(dim=1).numpy()
+        np.testing.assert_allclose(np.stack(task.predict(batch)), expected, atol=1e-6)

@@ -1,0 +1,70 @@
+"""Patients told by digests, and the overlap of those evaluated with those chosen on."""
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from lnmdetect.core.errors import InputError
+from lnmdetect.core.patient_digests import (
+    Overlap,
+    PatientDigests,
+    chosen_on,
+    chosen_on_evaluated,
+    digests_from_json,
+    patient_digest,
+)
+
+TRUTH = "ab" * 32
+
+
+def test_a_digest_is_the_beginning_of_the_sha256() -> None:
+    assert patient_digest("p-1") == hashlib.sha256(b"p-1").hexdigest()[:16]
+
+
+def test_digests_are_sorted_and_name_a_patient_once() -> None:
+    found = PatientDigests.of(["b", "a", "b"], TRUTH)
+    assert found.patients_sha256 == tuple(sorted((patient_digest("a"), patient_digest("b"))))
+
+
+def test_digests_go_to_json_and_back() -> None:
+    digests = PatientDigests.of(["a", "b"], TRUTH)
+    assert digests_from_json(digests.to_json()) == digests
+    assert digests_from_json(None) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        [],
+        "abc",
+        {"truth_sha256": TRUTH},
+        {"truth_sha256": None, "patients_sha256": []},
+        {"truth_sha256": TRUTH, "patients_sha256": "abc"},
+        {"truth_sha256": TRUTH, "patients_sha256": [1]},
+    ],
+)
+def test_what_is_laid_out_otherwise_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="expected truth_sha256 and a list patients_sha256"):
+        digests_from_json(value)
+    with pytest.raises(InputError, match=r"info\.classifier_threshold_chosen_on: expected truth"):
+        chosen_on_evaluated({"classifier_threshold_chosen_on": value}, ["a"])
+
+
+def test_evaluated_patients_are_counted_for_each_number_chosen_on_them() -> None:
+    info = {
+        **chosen_on("operating_threshold", PatientDigests.of(["a", "b", "c"], TRUTH)),
+        **chosen_on("classifier_threshold", PatientDigests.of(["x"], TRUTH)),
+        **chosen_on("classifier_temperature", PatientDigests.of(["c"], TRUTH)),
+    }
+    assert chosen_on_evaluated(info, ["b", "c", "d", "c"]) == (
+        Overlap("the detector's operating threshold", 2),
+        Overlap("the classifier's temperature", 1),
+    )
+    assert chosen_on_evaluated(info, ["d"]) == ()
+
+
+def test_without_a_word_on_whom_there_is_no_overlap() -> None:
+    assert chosen_on("operating_threshold", None) == {}
+    assert chosen_on_evaluated({"operating_threshold": 0.5}, ["a"]) == ()
