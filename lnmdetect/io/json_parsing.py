@@ -4,12 +4,16 @@ import contextlib
 import gc
 import json
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from lnmdetect.core.errors import InputError
 
+_Keys = tuple[str | int, ...]
+_WORD = re.compile(r"\w{1,40}", re.ASCII)
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 _HALF_PAIR_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _MAX_MEMORY_GB = 4.0
 """The largest files meant, 3,000 scans with 1.5 million classified boxes, take 3 GB."""
@@ -24,6 +28,9 @@ class _Odd:
     """A value that stands for one that is no JSON, and what to say of it."""
 
     got: str
+
+
+_LOOKED_INTO = frozenset({dict, list, str, _Odd})
 
 
 def parse_json(text: str, name: str) -> Any:
@@ -52,11 +59,13 @@ def parse_json(text: str, name: str) -> Any:
             data = json.loads(text, parse_constant=constant, object_pairs_hook=fields)
     except json.JSONDecodeError as error:
         refuse_text(name, f"line {error.lineno}, column {error.colno}: {error.msg}")
-    except (ValueError, RecursionError) as error:
-        refuse_text(name, "nesting too deep" if isinstance(error, RecursionError) else str(error))
+    except RecursionError:
+        refuse_text(name, "nesting too deep")
+    except ValueError:  # what Python says here is advice to programmers
+        refuse_text(name, f"a whole number of more than {sys.get_int_max_str_digits()} digits")
     if odd or _HALF_PAIR_ESCAPE.search(text):
-        for place, got in _odd_places(data):
-            refuse_text(f"{name}: {place}" if place else name, got)
+        for keys, got in _odd_places(data):
+            refuse_text(_place(name, keys), got)
     return data
 
 
@@ -95,29 +104,31 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _odd_places(data: Any) -> Iterator[tuple[str, str]]:
+def _odd_places(data: Any) -> Iterator[tuple[_Keys, str]]:
     """Yield where in the data something odd stands, in its order, and what it is."""
-    waiting = [("", data)]
+    waiting: list[tuple[_Keys, Any]] = [((), data)]
     while waiting:
-        place, value = waiting.pop()
+        keys, value = waiting.pop()
         if isinstance(value, _Odd):
-            yield place, value.got
+            yield keys, value.got
         elif isinstance(value, str) and _has_half_pair(value):
-            yield place, "half of a surrogate pair, which is no text"
-        elif isinstance(value, list):
-            inner = [(f"{place}[{index}]", item) for index, item in enumerate(value)]
+            yield keys, "half of a surrogate pair, which is no text"
+        elif isinstance(value, dict) and any(map(_has_half_pair, value)):
+            yield keys, "a field whose name holds half of a surrogate pair"
+        elif isinstance(value, dict | list):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            inner = [((*keys, key), item) for key, item in items if type(item) in _LOOKED_INTO]
             waiting += reversed(inner)
-        elif isinstance(value, dict):
-            if any(_has_half_pair(key) for key in value):
-                yield place, "a field whose name holds half of a surrogate pair"
-            waiting += reversed([(_below(place, key), item) for key, item in value.items()])
-
-
-def _below(place: str, key: str) -> str:
-    """Return the place of a field; a name that is no plain word is not repeated."""
-    word = key if key.isidentifier() and key.isascii() else "(a field)"
-    return f"{place}.{word}" if place else word
 
 
 def _has_half_pair(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    return not text.isascii() and _HALF_PAIR.search(text) is not None
+
+
+def _place(name: str, keys: _Keys) -> str:
+    """Return where the keys lead in the file; one that is no plain word is not repeated."""
+    words = [
+        f"[{key}]" if isinstance(key, int) else f".{key if _WORD.fullmatch(key) else '(a field)'}"
+        for key in keys
+    ]
+    return f"{name}: {''.join(words).removeprefix('.')}" if words else name
