@@ -17,7 +17,7 @@ RESAMPLES = 2000
 """Enough that the ends of a 95 % interval move in the third digit (Efron, Tibshirani 1993, 13)."""
 SEED = 0
 WILSON_OVER_PATIENTS = "Wilson, each patient counted once: no resample can differ"
-_ONE_PATIENT = "none: a single patient"
+ONE_PATIENT = "none: a single patient"
 _SAME = "none: all resamples give the same value"
 _HALF = "none: undefined in half of the resamples or more"
 _NOT_ASKED = "none: no resamples asked for"
@@ -106,16 +106,37 @@ class Resamples:
         interval, method = self._interval(values, told, is_share=is_share)
         return Figure(float(values[0]), reason, interval, method, n=n)
 
+    def band(self, curves: Values, *, patients: int) -> tuple[tuple[Values, Values] | None, str]:
+        """Return (G,) lower and upper percentiles at each of G places, and how they came about.
+
+        None where there is no band; then the text says why.
+
+        Args:
+            curves: (1 + B, G), the sample's first; NaN where a resample leaves it undefined.
+            patients: how many of them have a say in it.
+        """
+        drawn = curves[1:][np.isfinite(curves[1:]).all(axis=1)]
+        lacking = self._too_little(len(drawn), patients)
+        if lacking:
+            return None, lacking
+        low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+        return (low, high), OVER_PATIENTS
+
+    def _too_little(self, drawn: int, patients: int) -> str | None:
+        """Return why `drawn` defined resamples of `patients` tell nothing, None where they do."""
+        if self.count == 0:
+            return _NOT_ASKED
+        if patients < 2:
+            return ONE_PATIENT
+        return _HALF if drawn <= self.count / 2 else None
+
     def _interval(
         self, values: Values, patients: int, *, is_share: bool
     ) -> tuple[Interval | None, str]:
-        if self.count == 0:
-            return None, _NOT_ASKED
-        if patients < 2:
-            return None, _ONE_PATIENT
         drawn = values[1:][np.isfinite(values[1:])]
-        if len(drawn) <= self.count / 2:
-            return None, _HALF
+        lacking = self._too_little(len(drawn), patients)
+        if lacking:
+            return None, lacking
         if np.ptp(drawn) == 0:
             if is_share and values[0] in (0.0, 1.0):
                 return wilson_interval(round(values[0] * patients), patients), WILSON_OVER_PATIENTS
