@@ -8,6 +8,8 @@ _XLINK = "http://www.w3.org/1999/xlink"
 _INK = frozenset({"#000000", "#1a1a1a", "#222222"})
 """Colours of text and axes: they follow the page's own, light or dark."""
 _REFERENCE = re.compile(r"#([\w-]+)")
+_GROUND = "#ffffff"
+"""The page's own ground behind a picture: light or dark, so a class, not a colour."""
 _DROPPED_PROPERTIES = frozenset({"font-family"})
 
 
@@ -15,8 +17,8 @@ def inline_svg(svg: bytes, *, name: str, description: str) -> str:
     """Return the picture as an `<svg>` element that a strict content policy shows as it is.
 
     Style attributes, which such a policy blocks, become attributes of their own; black follows the
-    page's text colour; the white ground goes; ids get `name` before them, so that several
-    pictures can stand on one page.
+    page's text colour, and what is white gets the class "ground"; ids get `name` before them, so
+    that several pictures can stand on one page.
 
     Args:
         svg: as matplotlib writes it, with text as text.
@@ -71,7 +73,9 @@ def _unstyle(element: ET.Element) -> None:
     for part in filter(None, (part.strip() for part in style.split(";"))):
         key, _, value = part.partition(":")
         key, value = key.strip(), value.strip()
-        if key not in _DROPPED_PROPERTIES:
+        if (key, value) == ("fill", _GROUND):
+            element.set("class", "ground")
+        elif key not in _DROPPED_PROPERTIES:
             element.set(key, "currentColor" if value in _INK else value)
     if element.tag == f"{{{_SVG}}}text" and "fill" not in element.attrib:
         element.set("fill", "currentColor")

@@ -18,6 +18,24 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from lnmdetect.io.figures_inline import inline_svg
+from lnmdetect.io.report_pictures import picture_uri
+from lnmdetect.io.report_view import (
+    Browser,
+    ChecklistItem,
+    Fact,
+    FigureRow,
+    FigureTable,
+    Plot,
+    ReportView,
+    Section,
+    SliceBox,
+    SliceView,
+    Table,
+)
+
+SVG = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9" width="9pt" height="9pt">
+<path d="M 0 0 L 9 9" style="fill: none; stroke: #000000"/></svg>"""
 ROWS, COLUMNS, STEP_MM = 4, 6, 3.0
 SECRET = "SECRET^PATIENT"
 MakeSlice = Callable[..., Dataset]
@@ -157,3 +175,44 @@ def write_series(tmp_path: Path) -> WriteSeries:
         ]
 
     return write
+
+
+@pytest.fixture
+def report_view() -> ReportView:
+    """A whole report: two patients, six slices, a figure, tables, and text that must be escaped."""
+    rows = (
+        FigureRow("AP50", "0.742", "0.701 to 0.781", n="219"),
+        FigureRow("AUC", "0.871", "", "0.83 to 0.90 (DeLong)", "195", "none: a single patient"),
+        FigureRow("Specificity", "undefined", reason="no patient without a metastatic node"),
+    )
+    table = FigureTable("Headline <figures>", rows)
+    levels = Table("By level", ("Level", "n"), (("II", "40"), ("IV", "10")))
+    drawn = Plot("ROC", inline_svg(SVG, name="roc", description="A curve"), "Band: 95 %.")
+    missing = Plot("FROC", "", "", "the boxes carry no score")
+    return ReportView(
+        title="Evaluation of lymph nodes",
+        lead="2 patients & 6 slices.",
+        phantom=True,
+        facts=(Fact("Truth", "truth.json, SHA-256 " + "ab" * 32),),
+        notes=("A note.",),
+        headline=table,
+        sections=(
+            Section("detection", "Detection", "In words.", (drawn, missing), (table,)),
+            Section("groups", "Groups", tables=(levels,)),
+        ),
+        browser=Browser(tuple(report_slice(k) for k in range(6)), available=9),
+        checklist=(ChecklistItem("1", "1", "Title"), ChecklistItem("12e", "", "Measures", "AP50")),
+    )
+
+
+def report_slice(index: int) -> SliceView:
+    """Slice `index`: a missed node 10 + index mm long, and one false positive or a hit."""
+    grey = np.full((40, 60), 40 * index, np.uint8)
+    kind = ("background", "hit", "duplicate")[index % 3]
+    boxes = (
+        SliceBox(5.0, 6.0, 7.0, 8.0, "truth", "missed", "benign", None, None, "", 10.0 + index),
+        SliceBox(9.0, 9.0, 4.0, 4.0, "found", kind, "metastatic", 0.9, 0.8, "4 x 4 mm", 0.9),
+    )
+    picture = picture_uri(grey, (0.5, 0.5))
+    patient = f"p-{index % 2}"
+    return SliceView(patient, f"1.2.{index}", f"slice {index}", -index, picture, 30, 20, boxes)
