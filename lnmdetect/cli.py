@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lnmdetect import __version__, cli_models, cli_phantom, cli_stages, cli_train
+from lnmdetect import __version__, cli_models, cli_phantom, cli_split, cli_stages, cli_train
 from lnmdetect.cli_console import EXIT_CODES, GuardedGroup
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ app.command()(cli_stages.classify)
 app.command("eval")(cli_stages.evaluate)
 app.command()(cli_stages.run)
 app.command()(cli_stages.overlay)
+app.command()(cli_split.split)
 app.command()(cli_train.train)
 app.add_typer(cli_phantom.app, name="phantom")
 app.command()(cli_models.anchors)

@@ -16,14 +16,16 @@ from referencing import Registry, Resource
 
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.records import CocoDataset
+from lnmdetect.datasets.folds import deal_as_wang2023
 from lnmdetect.io.coco import dataset_to_json, read_coco
+from lnmdetect.io.fold_file import read_folds, write_folds
 from lnmdetect.io.recipes import bundled_recipes, parse_recipe, read_recipe
 from lnmdetect.io.run_record import RunRecord
 from lnmdetect.stages.evaluate import EvalRequest, evaluate
 
 SPECS = Path(__file__).parents[1] / "data_specs"
 COCO_FILES = ("truth", "boxes", "nodes")
-ALL_FILES = (*COCO_FILES, "metrics", "run", "recipe")
+ALL_FILES = (*COCO_FILES, "folds", "metrics", "run", "recipe")
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -107,6 +109,15 @@ def test_metrics_fit_their_schema_with_and_without_classes_boxes_and_truth(tmp_p
         found = tmp_path / f"{name}_found.json"
         evaluate(EvalRequest(tmp_path / f"{name}_truth.json", nodes=found, output=output))
         assert errors("metrics", json.loads(output.read_text())) == [], name
+
+
+def test_folds_fit_their_schema_and_the_example_is_read_and_written_back(tmp_path: Path) -> None:
+    write_folds(read_folds(SPECS / "folds.example.json"), tmp_path / "folds.json")
+    written = (tmp_path / "folds.json").read_text()
+    assert written == (SPECS / "folds.example.json").read_text()
+    truth = read_coco(SPECS / "truth.example.json")
+    write_folds(deal_as_wang2023(truth, 0), tmp_path / "wang.json")
+    assert errors("folds", json.loads((tmp_path / "wang.json").read_text())) == []
 
 
 def test_a_run_record_fits_its_schema(tmp_path: Path) -> None:
@@ -217,6 +228,13 @@ BAD_PARTS: tuple[tuple[str, str, Any], ...] = (
     ("metrics", "info/truth/file", "home/someone/truth.json"),
     ("metrics", "info/phantom", KeyError),
     ("metrics", "surprise", 1),
+    ("folds", "folds", []),
+    ("folds", "folds/0/patients", []),
+    ("folds", "folds/0/name", ""),
+    ("folds", "info/protocol", "mine"),
+    ("folds", "info/protocol", "wang2023"),
+    ("folds", "info/truth/file", "home/someone/truth.json"),
+    ("folds", "balance/0/deviation", -1),
     ("run", "seed", "0"),
     ("run", "exit_status", 9),
     ("run", "failures", KeyError),
@@ -264,7 +282,7 @@ def documented_words() -> set[str]:
 DOCUMENTED = documented_words()
 
 
-@pytest.mark.parametrize("name", ["coco", *COCO_FILES, "metrics", "run"])
+@pytest.mark.parametrize("name", ["coco", *COCO_FILES, "folds", "metrics", "run"])
 def test_the_readme_has_every_field(name: str) -> None:
     assert set(property_names(schema(name))) - DOCUMENTED == set()
 

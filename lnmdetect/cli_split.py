@@ -1,0 +1,104 @@
+"""`lnmdetect split`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from lnmdetect import cli_options as options
+from lnmdetect.cli_console import Talk
+
+if TYPE_CHECKING:
+    from lnmdetect.stages.split import SplitRequest, SplitResult
+
+Protocol = Annotated[
+    Literal["by_patient", "wang2023"],
+    typer.Option(help="wang2023: the paper's optimistic deal, for reproduction only."),
+]
+Folds = Annotated[int | None, typer.Option(min=2, help="Number of folds.", show_default="5")]
+By = Annotated[str, typer.Option(help="What is never divided; only patient.")]
+Stratify = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Spread evenly: class, level, kind or any column of truth.json; repeatable; "
+        "none spreads patients alone.",
+        metavar="COLUMN",
+        show_default="class",
+    ),
+]
+Site = Annotated[
+    str | None, typer.Option(help="Keep each value of this column in one fold.", metavar="COLUMN")
+]
+TestShare = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=1, help="Hold this share of the patients out as a test part; alone: no folds."
+    ),
+]
+FoldsFile = Annotated[
+    Path | None, typer.Option(help="Take these folds instead of dealing.", metavar="folds.json")
+]
+WriteTruth = Annotated[
+    Path | None,
+    typer.Option(help="Folder for a truth file of each fold, as detect and eval take them."),
+]
+
+
+def split(
+    truth: Annotated[Path, typer.Argument(help="truth.json to deal into folds.")],
+    folds: Folds = None,
+    by: By = "patient",
+    stratify: Stratify = None,
+    site: Site = None,
+    test_share: TestShare = None,
+    protocol: Protocol = "by_patient",
+    seed: options.Seed = 0,
+    folds_file: FoldsFile = None,
+    write_truth: WriteTruth = None,
+    output: options.Output = Path("folds.json"),
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Deal a truth file into folds by patient: writes folds.json for train --fold."""
+    from lnmdetect.stages.split import SplitRequest
+
+    talk = Talk(quiet, verbose, as_json)
+    request = SplitRequest(
+        truth,
+        output=output,
+        folds=folds,
+        by=by,
+        stratify=None if not stratify else tuple(stratify),
+        site=site,
+        test_share=test_share,
+        protocol=protocol,
+        seed=seed,
+        folds_file=folds_file,
+        write_truth=write_truth,
+        overwrite=overwrite,
+    )
+    _deal(request, talk)
+
+
+def _deal(request: "SplitRequest", talk: Talk) -> None:
+    from lnmdetect.cli_split_tables import fold_tables
+    from lnmdetect.io.fold_file import folds_to_json
+    from lnmdetect.stages.split import split as stage
+
+    result = stage(request)
+    talk.table(fold_tables(result.folds))
+    talk.json({**folds_to_json(result.folds), "output": result.output, "notes": result.notes})
+    _say_what_follows(talk, request.truth, result)
+
+
+def _say_what_follows(talk: Talk, truth: Path, result: "SplitResult") -> None:
+    if result.folds.warning is not None:
+        talk.note(f"Warning: {result.folds.warning}.")
+    talk.notes(result.notes)
+    for path in result.truth_files:
+        talk.note(f"Written: {path}")
+    fold = "test" if result.folds.names[0] == "train" else result.folds.names[0]
+    chosen = ("--folds", result.output, "--fold", fold)
+    talk.hint("lnmdetect", "train", "detector", "--data", truth, *chosen, "-o", f"runs/{fold}")
