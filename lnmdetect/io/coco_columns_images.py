@@ -30,6 +30,7 @@ from lnmdetect.io.json_fields import stays_in_folder
 _PLAIN_NAME = re.compile(r"(?:[\w-][\w.#-]*/)*[\w-][\w.#-]*", re.ASCII)
 """File names that need no closer look: no drive, no `..`, no other separator."""
 _MAX_SIDE_PX = 1 << 31
+"""Up to here a box has its far side beyond its near one also in 64-bit numbers."""
 _MAX_SPACING_MM = 100
 
 

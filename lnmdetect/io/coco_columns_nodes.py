@@ -117,9 +117,7 @@ def _boxes(boxes_xywh: Numbers, sizes_px: Places) -> Boxes:
     centres = boxes_xywh[:, :2] + sides / 2
     on_image = (sides >= BOX_STEP_PX) & (sides <= sizes_px) & (centres >= 0) & (centres <= sizes_px)
     require(bool(on_image.all()))
-    boxes_xyxy = xywh_to_xyxy(boxes_xywh)
-    require(bool((boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all()))
-    return boxes_xyxy
+    return xywh_to_xyxy(boxes_xywh)
 
 
 def _probabilities(values: Sequence[Any]) -> tuple[Numbers, Numbers]:

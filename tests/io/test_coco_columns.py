@@ -199,6 +199,45 @@ def test_whole_columns_and_single_records_read_the_same_or_refuse_in_the_same_wo
     assert 1000 < refused < 2700
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "where"),
+    [
+        (("images", 0, "lnmdetect", "position_mm"), 10**305, "images[0].lnmdetect.position_mm"),
+        (("images", 1, "lnmdetect", "patient"), "", "images[1].lnmdetect.patient"),
+        (("images", 0, "width"), 0, "images[0].width"),
+        (("images", 0, "width"), 2**53 + 2, "images[0].width"),
+        (("images", 0, "id"), 9, "images[2]"),
+        (("images", 1, "lnmdetect", "sop_instance_uid"), "1.2.3", "images[1]"),
+        (("annotations", 0, "bbox"), [-30, 20, 20, 12], "annotations[0].bbox"),
+        (("annotations", 0, "bbox"), [10, -15, 20, 12], "annotations[0].bbox"),
+        (("annotations", 0, "iscrowd"), None, "annotations[0].iscrowd"),
+        (("annotations", 0, "image_id"), 2, "annotations[0].image_id"),
+        (("annotations", 1, "id"), 5, "annotations[1]"),
+        (("annotations", 1), [], "annotations[1]"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_at_its_place_both_ways(
+    path: tuple[str | int, ...], value: Any, where: str
+) -> None:
+    data = truth_json()
+    container: Any = data
+    for key in path[:-1]:
+        container = container[key]
+    container[path[-1]] = value
+    refused = outcome(columns_from_json, data)
+    assert str(refused).startswith(f"a.json: {where}: expected ")
+    assert refused == outcome(record_by_record, data)
+
+
+def test_a_box_too_thin_for_its_distance_from_the_corner_is_refused_both_ways() -> None:
+    data = truth_json()
+    data["images"][1]["width"] = 2**53
+    data["annotations"][0] |= {"bbox": [2.0**52, 20, 0.25, 12], "area": 3, "segmentation": None}
+    refused = outcome(columns_from_json, data)
+    assert "annotations[0].bbox: expected a box whose sides differ" in str(refused)
+    assert refused == outcome(record_by_record, data)
+
+
 def test_result_lists_read_the_same_both_ways_or_are_refused_in_the_same_words() -> None:
     truth = dataset_from_json(truth_json(), "truth.json")
     images = columns_of(truth).images
