@@ -1,4 +1,4 @@
-"""The commands of the pipeline: detect, classify, eval, run and overlay."""
+"""The commands of the pipeline: detect, classify, run and overlay."""
 
 from pathlib import Path
 from typing import Annotated
@@ -101,45 +101,6 @@ def after_classify(boxes: Path, nodes: Path) -> list[object]:
         return ["overlay", nodes]
     given: list[object] = [] if nodes == Path("nodes.json") else ["--nodes", nodes]
     return ["eval", *given, *([] if truth == Path("truth.json") else ["--truth", truth])]
-
-
-def evaluate(
-    truth: Annotated[Path, typer.Option("--truth", help="Truth file.")] = Path("truth.json"),
-    boxes: Annotated[Path | None, typer.Option("--boxes", help="Boxes to score.")] = None,
-    nodes: Annotated[
-        Path | None,
-        typer.Option("--nodes", help="Classified boxes; by default nodes.json, else boxes.json."),
-    ] = None,
-    ap50: Annotated[bool, typer.Option("--ap50", help="AP50 alone.")] = False,
-    threshold: options.Threshold = None,
-    output: options.Metrics = None,
-    overwrite: options.Overwrite = False,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-) -> None:
-    """Score boxes and classes against truth: prints a table, writes metrics.json with -o."""
-    from lnmdetect.io.run_record import record_path
-    from lnmdetect.stages.evaluate import EvalRequest
-    from lnmdetect.stages.evaluate import evaluate as stage
-    from lnmdetect.stages.evaluation_tables import ap50_table, result_tables
-
-    talk = Talk(quiet, verbose, as_json)
-    request = EvalRequest(
-        truth,
-        boxes=boxes,
-        nodes=nodes,
-        threshold=threshold,
-        ap50_only=ap50,
-        output=output,
-        overwrite=overwrite,
-    )
-    result = stage(request)
-    talk.table(ap50_table(result) if ap50 else result_tables(result))
-    talk.json(result.to_json())
-    if output is not None:
-        talk.note(f"Written: {output} and {record_path(output)}")
-    talk.hint("lnmdetect", "overlay", result.scored, "--truth", truth)
 
 
 def overlay(

@@ -1,25 +1,30 @@
 """Both stages together: classes on predicted boxes."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lnmdetect.core.records import BENIGN, METASTATIC
+from lnmdetect.metrics.average_precision import ap_of_curve
 from lnmdetect.metrics.classification import Classification, classification
-from lnmdetect.metrics.detection import ap50
+from lnmdetect.metrics.cohort import Cohort
 from lnmdetect.metrics.figure import Figure, undefined
-from lnmdetect.metrics.intervals import share
-from lnmdetect.metrics.matching import ImageBoxes, Matches
+from lnmdetect.metrics.froc import Froc, found_truth, froc
+from lnmdetect.metrics.matching import Matches, find_overlaps, match
+from lnmdetect.metrics.patients import PatientFigures, patient_figures
+from lnmdetect.metrics.ranking import Curve
+from lnmdetect.metrics.tables import BoxTables
 
-_CLASSES = {"benign": BENIGN, "metastatic": METASTATIC}
+Flags = NDArray[np.bool_]
+CLASSES = {"benign": BENIGN, "metastatic": METASTATIC}
+NO_THRESHOLD = "no operating threshold of the detector is known"
 
 
 @dataclass(frozen=True)
 class BoxClasses:
-    """What the classifier said about the D detections of one image.
+    """What the classifier said about D detections.
 
     Attributes:
         classified: (D,) bool; the other arrays mean nothing where it is false.
@@ -27,10 +32,10 @@ class BoxClasses:
         called_metastatic: (D,) bool, at the classifier's threshold.
     """
 
-    classified: NDArray[np.bool_]
+    classified: Flags
     p_benign: NDArray[np.float64]
     p_metastatic: NDArray[np.float64]
-    called_metastatic: NDArray[np.bool_]
+    called_metastatic: Flags
 
     def probability(self, category_id: int) -> NDArray[np.float64]:
         """Return (D,) probabilities of benign or metastatic."""
@@ -43,122 +48,109 @@ class EndToEnd:
 
     Attributes:
         ap50: class to AP50 of its boxes, ranked by score x probability of the class.
+        froc_metastatic, froc_metastatic_per_scan: of metastatic boxes, ranked so; a detection on a
+            benign node is a false positive.
         found_and_called: class to the share of its truth boxes that a detection at or above the
             operating threshold hits and that is called so.
+        patients: "any metastatic node?", patient by patient.
     """
 
     ap50: Mapping[str, Figure]
+    froc_metastatic: Froc
+    froc_metastatic_per_scan: Froc
     found_and_called: Mapping[str, Figure]
+    patients: PatientFigures
 
 
 def classification_on_boxes(
-    images: Sequence[ImageBoxes],
-    classes: Sequence[BoxClasses],
-    matches: Matches,
-    *,
-    score_min: float | None = None,
-    patient: NDArray[np.int64] | None = None,
+    matches: Matches, said: BoxClasses, cohort: Cohort, *, chosen: Flags | None = None
 ) -> Classification:
     """Return the figures over classified detections that hit a truth box of known status.
 
     Args:
-        images: that were matched.
-        classes: what was said about their detections.
-        matches: of the images.
-        score_min: detections below it are not counted; None counts all.
-        patient: whose each image is, for intervals over patients.
+        matches: of the detections.
+        said: what the classifier said about the D detections of the tables.
+        cohort: whose the images are.
+        chosen: (D,) the detections that count; None counts all.
     """
-    truth = _truth_class(images, matches)
-    said = _joined_classes(classes, matches)
-    known = matches.hit & said.classified & np.isin(truth, list(_CLASSES.values()))
-    if score_min is not None:
-        known &= matches.scores >= score_min
+    counted = classified_hits(matches, said)
+    if chosen is not None:
+        counted &= chosen[matches.found_index]
+    found = matches.found_index[counted]
     return classification(
-        truth[known] == METASTATIC,
-        said.p_metastatic[known],
-        said.called_metastatic[known],
-        patient=None if patient is None else patient[matches.image_index[known]],
+        matches.tables.truth.classes[matches.truth_index[counted]] == METASTATIC,
+        said.p_metastatic[found],
+        said.called_metastatic[found],
+        patient=cohort.patient_of_image[matches.image_index[counted]],
+        resamples=cohort.resamples,
+    )
+
+
+def classified_hits(matches: Matches, said: BoxClasses) -> Flags:
+    """Return (N,) which detections were classified and hit a truth box of known status."""
+    known = np.append(np.isin(matches.tables.truth.classes, list(CLASSES.values())), False)
+    return np.asarray(
+        matches.hit & said.classified[matches.found_index] & known[matches.truth_index]
     )
 
 
 def end_to_end(
-    images: Sequence[ImageBoxes],
-    classes: Sequence[BoxClasses],
-    matches: Matches,
-    *,
-    threshold: float | None,
+    matches: Matches, said: BoxClasses, cohort: Cohort, *, chosen: Flags | None
 ) -> EndToEnd:
-    """Return the figures of both stages; `threshold` is the detector's, None where unknown."""
+    """Return the figures of both stages.
+
+    Args:
+        matches: at IoU 0.5.
+        said: what the classifier said about the D detections of the tables.
+        cohort: whose the images are.
+        chosen: (D,) the detections at or above the detector's threshold, None where unknown.
+    """
+    curves = {
+        name: _class_curve(matches.tables, said, key, cohort) for name, key in CLASSES.items()
+    }
+    metastatic = curves["metastatic"]
     return EndToEnd(
-        ap50={name: _class_ap50(images, classes, key) for name, key in _CLASSES.items()},
+        ap50={name: ap_of_curve(curve, cohort) for name, curve in curves.items()},
+        froc_metastatic=froc(metastatic, cohort, per="image"),
+        froc_metastatic_per_scan=froc(metastatic, cohort, per="scan"),
         found_and_called={
-            name: undefined("no operating threshold of the detector is known")
-            if threshold is None
-            else _found_and_called(images, classes, matches, category_id=key, threshold=threshold)
-            for name, key in _CLASSES.items()
+            name: undefined(NO_THRESHOLD)
+            if chosen is None
+            else _found_and_called(matches, said, cohort, category_id=key, chosen=chosen)
+            for name, key in CLASSES.items()
         },
+        patients=patient_figures(
+            matches.tables,
+            said.p_metastatic * said.classified,
+            said.called_metastatic & said.classified,
+            cohort=cohort,
+            chosen=chosen,
+        ),
     )
 
 
-def _class_ap50(
-    images: Sequence[ImageBoxes], classes: Sequence[BoxClasses], category_id: int
-) -> Figure:
-    """Return AP50 of one class; truth of unknown status is ignored, of the other class absent."""
-    ranked = []
-    for image, said in zip(images, classes, strict=True):
-        unknown = ~np.isin(image.truth_classes, list(_CLASSES.values()))
-        kept = unknown | (image.truth_classes == category_id)
-        ranking = image.scores * said.probability(category_id)
-        ranked.append(
-            replace(
-                image,
-                truth_xyxy=image.truth_xyxy[kept],
-                truth_ignored=(image.truth_ignored | unknown)[kept],
-                truth_classes=image.truth_classes[kept],
-                boxes_xyxy=image.boxes_xyxy[said.classified],
-                scores=ranking[said.classified],
-            )
-        )
-    return ap50(ranked)
+def _class_curve(tables: BoxTables, said: BoxClasses, category_id: int, cohort: Cohort) -> Curve:
+    """Return the curve of one class; truth of unknown status is ignored, of the other absent."""
+    unknown = ~np.isin(tables.truth.classes, list(CLASSES.values()))
+    kept = unknown | (tables.truth.classes == category_id)
+    ranked = tables.found.ranked_by(
+        tables.found.scores * said.probability(category_id), said.classified
+    )
+    of_class = BoxTables(tables.images, tables.truth.where(kept), ranked)
+    matches = match(find_overlaps(of_class), also_ignored=unknown[kept])
+    return Curve.of_matches(matches, cohort)
 
 
 def _found_and_called(
-    images: Sequence[ImageBoxes],
-    classes: Sequence[BoxClasses],
-    matches: Matches,
-    *,
-    category_id: int,
-    threshold: float,
+    matches: Matches, said: BoxClasses, cohort: Cohort, *, category_id: int, chosen: Flags
 ) -> Figure:
-    said = _joined_classes(classes, matches)
+    truth = matches.tables.truth
     right_call = said.classified & (said.called_metastatic == (category_id == METASTATIC))
-    of_class = matches.hit & (_truth_class(images, matches) == category_id)
-    found = int((of_class & right_call & (matches.scores >= threshold)).sum())
-    truths = sum(
-        int(((image.truth_classes == category_id) & ~image.truth_ignored).sum()) for image in images
-    )
+    right = (chosen & right_call)[matches.found_index]
+    of_class = matches.counts & (truth.classes == category_id)
     name = "metastatic" if category_id == METASTATIC else "benign"
-    return share(found, truths, of=f"{name} truth box that counts")
-
-
-def _truth_class(images: Sequence[ImageBoxes], matches: Matches) -> NDArray[np.int64]:
-    """Return (N,) the category of the truth box each detection lies on, 0 for none."""
-    places = zip(matches.image_index, matches.truth_index, strict=True)
-    classes = (images[i].truth_classes[truth] if truth >= 0 else 0 for i, truth in places)
-    return np.fromiter(classes, dtype=np.int64, count=len(matches.scores))
-
-
-def _joined_classes(classes: Sequence[BoxClasses], matches: Matches) -> BoxClasses:
-    """Return what was said about the N matched detections, in their order."""
-
-    def joined(pick: Callable[[BoxClasses], NDArray[Any]], dtype: type) -> NDArray[Any]:
-        places = zip(matches.image_index, matches.box_index, strict=True)
-        values = (pick(classes[i])[box] for i, box in places)
-        return np.fromiter(values, dtype=dtype, count=len(matches.scores))
-
-    return BoxClasses(
-        classified=joined(lambda said: said.classified, bool),
-        p_benign=joined(lambda said: said.p_benign, float),
-        p_metastatic=joined(lambda said: said.p_metastatic, float),
-        called_metastatic=joined(lambda said: said.called_metastatic, bool),
+    return cohort.resamples.share(
+        found_truth(matches, right)[of_class],
+        cohort.patient_of_image[truth.image[of_class]],
+        of=f"{name} truth box that counts",
     )

@@ -1,16 +1,28 @@
-"""Sensitivity against false positives an image, for 2-D boxes."""
+"""Sensitivity against false positives, an image or a scan."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from lnmdetect.metrics.cohort import Cohort
 from lnmdetect.metrics.figure import Figure, undefined
-from lnmdetect.metrics.intervals import share
+from lnmdetect.metrics.intervals import wilson_interval
 from lnmdetect.metrics.matching import Matches
+from lnmdetect.metrics.ranking import Curve, Draw, Reading, Values, read_resamples
+from lnmdetect.metrics.resampling import Resamples
 
 FROC_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False positives at which the curve is read (design, section 8)."""
+PLOTTED_RATES = np.geomspace(1 / 16, 16, 65)
+"""Where the drawn curve and its band are read: 8 steps an octave."""
+_ROUNDING = 1e-9
+"""Rate times images is rarely whole; counts are."""
+
+Unit = Literal["image", "scan"]
+Kind = Literal["box", "node"]
 
 
 @dataclass(frozen=True)
@@ -18,9 +30,9 @@ class FrocPoint:
     """One reading of the curve.
 
     Attributes:
-        false_positives: an image, at most.
-        sensitivity: share of truth boxes hit there.
-        threshold: lowest score counted there, None where no detection is.
+        false_positives: an image or a scan, at most.
+        sensitivity: share of the truth hit there.
+        threshold: lowest score needed there, None where nothing is hit.
     """
 
     false_positives: float
@@ -29,80 +41,191 @@ class FrocPoint:
 
 
 @dataclass(frozen=True)
-class Froc:
-    """The readings at 1/8 to 8 false positives an image and their mean; hit: IoU >= 0.5."""
+class FrocBand:
+    """The curve as it is drawn, each list as long; the band is None without an interval."""
 
-    per: Literal["image", "scan"]
+    false_positives: tuple[float, ...]
+    sensitivity: tuple[float, ...]
+    low: tuple[float, ...] | None
+    high: tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class Froc:
+    """The readings of one curve and their mean.
+
+    Attributes:
+        per: what the false positives are counted by.
+        of: what is found: boxes (IoU >= 0.5), or nodes, one of whose boxes is.
+        points: at 1/8 to 8 false positives, or those asked for.
+        mean: of the points.
+        curve: for a plot; None where it is undefined.
+    """
+
+    per: Unit
+    of: Kind
     points: tuple[FrocPoint, ...]
     mean: Figure
+    curve: FrocBand | None
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """What the detections at or above one threshold are worth.
+    """What the detections at or above the operating threshold are worth.
 
     Attributes:
-        threshold: the detector's score.
         sensitivity: share of truth boxes hit.
         precision: share of the detections, ignored ones apart, that hit.
-        false_positives_per_image: all images counted.
+        false_positives_per_image, false_positives_per_scan: all images and scans counted.
     """
 
-    threshold: float
     sensitivity: Figure
     precision: Figure
     false_positives_per_image: Figure
+    false_positives_per_scan: Figure
 
 
-def froc(matches: Matches) -> Froc:
-    """Return the FROC readings.
+def froc_reading(curve: Curve, units: Values, rates: Sequence[float]) -> Reading:
+    """Return what reads (R,) sensitivities at (R,) false positives a unit off a resample.
 
-    Each reading is the best sensitivity of a threshold that keeps within the false positives:
-    steps, no interpolation. Detections of equal score are counted together.
+    Each is the best sensitivity of a threshold that keeps within the false positives: steps, no
+    interpolation. Detections of equal score are counted together.
+
+    Args:
+        curve: what counts as a hit.
+        units: (P,) images or scans of each patient.
+        rates: false positives a unit.
     """
-    if matches.images == 0 or matches.truths == 0:
-        none = undefined("no image" if matches.images == 0 else "no truth box that counts")
-        return Froc("image", tuple(FrocPoint(rate, none, None) for rate in FROC_RATES), none)
-    thresholds, hits, false_positives = _curve(matches)
-    points = []
-    for rate in FROC_RATES:
-        allowed = np.flatnonzero(false_positives <= rate * matches.images)
-        at = allowed[-1] if len(allowed) else None
-        found = 0 if at is None else int(hits[at])
-        sensitivity = share(found, matches.truths, of="truth box that counts")
-        points.append(FrocPoint(rate, sensitivity, None if at is None else float(thresholds[at])))
-    mean = float(np.mean([point.sensitivity.value for point in points]))
-    reason = None if len(matches.scores) else "no detection"
-    return Froc("image", tuple(points), Figure(mean, reason, n=matches.truths))
+    wanted = np.asarray(rates, dtype=np.float64)
+
+    def read(draw: Draw) -> Values:
+        truths = curve.truths_in(draw.weights)
+        if truths == 0:
+            return np.full(len(wanted), np.nan)
+        hits, false_positives = _at_tie_ends(draw, curve)
+        allowed = wanted * float(draw.weights @ units) + _ROUNDING
+        within = np.searchsorted(false_positives, allowed, side="right")
+        return np.concatenate([[0.0], hits])[within] / truths
+
+    return read
 
 
-def _curve(matches: Matches) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the distinct scores, falling, with hits and false positives at or above each."""
-    counted = ~matches.ignored
-    order = np.argsort(-matches.scores[counted], kind="stable")
-    scores = matches.scores[counted][order]
-    last_of_score = np.flatnonzero(np.append(np.diff(scores) != 0, True)[: len(scores)])
-    hits = np.cumsum(matches.hit[counted][order])
-    false_positives = np.cumsum(matches.false_positive[counted][order])
-    return scores[last_of_score], hits[last_of_score], false_positives[last_of_score]
+def _at_tie_ends(draw: Draw, curve: Curve) -> tuple[Values, Values]:
+    """Return (H,) hits and false positives, with all detections that score as each hit does."""
+    ends = curve.ranking.tie_end[curve.hit_at]
+    cumulated = draw.hits(curve)
+    hits = cumulated[np.searchsorted(curve.hit_at, ends, side="right") - 1]
+    return hits, draw.detections(curve, ends) - hits
 
 
-def operating_point(matches: Matches, threshold: float) -> OperatingPoint:
-    """Return sensitivity, precision and false positives an image at `threshold`.
+def froc(
+    curve: Curve,
+    cohort: Cohort,
+    *,
+    per: Unit,
+    of: Kind = "box",
+    rates: Sequence[float] = FROC_RATES,
+) -> Froc:
+    """Return the readings of the curve with their intervals over patients.
+
+    Args:
+        curve: the detections in order, and which of them hit.
+        cohort: whose the images and scans are.
+        per: what the false positives are counted by.
+        of: what the truth is.
+        rates: false positives a unit, at which it is read.
+    """
+    resamples = cohort.resamples
+    units = cohort.images_each if per == "image" else cohort.scans_each
+    n = int(curve.truths.sum())
+    if n == 0 or units.sum() == 0:
+        name = "truth box that counts" if of == "box" else "node that counts"
+        lacking = f"no {per}" if units.sum() == 0 else f"no {name}"
+        return undefined_froc(lacking, per=per, of=of, rates=rates)
+    readings = [froc_reading(curve, units, r) for r in (rates, tuple(PLOTTED_RATES))]
+    at_rates, plotted = read_resamples(curve.ranking, readings, resamples)
+    told = int((curve.truths > 0).sum())
+    reason = None if len(curve.ranking.order) else "no detection"
+    points = tuple(
+        FrocPoint(
+            rate,
+            _share(resamples.figure(at_rates[:, k], n=n, patients=told, is_share=True), n),
+            _threshold(curve, float(at_rates[0, k])),
+        )
+        for k, rate in enumerate(rates)
+    )
+    mean = resamples.figure(at_rates.mean(axis=1), n=n, reason=reason, patients=told)
+    return Froc(per, of, points, mean, _band(plotted, resamples, told))
+
+
+def undefined_froc(
+    reason: str, *, per: Unit, of: Kind, rates: Sequence[float] = FROC_RATES
+) -> Froc:
+    """Return the curve that cannot be drawn, for `reason`."""
+    none = undefined(reason)
+    return Froc(per, of, tuple(FrocPoint(rate, none, None) for rate in rates), none, None)
+
+
+def _share(figure: Figure, n: int) -> Figure:
+    """Return the figure with Wilson's interval beside it."""
+    assert figure.value is not None
+    wilson = wilson_interval(round(figure.value * n), n)
+    return replace(figure, independent_interval=wilson, independent_method="Wilson")
+
+
+def _threshold(curve: Curve, sensitivity: float) -> float | None:
+    """Return the highest score from which on the sample's sensitivity is reached."""
+    needed = round(sensitivity * curve.truths.sum())
+    return float(curve.ranking.scores[curve.hit_at[needed - 1]]) if needed else None
+
+
+def _band(plotted: Values, resamples: Resamples, patients: int) -> FrocBand:
+    rates = tuple(float(rate) for rate in PLOTTED_RATES)
+    sample = tuple(float(value) for value in plotted[0])
+    band, _ = resamples.band(plotted, patients=patients)
+    if band is None:
+        return FrocBand(rates, sample, None, None)
+    low, high = band
+    return FrocBand(rates, sample, tuple(low.tolist()), tuple(high.tolist()))
+
+
+def operating_point(matches: Matches, chosen: NDArray[np.bool_], cohort: Cohort) -> OperatingPoint:
+    """Return what the detections are worth that a threshold leaves.
 
     Matching is greedy by score, so the matches above a threshold do not depend on those below.
+
+    Args:
+        matches: at IoU 0.5.
+        chosen: (D,) the detections at or above the threshold.
+        cohort: whose the images are.
     """
-    above = matches.scores >= threshold
-    hits = int((matches.hit & above).sum())
-    wrong = int((matches.false_positive & above).sum())
-    rate = (
-        Figure(wrong / matches.images, n=matches.images)
-        if matches.images
-        else undefined("no image")
-    )
+    resamples, truth = cohort.resamples, matches.tables.truth
+    above = chosen[matches.found_index] & ~matches.ignored
+    owner = cohort.patient_of_image[matches.image_index]
+    wrong = resamples.totals(owner, above & matches.false_positive)
+
+    def rate(units_each: Values, unit: str) -> Figure:
+        units = resamples.weights @ units_each
+        values = np.divide(wrong, units, out=np.full(len(units), np.nan), where=units > 0)
+        reason = None if units[0] else f"no {unit}"
+        return resamples.figure(values, n=int(units[0]), reason=reason)
+
     return OperatingPoint(
-        threshold=threshold,
-        sensitivity=share(hits, matches.truths, of="truth box that counts"),
-        precision=share(hits, hits + wrong, of="detection at or above the threshold"),
-        false_positives_per_image=rate,
+        sensitivity=resamples.share(
+            found_truth(matches, above)[matches.counts],
+            cohort.patient_of_image[truth.image[matches.counts]],
+            of="truth box that counts",
+        ),
+        precision=resamples.share(
+            matches.hit[above], owner[above], of="detection at or above the threshold"
+        ),
+        false_positives_per_image=rate(cohort.images_each, "image"),
+        false_positives_per_scan=rate(cohort.scans_each, "scan"),
     )
+
+
+def found_truth(matches: Matches, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return (G,) whether one of the detections that (N,) `chosen` marks hits each truth box."""
+    found = np.zeros(len(matches.tables.truth), dtype=bool)
+    found[matches.truth_index[chosen & matches.hit]] = True
+    return found

@@ -1,139 +1,186 @@
-"""Which detection hits which truth box, by COCO's rules."""
+"""Which detection hits which truth box, by COCO's rules, for all images at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
-from lnmdetect.core.geometry import Boxes, as_boxes, xyxy_to_xywh
+from lnmdetect.core.geometry import paired_overlap
+from lnmdetect.metrics.tables import BoxTables, ImageBoxes
 
-T = TypeVar("T", bound=np.generic)
 IOU_OF_A_HIT = 0.5
 """A detection hits a truth box from this IoU on (design, section 8)."""
 MAX_DETECTIONS = 100
 """Detections an image that count, best first (design, section 8)."""
-_NO_TRUTH = -1
-
-
-@dataclass(frozen=True)
-class ImageBoxes:
-    """The truth and the detections of one image.
-
-    Attributes:
-        truth_xyxy: (G, 4) px.
-        truth_ignored: (G,) bool; COCO's `iscrowd`: neither hit nor miss.
-        truth_classes: (G,) int category ids.
-        boxes_xyxy: (D, 4) px.
-        scores: (D,) any finite ranking, higher is more certain.
-    """
-
-    truth_xyxy: Boxes
-    truth_ignored: NDArray[np.bool_]
-    truth_classes: NDArray[np.int64]
-    boxes_xyxy: Boxes
-    scores: NDArray[np.float64]
-
-    def __post_init__(self) -> None:
-        as_boxes(self.truth_xyxy)
-        as_boxes(self.boxes_xyxy)
-        truths, detections = len(self.truth_xyxy), len(self.boxes_xyxy)
-        if not self.truth_ignored.shape == self.truth_classes.shape == (truths,):
-            raise ValueError(f"truth: expected one flag and class for each of {truths} boxes")
-        if self.scores.shape != (detections,) or not np.isfinite(self.scores).all():
-            raise ValueError(f"scores: expected one finite score for each of {detections} boxes")
+NO_TRUTH = -1
+_PAIRS_AT_A_TIME = 2_000_000
+"""Bounds the memory that overlaps take."""
 
 
 @dataclass(frozen=True)
 class Matches:
-    """The counted detections of many images, image by image, best first within each.
+    """The N counted detections of many images, image by image, best first within each.
 
     Attributes:
-        image_index: (N,) place of the image in the sequence that was matched.
-        box_index: (N,) place of the detection in its image.
+        tables: the boxes that were matched.
+        found_index: (N,) place of each detection in the tables.
         truth_index: (N,) place of the truth box it hit or fell on, -1 for none.
-        scores: (N,).
-        ignored: (N,) bool; fell on ignored truth, counts neither as hit nor as false positive.
-        images: number of images, those without boxes included.
-        truths: number of truth boxes that count.
+        counts: (G,) bool; the truth that is to be hit, the other is ignored.
     """
 
-    image_index: NDArray[np.int64]
-    box_index: NDArray[np.int64]
+    tables: BoxTables
+    found_index: NDArray[np.int64]
     truth_index: NDArray[np.int64]
-    scores: NDArray[np.float64]
-    ignored: NDArray[np.bool_]
-    images: int
-    truths: int
+    counts: NDArray[np.bool_]
 
-    @property
+    @cached_property
+    def scores(self) -> NDArray[np.float64]:
+        """(N,) of the detections."""
+        return self.tables.found.scores[self.found_index]
+
+    @cached_property
+    def image_index(self) -> NDArray[np.int64]:
+        """(N,) place of each detection's image."""
+        return self.tables.found.image[self.found_index]
+
+    @cached_property
     def hit(self) -> NDArray[np.bool_]:
         """(N,) bool: the detection hit a truth box that counts."""
-        return np.asarray((self.truth_index != _NO_TRUTH) & ~self.ignored)
+        return np.append(self.counts, False)[self.truth_index]
 
-    @property
+    @cached_property
+    def ignored(self) -> NDArray[np.bool_]:
+        """(N,) bool: it fell on ignored truth, and is neither hit nor false positive."""
+        return np.asarray((self.truth_index != NO_TRUTH) & ~self.hit)
+
+    @cached_property
     def false_positive(self) -> NDArray[np.bool_]:
         """(N,) bool: the detection lies on no truth box."""
-        return np.asarray(self.truth_index == _NO_TRUTH)
+        return np.asarray(self.truth_index == NO_TRUTH)
+
+    @property
+    def images(self) -> int:
+        """Number of images, those without boxes included."""
+        return self.tables.images
+
+    @cached_property
+    def truths(self) -> int:
+        """Number of truth boxes that count."""
+        return int(self.counts.sum())
 
 
-def coco_xywh(boxes_xyxy: Boxes) -> Boxes:
-    """Return (N, 4) COCO boxes, without the last bits that the way through xyxy has added.
+@dataclass(frozen=True)
+class Overlaps:
+    """The K pairs of a counted detection and a truth box of one image that overlap enough.
 
-    Files hold at most nine decimals; so an IoU of exactly 0.5 in the file stays 0.5.
+    Attributes:
+        tables: the boxes.
+        order: (N,) places of the counted detections, image by image, best first within each.
+        rank: (N,) place of each within its image, from 0.
+        place: (K,) which of the N counted detections.
+        truth: (K,) place of the truth box.
+        overlap: (K,) IoU, or the covered share of the detection where truth is ignored.
     """
-    return np.round(xyxy_to_xywh(boxes_xyxy), 9)
+
+    tables: BoxTables
+    order: NDArray[np.int64]
+    rank: NDArray[np.int64]
+    place: NDArray[np.int64]
+    truth: NDArray[np.int64]
+    overlap: NDArray[np.float64]
 
 
-def coco_overlaps(image: ImageBoxes) -> NDArray[np.float64]:
-    """Return (D, G): IoU, and the covered share of the detection where truth is ignored."""
-    if not len(image.boxes_xyxy) or not len(image.truth_xyxy):
-        return np.zeros((len(image.boxes_xyxy), len(image.truth_xyxy)))
-    detections, truth = coco_xywh(image.boxes_xyxy), coco_xywh(image.truth_xyxy)
-    return np.asarray(coco_mask.iou(detections, truth, image.truth_ignored.astype(np.uint8)))
+def find_overlaps(tables: BoxTables, *, iou: float = IOU_OF_A_HIT) -> Overlaps:
+    """Return the pairs that overlap by `iou` or more, the base of any matching from there on."""
+    found, truth = tables.found, tables.truth
+    order = np.lexsort((-found.scores, found.image))
+    first_of_image = np.searchsorted(found.image[order], found.image[order])
+    rank = np.arange(len(order)) - first_of_image
+    order, rank = order[rank < MAX_DETECTIONS], rank[rank < MAX_DETECTIONS]
+    by_image = np.argsort(truth.image, kind="stable")
+    parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
+    for places, truths in _same_image(found.image[order], truth.image[by_image]):
+        at = by_image[truths]
+        overlap = paired_overlap(
+            found.boxes_xyxy[order[places]], truth.boxes_xyxy[at], of_first=truth.ignored[at]
+        )
+        enough = overlap >= iou
+        parts.append((places[enough], at[enough], overlap[enough]))
+    place, at, overlap = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Overlaps(tables, order, rank, place, at, overlap)
 
 
-def match_image(
-    image: ImageBoxes, *, iou: float = IOU_OF_A_HIT
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (K,) detections best first and (K,) the truth box of each, -1 for none.
+def _same_image(
+    first: NDArray[np.int64], second: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield (K,) places in (N,) and (M,) rising image numbers for all pairs of one image."""
+    starts, ends = np.searchsorted(second, first), np.searchsorted(second, first, side="right")
+    counts = ends - starts
+    until = np.cumsum(counts)
+    cut = 0
+    while cut < len(first):
+        done = until[cut] - counts[cut]
+        stop = max(cut + 1, int(np.searchsorted(until, done + _PAIRS_AT_A_TIME, side="right")))
+        part = counts[cut:stop]
+        within = np.arange(part.sum()) - np.repeat(np.cumsum(part) - part, part)
+        yield (
+            np.repeat(np.arange(cut, stop), part),
+            np.repeat(starts[cut:stop], part) + within,
+        )
+        cut = stop
+
+
+def match(
+    overlaps: Overlaps,
+    *,
+    iou: float = IOU_OF_A_HIT,
+    also_ignored: NDArray[np.bool_] | None = None,
+) -> Matches:
+    """Return which truth box each counted detection takes.
 
     Greedy by score, as COCO's evaluation: a detection takes the free truth box it overlaps most;
-    only where there is none may it fall on an ignored one, which stays free for others.
+    only where there is none may it fall on an ignored one. `iscrowd` truth stays free for others.
+
+    Args:
+        overlaps: of an IoU not above `iou`.
+        iou: least overlap of a hit.
+        also_ignored: (G,) truth that does not count here, beside what never does.
     """
-    order = np.argsort(-image.scores, kind="stable")[:MAX_DETECTIONS]
-    overlaps = coco_overlaps(image)[order]
-    overlaps[overlaps < iou] = 0
-    free = ~image.truth_ignored
-    taken = np.full(len(order), _NO_TRUTH, dtype=np.int64)
-    for place, row in enumerate(overlaps):
-        for pool in (row * free, row * image.truth_ignored):
-            if pool.any():
-                # Of equal overlaps COCO takes the last.
-                taken[place] = len(pool) - 1 - int(np.argmax(pool[::-1]))
-                free[taken[place]] = False
-                break
-    return order, taken
+    truth = overlaps.tables.truth
+    ignored = truth.ignored if also_ignored is None else truth.ignored | also_ignored
+    # The best of a detection's pairs comes last: it counts, overlaps most, is last in the file.
+    rank = overlaps.rank[overlaps.place]
+    best_last = np.lexsort(
+        (overlaps.truth, overlaps.overlap, ~ignored[overlaps.truth], overlaps.place, rank)
+    )
+    best_last = best_last[overlaps.overlap[best_last] >= iou]
+    place, at = overlaps.place[best_last], overlaps.truth[best_last]
+    taken = np.full(len(overlaps.order), NO_TRUTH, dtype=np.int64)
+    free = np.ones(len(truth), dtype=bool)
+    for part in _equal_runs(rank[best_last]):
+        open_to = free[at[part]]
+        places, truths = place[part][open_to], at[part][open_to]
+        taken[places] = truths  # of a repeated place the last stays
+        free[taken[places]] = truth.ignored[taken[places]]
+    return Matches(overlaps.tables, overlaps.order, taken, ~ignored)
+
+
+def _equal_runs(values: NDArray[np.int64]) -> Iterator[slice]:
+    """Yield the slice of each run of equal rising values."""
+    ends = np.flatnonzero(np.diff(values, append=-1))
+    start = 0
+    for end in ends:
+        yield slice(start, int(end) + 1)
+        start = int(end) + 1
+
+
+def match_tables(tables: BoxTables, *, iou: float = IOU_OF_A_HIT) -> Matches:
+    """Return the matches of the boxes of many images."""
+    return match(find_overlaps(tables, iou=iou), iou=iou)
 
 
 def match_images(images: Sequence[ImageBoxes], *, iou: float = IOU_OF_A_HIT) -> Matches:
-    """Return the matches of all images in one table."""
-    pairs = [match_image(image, iou=iou) for image in images]
-    counts = [len(order) for order, _ in pairs]
-    truth_index = _joined([taken for _, taken in pairs], np.int64)
-    ignored = [np.append(image.truth_ignored, False) for image in images]  # [-1] is no truth
-    return Matches(
-        image_index=np.repeat(np.arange(len(images)), counts),
-        box_index=_joined([order for order, _ in pairs], np.int64),
-        truth_index=truth_index,
-        scores=_joined([i.scores[o] for i, (o, _) in zip(images, pairs, strict=True)], np.float64),
-        ignored=_joined([f[t] for f, (_, t) in zip(ignored, pairs, strict=True)], np.bool_),
-        images=len(images),
-        truths=sum(int((~image.truth_ignored).sum()) for image in images),
-    )
-
-
-def _joined(parts: list[NDArray[T]], dtype: type[T]) -> NDArray[T]:
-    return np.concatenate([np.zeros(0, dtype=dtype), *parts])
+    """Return the matches of boxes that come image by image."""
+    return match_tables(BoxTables.of_images(images), iou=iou)

@@ -18,11 +18,11 @@ from lnmdetect.core.records import METASTATIC, CocoDataset, ImageRecord, NodeAnn
 from lnmdetect.io.coco import read_coco
 from lnmdetect.io.pixel_roots import scan_root
 from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.metrics.average_precision import ap50
 from lnmdetect.metrics.classification import auc_by_ranks
-from lnmdetect.metrics.detection import ap50
 from lnmdetect.metrics.figure import Figure, undefined
 from lnmdetect.metrics.logistic import out_of_fold_logits
-from lnmdetect.metrics.matching import ImageBoxes
+from lnmdetect.metrics.tables import ImageBoxes
 from lnmdetect.models.blobs import Found, blob_boxes, threshold_boxes
 from lnmdetect.transforms.body import body_mask
 

@@ -1,58 +1,55 @@
-"""Truth and prediction files, joined slice by slice for scoring; no torch."""
+"""Prediction files, joined to truth slice by slice; no torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lnmdetect.core.column_pool import pooled
+from lnmdetect.core.columns import CocoColumns, NodeColumns
 from lnmdetect.core.errors import InputError
-from lnmdetect.core.geometry import as_boxes
-from lnmdetect.core.records import BENIGN, METASTATIC, CocoDataset, NodeAnnotation
-from lnmdetect.io.coco import ImageJoin, dataset_from_json, join_images, results_from_json
-from lnmdetect.io.json_files import read_json, sha256_of_file
+from lnmdetect.core.records import BENIGN, METASTATIC
+from lnmdetect.io.coco_columns import join_columns, read_columns
 from lnmdetect.metrics.end_to_end import BoxClasses
-from lnmdetect.metrics.matching import ImageBoxes
+from lnmdetect.metrics.tables import BoxTables, FoundTable
+from lnmdetect.stages.evaluation_thresholds import (
+    Threshold,
+    classifier_threshold,
+    detector_threshold,
+    one_threshold,
+)
+from lnmdetect.stages.evaluation_truth import FileStamp, Truth
 
-
-@dataclass(frozen=True)
-class FileStamp:
-    """Which file was read: its name (without folder) and the SHA-256 of its bytes."""
-
-    file: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """An operating threshold, None where it is not known, and where it came from."""
-
-    value: float | None
-    source: str
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """One prediction file beside its truth.
+    """The prediction files beside their truth.
 
     Attributes:
-        images: truth and detections of each truth image, by rising truth id.
-        patient: (images,) the place of each image's patient among the patients.
-        classes: what the classifier said about the detections of each image.
+        stamps: the files, in the order given.
+        columns: all their records.
+        rows: (D,) which of the records stand in `tables`, in the same order.
+        tables: truth, and the detections on its slices.
+        said: what the classifier said about the D detections.
+        above: (D,) at or above the detector's threshold of their file; None where one has none.
         on_truth_boxes: the boxes carry no score: truth boxes that were classified.
         classified: some box carries probabilities, or there is no box that could.
-        detector_threshold, classifier_threshold: as the file gives them.
+        detector_threshold, classifier_threshold: as the files give them.
         unscored: detections on slices that truth, of key images, does not list.
-        missing_images: truth images that the file does not list; no detection is counted there.
-        failed_studies: how many studies the file says could not be read.
+        missing_images: truth images that no file lists; no detection is counted there.
+        failed_studies: how many studies the files say could not be read.
     """
 
-    stamp: FileStamp
-    images: tuple[ImageBoxes, ...]
-    patient: NDArray[np.int64]
-    classes: tuple[BoxClasses, ...]
+    stamps: tuple[FileStamp, ...]
+    columns: CocoColumns
+    rows: NDArray[np.int64]
+    tables: BoxTables
+    said: BoxClasses
+    above: Flags | None
     on_truth_boxes: bool
     classified: bool
     detector_threshold: Threshold
@@ -61,132 +58,125 @@ class Predictions:
     missing_images: int
     failed_studies: int
 
+    @property
+    def files(self) -> str:
+        """The names of the files."""
+        return ", ".join(stamp.file for stamp in self.stamps)
 
-def read_truth(path: Path) -> tuple[CocoDataset, FileStamp]:
-    """Return the truth and which file it came from."""
-    data = read_json(path)
-    return dataset_from_json(data, path.name), FileStamp(path.name, sha256_of_file(path))
 
+def read_predictions(
+    paths: Sequence[Path], truth: Truth, *, threshold: float | None = None
+) -> Predictions:
+    """Return the predictions of boxes or nodes files, or of a bare COCO result list.
 
-def read_predictions(path: Path, truth: CocoDataset) -> Predictions:
-    """Return the predictions of a boxes or nodes file, or of a bare COCO result list.
+    Args:
+        paths: the files.
+        truth: what they are about.
+        threshold: of the detector, in place of those in the files.
 
     Raises:
-        InputError: a record cannot be used; the file shares no slice with truth; it has boxes on a
+        InputError: a record cannot be used; a file shares no slice with truth; it has boxes on a
             slice that truth does not list although truth covers all slices; some boxes are scored
-            and some are not.
+            and some are not; two files list the same slice.
     """
-    data = read_json(path)
-    if isinstance(data, list):
-        found = results_from_json(data, path.name, truth.images)
-    else:
-        found = dataset_from_json(data, path.name)
-    join = join_images(truth.images, found.images)
-    _check_overlap(path.name, truth, found, join)
-    scored = [a for a in found.annotations if a.image_id in join.first_ids]
-    on_truth_boxes = _have_no_scores(path.name, found)
+    ids = truth.columns.images if len(truth.stamps) == 1 else None
+    parts = [read_columns(path, truth_images=ids) for path in paths]
+    on_truth_boxes = _have_no_scores(paths, parts)
+    columns = pooled(parts)
+    places = join_columns(truth.columns.images, columns.images)
+    _check_overlap(paths, parts, truth, places)
+    nodes = columns.nodes
+    image = places[nodes.image]
+    scored = image >= 0
     if on_truth_boxes:
         # The poles of a node, ignored in truth, are classified too; they are no test of anything.
-        scored = [a for a in scored if not a.ignored]
-    by_truth_id: dict[int, list[NodeAnnotation]] = {i.image_id: [] for i in truth.images}
-    for node in scored:
-        by_truth_id[join.first_ids[node.image_id]].append(node)
-    truth_nodes = truth.by_image()
+        scored &= ~nodes.ignored
+    rows = np.flatnonzero(scored)
+    scores = np.where(np.isnan(nodes.score), 1.0, nodes.score)
+    detector = _detector_thresholds(paths, parts, threshold)
+    above = None
+    if all(one.value is not None for one in detector):
+        values = np.repeat([one.value for one in detector], [len(p.nodes) for p in parts])
+        above = scores[rows] >= values.astype(np.float64)[rows]
+    found = FoundTable(image[rows], nodes.boxes_xyxy[rows], scores[rows])
     return Predictions(
-        stamp=FileStamp(path.name, sha256_of_file(path)),
-        patient=_patient_places(truth),
-        images=tuple(_image_boxes(truth_nodes[k], by_truth_id[k]) for k in sorted(by_truth_id)),
-        classes=tuple(_box_classes(by_truth_id[k]) for k in sorted(by_truth_id)),
+        stamps=tuple(FileStamp.of(path) for path in paths),
+        columns=columns,
+        rows=rows,
+        tables=BoxTables(len(truth.columns.images), truth.table, found),
+        said=_said(nodes, rows),
+        above=above,
         on_truth_boxes=on_truth_boxes,
-        classified=not scored or any(node.probabilities is not None for node in scored),
-        detector_threshold=_detector_threshold(path.name, found.info),
-        classifier_threshold=_classifier_threshold(path.name, found.info, scored),
-        unscored=sum(a.image_id not in join.first_ids for a in found.annotations),
-        missing_images=len(join.only_first),
-        failed_studies=int(found.info.get("failed_studies") or 0),
+        classified=not len(rows) or bool(np.isfinite(nodes.p_metastatic[rows]).any()),
+        detector_threshold=one_threshold(detector),
+        classifier_threshold=one_threshold(
+            [classifier_threshold(p.name, part) for p, part in zip(paths, parts, strict=True)]
+        ),
+        unscored=int((image < 0).sum()),
+        missing_images=len(truth.columns.images) - len(np.unique(places[places >= 0])),
+        failed_studies=sum(int(part.info.get("failed_studies") or 0) for part in parts),
     )
 
 
-def _patient_places(truth: CocoDataset) -> NDArray[np.int64]:
-    """Return (images,), by rising id, the place of each image's patient."""
-    places = {name: place for place, name in enumerate(truth.patients())}
-    ordered = sorted(truth.images, key=lambda image: image.image_id)
-    return np.array([places[image.patient] for image in ordered], dtype=np.int64)
+def _detector_thresholds(
+    paths: Sequence[Path], parts: Sequence[CocoColumns], threshold: float | None
+) -> list[Threshold]:
+    if threshold is not None:
+        return [Threshold(threshold, "--threshold")] * len(parts)
+    return [
+        detector_threshold(path.name, part.info) for path, part in zip(paths, parts, strict=True)
+    ]
 
 
-def _detector_threshold(name: str, info: Mapping[str, Any]) -> Threshold:
-    value, source = info.get("operating_threshold"), info.get("operating_threshold_source")
-    if value is None:
-        return Threshold(None, f"{name} gives no info.operating_threshold")
-    return Threshold(float(value), f"{name}, from {source}" if source else name)
+def _said(nodes: NodeColumns, rows: NDArray[np.int64]) -> BoxClasses:
+    called = nodes.category[rows]
+    p_metastatic = nodes.p_metastatic[rows]
+    return BoxClasses(
+        classified=np.isfinite(p_metastatic) & np.isin(called, (BENIGN, METASTATIC)),
+        p_benign=np.nan_to_num(nodes.p_benign[rows]),
+        p_metastatic=np.nan_to_num(p_metastatic),
+        called_metastatic=np.asarray(called == METASTATIC),
+    )
 
 
-def _classifier_threshold(
-    name: str, info: Mapping[str, Any], scored: Sequence[NodeAnnotation]
-) -> Threshold:
-    values = {node.threshold for node in scored if node.threshold is not None}
-    if not values and info.get("classifier_threshold") is not None:
-        values = {float(info["classifier_threshold"])}
-    if len(values) == 1:
-        source = info.get("classifier_threshold_source")
-        return Threshold(values.pop(), f"{name}, from {source}" if source else name)
-    got = f"{len(values)} different thresholds" if values else "no threshold of the classifier"
-    return Threshold(None, f"{name} gives {got}; each box counts as the category it has")
-
-
-def _check_overlap(name: str, truth: CocoDataset, found: CocoDataset, join: ImageJoin) -> None:
-    if truth.images and not join.first_ids:
-        raise InputError(
-            f"{name}: images",
-            expected="slices that the truth file lists",
-            got="none of them, by SOP uid or file name",
-            remedy="Evaluate truth and predictions of the same scans.",
-        )
-    if truth.coverage == "key_images":
-        return
-    unlisted = {image.image_id for image in join.only_second}
-    for index, node in enumerate(found.annotations):
-        if node.image_id in unlisted:
-            place = [image.image_id for image in found.images].index(node.image_id)
+def _check_overlap(
+    paths: Sequence[Path], parts: Sequence[CocoColumns], truth: Truth, places: NDArray[np.int64]
+) -> None:
+    """Raise for a file that shares no slice, or has boxes where an all-slices truth has none."""
+    start = 0
+    for path, part in zip(paths, parts, strict=True):
+        own = places[start : start + len(part.images)]
+        start += len(part.images)
+        if len(truth.columns.images) and not (own >= 0).any():
             raise InputError(
-                f"{name}: annotations[{index}].image_id",
+                f"{path.name}: images",
+                expected="slices that the truth file lists",
+                got="none of them, by SOP uid or file name",
+                remedy="Evaluate truth and predictions of the same scans.",
+            )
+        astray = np.flatnonzero(own[part.nodes.image] < 0)
+        if len(astray) and truth.columns.coverage == "all_slices":
+            image = int(part.nodes.image[astray[0]])
+            raise InputError(
+                f"{path.name}: annotations[{astray[0]}].image_id",
                 expected="a slice that the truth file, which covers all slices, lists",
-                got=f"images[{place}] ({found.images[place].join_key}), which it does not list",
+                got=f"images[{image}] ({part.images.join_keys[image]}), which it does not list",
                 remedy="Evaluate files of the same scans; where truth holds only chosen slices, "
                 'let its info say "coverage": "key_images".',
             )
 
 
-def _have_no_scores(name: str, found: CocoDataset) -> bool:
+def _have_no_scores(paths: Sequence[Path], parts: Sequence[CocoColumns]) -> bool:
     """Return whether the boxes are truth boxes: there are some, and none has a score."""
-    unscored = [index for index, node in enumerate(found.annotations) if node.score is None]
-    if unscored and len(unscored) != len(found.annotations):
-        raise InputError(
-            f"{name}: annotations[{unscored[0]}].score",
-            expected="a score on every box (detections) or on none (truth boxes)",
-            got=f"none here, and {len(found.annotations) - len(unscored)} boxes with one",
-            remedy="Evaluate detections and truth boxes as two files.",
-        )
-    return bool(unscored)
-
-
-def _image_boxes(truth: Sequence[NodeAnnotation], found: Sequence[NodeAnnotation]) -> ImageBoxes:
-    return ImageBoxes(
-        truth_xyxy=as_boxes([node.box_xyxy for node in truth]),
-        truth_ignored=np.array([node.ignored for node in truth], dtype=np.bool_),
-        truth_classes=np.array([node.category_id for node in truth], dtype=np.int64),
-        boxes_xyxy=as_boxes([node.box_xyxy for node in found]),
-        scores=np.array([1.0 if n.score is None else n.score for n in found], dtype=np.float64),
-    )
-
-
-def _box_classes(found: Sequence[NodeAnnotation]) -> BoxClasses:
-    said: list[Mapping[str, float]] = [node.probabilities or {} for node in found]
-    called = np.array([node.category_id for node in found], dtype=np.int64)
-    has_probabilities = np.array([bool(p) for p in said], dtype=np.bool_)
-    return BoxClasses(
-        classified=has_probabilities & np.isin(called, (BENIGN, METASTATIC)),
-        p_benign=np.array([p.get("benign", 0.0) for p in said], dtype=np.float64),
-        p_metastatic=np.array([p.get("metastatic", 0.0) for p in said], dtype=np.float64),
-        called_metastatic=np.asarray(called == METASTATIC),
+    without = [int(np.isnan(part.nodes.score).sum()) for part in parts]
+    boxes = sum(len(part.nodes) for part in parts)
+    if not sum(without) or sum(without) == boxes:
+        return bool(sum(without))
+    place = next(k for k, count in enumerate(without) if count)
+    row = int(np.flatnonzero(np.isnan(parts[place].nodes.score))[0])
+    raise InputError(
+        f"{paths[place].name}: annotations[{row}].score",
+        expected="a score on every box (detections) or on none (truth boxes)",
+        got=f"none here, and {boxes - sum(without)} boxes with one",
+        remedy="Evaluate detections and truth boxes as two files.",
     )

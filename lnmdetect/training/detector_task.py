@@ -10,8 +10,9 @@ from lnmdetect.core.config import STORED_SCORE_MIN, DetectorRecipe
 from lnmdetect.core.geometry import as_boxes, box_sizes, clip_boxes
 from lnmdetect.core.records import LYMPH_NODE, Detections
 from lnmdetect.datasets.detector_data import DetectorBatch, DetectorItem, TruthSlice
-from lnmdetect.metrics.detection import ap50
-from lnmdetect.metrics.matching import MAX_DETECTIONS, ImageBoxes
+from lnmdetect.metrics.average_precision import ap50
+from lnmdetect.metrics.matching import MAX_DETECTIONS
+from lnmdetect.metrics.tables import ImageBoxes
 from lnmdetect.models.detector import DetectorSizes, NodeDetector
 
 MIN_SIDE_PX = 0.5

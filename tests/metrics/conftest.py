@@ -1,11 +1,15 @@
+import contextlib
+import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
-from lnmdetect.metrics.matching import ImageBoxes
+from lnmdetect.metrics.tables import ImageBoxes
 
 Make = Callable[..., ImageBoxes]
 Random = Callable[..., list[ImageBoxes]]
@@ -64,3 +68,50 @@ def make_image() -> Make:
 @pytest.fixture
 def make_random_images() -> Random:
     return random_images
+
+
+def _entries(boxes: NDArray[Any], image: int) -> list[dict[str, Any]]:
+    rows = []
+    for x1, y1, x2, y2 in boxes.tolist():
+        sides = [round(side, 6) for side in (x1, y1, x2 - x1, y2 - y1)]
+        shorter_mm = min(sides[2:]) * 0.4999  # no side is just a limit, which COCO counts twice
+        rows.append({"image_id": image, "category_id": 1, "bbox": sides, "area": shorter_mm})
+    return rows
+
+
+def _coco(images: int, entries: list[dict[str, Any]]) -> COCO:
+    built = COCO()
+    built.dataset = {
+        "images": [{"id": key} for key in range(images)],
+        "categories": [{"id": 1, "name": "node"}],
+        "annotations": [entry | {"id": number} for number, entry in enumerate(entries, start=1)],
+    }
+    built.createIndex()
+    return built
+
+
+def pycocotools_says(
+    images: Sequence[ImageBoxes], ious: Sequence[float], *, sides: tuple[float, float] = (0, 1e10)
+) -> tuple[float, float]:
+    """Mean AP and AR over the IoUs, of boxes whose shorter side (0.5 mm pixels) is in the range."""
+    truth, found = [], []
+    for key, image in enumerate(images):
+        for entry, ignored in zip(
+            _entries(image.truth_xyxy, key), image.truth_ignored, strict=True
+        ):
+            truth.append(entry | {"iscrowd": int(ignored)})
+        for entry, score in zip(_entries(image.boxes_xyxy, key), image.scores, strict=True):
+            found.append(entry | {"score": float(score)})
+    with contextlib.redirect_stdout(io.StringIO()):
+        run = COCOeval(_coco(len(images), truth), _coco(len(images), found), "bbox")
+        run.params.iouThrs = np.asarray(ious)
+        run.params.areaRng, run.params.areaRngLbl = [list(sides)], ["all"]
+        run.params.maxDets = [100]
+        run.evaluate()
+        run.accumulate()
+    return float(run.eval["precision"].mean()), float(run.eval["recall"].mean())
+
+
+@pytest.fixture
+def pycocotools_ap() -> Callable[..., tuple[float, float]]:
+    return pycocotools_says

@@ -1,18 +1,28 @@
 import contextlib
 import io
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from lnmdetect.core.geometry import xyxy_to_xywh
-from lnmdetect.metrics.matching import ImageBoxes, match_image, match_images
+from lnmdetect.metrics.matching import find_overlaps, match, match_images
+from lnmdetect.metrics.tables import BoxTables, ImageBoxes
 
 Make = Callable[..., ImageBoxes]
 Random = Callable[..., list[ImageBoxes]]
 BOX = (10.0, 10.0, 20.0, 20.0)
+OTHER = (30.0, 30.0, 40.0, 40.0)
+
+
+def match_image(image: ImageBoxes) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Which detections count, best first, and the truth box of each."""
+    matches = match_images([image])
+    return matches.found_index, matches.truth_index
 
 
 def test_the_best_scored_box_hits_and_its_double_is_a_false_positive(make_image: Make) -> None:
@@ -79,11 +89,13 @@ def test_matches_are_those_of_pycocotools(
     images = make_random_images(seed, crowded=seed == 7)
     matches = match_images(images, iou=iou)
     expected = pycocotools_matches(images, iou)
+    first_box = np.cumsum([0, *(len(image.scores) for image in images)])
+    first_truth = np.cumsum([0, *(len(image.truth_ignored) for image in images)])
     found = [
-        (int(i), int(b), int(t), bool(g))
+        (int(i), int(b - first_box[i]), int(t - first_truth[i]) if t >= 0 else -1, bool(g))
         for i, b, t, g in zip(
             matches.image_index,
-            matches.box_index,
+            matches.found_index,
             matches.truth_index,
             matches.ignored,
             strict=True,
@@ -146,3 +158,31 @@ def test_scores_that_do_not_fit_the_boxes_are_refused(make_image: Make) -> None:
         make_image([], [BOX], [float("nan")])
     with pytest.raises(ValueError, match="one flag and class for each of 1 boxes"):
         make_image([BOX], ignored=[True, False])
+
+
+def test_the_tables_do_not_depend_on_how_many_pairs_are_taken_at_a_time(
+    make_random_images: Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = make_random_images(5)
+    at_once = match_images(images)
+    monkeypatch.setattr("lnmdetect.metrics.matching._PAIRS_AT_A_TIME", 3)
+    in_parts = match_images(images)
+    assert in_parts.found_index.tolist() == at_once.found_index.tolist()
+    assert in_parts.truth_index.tolist() == at_once.truth_index.tolist()
+
+
+def test_truth_ignored_here_is_taken_once_and_gives_way_to_truth_that_counts(
+    make_image: Make,
+) -> None:
+    image = make_image([BOX, OTHER], [BOX, BOX, OTHER], [0.9, 0.8, 0.7])
+    overlaps = find_overlaps(BoxTables.of_images([image]))
+    matches = match(overlaps, also_ignored=np.array([True, False]))
+    assert matches.truth_index.tolist() == [0, -1, 1]
+    assert matches.ignored.tolist() == [True, False, False]
+    assert (matches.truths, matches.hit.tolist()) == (1, [False, False, True])
+
+
+def test_boxes_on_an_image_that_is_not_there_are_refused(make_image: Make) -> None:
+    tables = BoxTables.of_images([make_image([BOX], [BOX], [0.5])])
+    with pytest.raises(ValueError, match=r"expected a place in 0\.\.-1"):
+        BoxTables(0, tables.truth, tables.found)

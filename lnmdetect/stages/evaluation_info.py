@@ -1,0 +1,95 @@
+"""What was scored, in counts, hashes and notes."""
+
+from collections.abc import Iterator
+
+from lnmdetect import __version__
+from lnmdetect.core.wording import counted
+from lnmdetect.metrics.matching import IOU_OF_A_HIT, MAX_DETECTIONS
+from lnmdetect.metrics.resampling import Resamples
+from lnmdetect.stages.evaluation_files import EvalInputs
+from lnmdetect.stages.evaluation_inputs import Predictions
+from lnmdetect.stages.evaluation_result import EvalInfo
+from lnmdetect.stages.evaluation_truth import Truth
+
+FEW_PATIENTS = 20
+"""With fewer, percentile intervals cover less than they say (Efron, Tibshirani 1993, 14)."""
+
+
+def eval_info(truth: Truth, inputs: EvalInputs) -> EvalInfo:
+    """Return what the figures rest on."""
+    found, resamples = inputs.detections, truth.cohort.resamples
+    counts = ~truth.table.ignored
+    return EvalInfo(
+        lnmdetect_version=__version__,
+        truth=truth.stamps,
+        detections_of=() if inputs.found is None else found.stamps,
+        classes_of=() if inputs.classes is None else inputs.classes.stamps,
+        truth_boxes_of=() if inputs.truth_boxes is None else inputs.truth_boxes.stamps,
+        phantom=truth.columns.is_phantom,
+        coverage=truth.columns.coverage,
+        patients=truth.cohort.patients,
+        scans=int(truth.cohort.scans_each.sum()),
+        images=len(truth.columns.images),
+        truth_boxes=int(counts.sum()),
+        ignored_truth_boxes=int((~counts).sum()),
+        detections=len(found.rows),
+        unscored_detections=found.unscored,
+        images_without_predictions=found.missing_images,
+        iou_of_a_hit=IOU_OF_A_HIT,
+        max_detections=MAX_DETECTIONS,
+        resamples=resamples.count,
+        seed=resamples.seed,
+        intervals=intervals_sentence(resamples),
+        notes=tuple(_notes(truth, inputs)),
+    )
+
+
+def intervals_sentence(resamples: Resamples) -> str:
+    """Return how the 95 % intervals come about."""
+    independent = (
+        "in brackets as if all boxes were independent, which they are not: DeLong for AUC, Wilson "
+        "for shares"
+    )
+    if resamples.count == 0:
+        return f"none over patients, since no resamples were asked for; {independent}"
+    return (
+        f"95 %, percentiles of {resamples.count} resamples of the patients (seed "
+        f"{resamples.seed}); {independent}"
+    )
+
+
+def _notes(truth: Truth, inputs: EvalInputs) -> Iterator[str]:
+    if truth.columns.is_phantom:
+        yield "Phantom figures: the scans are synthetic and say nothing about patients."
+    patients = truth.cohort.patients
+    if 1 < patients < FEW_PATIENTS and truth.cohort.resamples.count:
+        yield (
+            f"{patients} patients: resamples of so few hold little but copies of each other, and "
+            "the intervals over patients are too narrow."
+        )
+    found, labelled = inputs.detections, inputs.labelled
+    if inputs.found is None:
+        yield f"No detection figures: {found.files} holds truth boxes, which carry no score."
+    if not labelled.classified:
+        yield f"No classification figures: {labelled.files} holds no class probabilities."
+    yield from _file_notes(found)
+    if labelled is not found:
+        yield from _file_notes(labelled)
+    if len(truth.stamps) > 1:
+        yield (
+            f"{len(truth.stamps)} truth files are pooled: one ranking over boxes of several files, "
+            "which may be of several models."
+        )
+
+
+def _file_notes(found: Predictions) -> Iterator[str]:
+    name = found.files
+    if found.unscored:
+        boxes = counted(found.unscored, f"box of {name} is", f"boxes of {name} are")
+        yield f"{boxes} not scored: truth, of key images, does not list the slice."
+    if found.missing_images:
+        images = counted(found.missing_images, "truth image is", "truth images are")
+        yield f"{images} not in {name}: nothing is found there."
+    if found.failed_studies:
+        studies = counted(found.failed_studies, "study", "studies")
+        yield f"{studies} of the input could not be read when {name} was made."
