@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from lnmdetect import __version__, cli_models, cli_phantom, cli_split, cli_stages, cli_train
+from lnmdetect import (
+    __version__,
+    cli_evaluate,
+    cli_models,
+    cli_phantom,
+    cli_split,
+    cli_stages,
+    cli_train,
+)
 from lnmdetect.cli_console import EXIT_CODES, GuardedGroup
 
 app = typer.Typer(
@@ -40,7 +48,7 @@ def root(
 
 app.command()(cli_stages.detect)
 app.command()(cli_stages.classify)
-app.command("eval")(cli_stages.evaluate)
+app.command("eval")(cli_evaluate.evaluate)
 app.command()(cli_stages.run)
 app.command()(cli_stages.overlay)
 app.command()(cli_split.split)

@@ -18,6 +18,7 @@ from lnmdetect.datasets.detector_data import (
 from lnmdetect.datasets.volume_cache import cache_series, group_series
 from lnmdetect.io.bundles import Threshold
 from lnmdetect.io.recipes import read_recipe
+from lnmdetect.metrics.cohort import Cohort
 from lnmdetect.metrics.froc import operating_point
 from lnmdetect.metrics.matching import match_images
 from lnmdetect.metrics.thresholds import threshold_at_sensitivity
@@ -146,7 +147,8 @@ def choose_threshold(
     if value is None:
         value = float(matches.scores[matches.hit].min())
         rule += " (out of reach; the lowest score that hits a node)"
-    point = operating_point(matches, value)
+    chosen = matches.tables.found.scores >= value
+    point = operating_point(matches, chosen, Cohort.without_patients(len(images)))
     figures = {
         "validation_slices": float(len(images)),
         "sensitivity_at_threshold": point.sensitivity.value,
