@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
 from typer.core import TyperGroup
 
 from lnmdetect.core.errors import LnmDetectError, OutputError, PartialBatchError
+from lnmdetect.core.wording import visible
 
 T = TypeVar("T")
 
@@ -27,6 +30,26 @@ DISK_ERRORS = frozenset({errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, e
 """What a user can act on without a name of a file, which may hold a patient's."""
 _PACKAGE = Path(__file__).parent
 _log = logging.getLogger("lnmdetect")
+
+
+_FILE_WIDTH = 160
+"""Columns of a table that goes into a file."""
+
+
+class _PlainConsole(Console):
+    """A console on which texts from files cannot steer the terminal: what would is shown."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return the text as it is measured and drawn."""
+        return super().render_str(visible(text), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """Yield what is drawn; rich's own control segments pass, those within texts do not."""
+        for segment in super().render(renderable, options):
+            own = segment.control is not None
+            yield segment if own else segment._replace(text=visible(segment.text))
 
 
 @dataclass(frozen=True)
@@ -48,7 +71,7 @@ class Talk:
         """Print the result: `data` as JSON with --json, else `text` unless quiet."""
         self.json(data)
         if not (self.as_json or self.quiet):
-            print(text)
+            print(visible(text))
 
     def json(self, data: Any) -> None:
         """Print `data` as JSON if that was asked for."""
@@ -59,9 +82,9 @@ class Talk:
         """Print a rich table to stdout (nothing with --json or quiet), unfolded into a file."""
         if self.quiet or self.as_json:
             return
-        console = Console(file=sys.stdout)
+        console = _PlainConsole(file=sys.stdout, markup=False, emoji=False)
         if not console.is_terminal:
-            console = Console(file=sys.stdout, width=160)
+            console.width = _FILE_WIDTH
         console.print(table)
 
     def note(self, text: str) -> None:
@@ -177,4 +200,4 @@ def complain(sentence: str) -> None:
 
 
 def _stderr() -> Console:
-    return Console(stderr=True)
+    return _PlainConsole(stderr=True, emoji=False)

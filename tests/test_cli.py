@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.table import Table
 from typer.testing import CliRunner
 
 from lnmdetect import __version__
 from lnmdetect.cli import app
-from lnmdetect.cli_console import Talk
+from lnmdetect.cli_console import Talk, complain
 from lnmdetect.core.errors import (
     InputError,
     LnmDetectError,
@@ -197,6 +198,21 @@ def test_a_hint_is_quoted_for_the_shell(capsys: pytest.CaptureFixture[str]) -> N
     Talk().hint("lnmdetect", "detect", Path("my scans"), "-o", "it's.json")
     line = capsys.readouterr().err.removeprefix("Next: ").strip()
     assert shlex.split(line) == ["lnmdetect", "detect", "my scans", "-o", "it's.json"]
+
+
+def test_a_text_from_a_file_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "\x1b[31mred\x1b[0m [/bold] :smile: \x9b2J"
+    table = Table("group", title=text)
+    table.add_row(text)
+    Talk().table(table)
+    Talk().result({}, text=text)
+    Talk().note(text)
+    complain(text)
+    said = capsys.readouterr()
+    shown = "\\x1b[31mred\\x1b[0m [/bold] :smile: \\x9b2J"
+    assert said.out.count(shown) == 3
+    assert said.err.count(shown) == 2
+    assert "\x1b" not in said.out + said.err
 
 
 def test_quiet_says_nothing(runner: CliRunner, truth: Path, tmp_path: Path) -> None:
