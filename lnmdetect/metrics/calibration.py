@@ -85,10 +85,8 @@ def _brier(
     n = len(is_positive)
     if not n:
         return undefined("no node")
-    errors = resamples.totals(patient, (probability - is_positive) ** 2)
-    nodes = resamples.totals(patient, np.ones(n))
-    means = np.divide(errors, nodes, out=np.full(len(nodes), np.nan), where=nodes > 0)
-    return resamples.figure(means, n=n, patients=len(np.unique(patient)))
+    errors = resamples.mean(patient, (probability - is_positive) ** 2)
+    return resamples.figure(errors, n=n, patients=len(np.unique(patient)))
 
 
 def _bin_of(probability: Values) -> Places:

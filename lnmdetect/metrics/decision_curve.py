@@ -46,13 +46,12 @@ def decision_curve(
     n = len(is_positive)
     if not n:
         return ()
-    nodes, patients = resamples.totals(patient, np.ones(n)), len(np.unique(patient))
+    patients = len(np.unique(patient))
     points = []
     for threshold in THRESHOLDS:
         odds = threshold / (1 - threshold)
         worth = np.where(is_positive, 1.0, -odds)  # of treating each node
-        gains = resamples.totals(patient, worth * (probability >= threshold))
-        benefit = np.divide(gains, nodes, out=np.full(len(nodes), np.nan), where=nodes > 0)
+        benefit = resamples.mean(patient, worth * (probability >= threshold))
         points.append(
             DecisionPoint(
                 threshold=threshold,

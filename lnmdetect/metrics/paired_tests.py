@@ -161,6 +161,7 @@ def difference_figure(
     *,
     n: int | None = None,
     reason: str | None = None,
+    patients: int | None = None,
 ) -> Figure:
     """Return first minus second with its interval over patients, both drawn together.
 
@@ -173,5 +174,7 @@ def difference_figure(
         second_values: (1 + B,), likewise.
         n: what both rest on.
         reason: why the difference is undefined, where it is.
+        patients: how many of them have a say in it; None takes all.
     """
-    return resamples.figure(first_values - second_values, n=n, reason=reason)
+    values = first_values - second_values
+    return resamples.figure(values, n=n, reason=reason, patients=patients)

@@ -58,6 +58,12 @@ class Resamples:
         """Return (1 + B,) sums of (N,) amounts, each counted as often as its patient."""
         return self.weights @ np.bincount(patient, weights=amount, minlength=self.patients)
 
+    def mean(self, patient: NDArray[np.int64], amount: NDArray[np.generic]) -> Values:
+        """Return (1 + B,) means of (N,) amounts; NaN where no patient of theirs is drawn."""
+        sums, counts = self.totals(patient, amount), self.totals(patient, np.ones(len(amount)))
+        undrawn = np.full(len(counts), np.nan)
+        return np.asarray(np.divide(sums, counts, out=undrawn, where=counts > 0))
+
     def share(self, successes: NDArray[np.bool_], patient: NDArray[np.int64], *, of: str) -> Figure:
         """Return the share of N cases that succeed; undefined where there is no `of`.
 
@@ -69,9 +75,8 @@ class Resamples:
         n = len(successes)
         if n == 0:
             return undefined(f"no {of}")
-        hits, cases = self.totals(patient, successes), self.totals(patient, np.ones(n))
-        shares = np.divide(hits, cases, out=np.full(len(cases), np.nan), where=cases > 0)
         count = int(successes.sum())
+        shares = self.mean(patient, successes)
         found = self.figure(shares, n=n, patients=len(np.unique(patient)), is_share=True)
         return Figure(
             found.value,

@@ -49,6 +49,16 @@ def test_totals_count_each_amount_as_often_as_its_patient() -> None:
     assert found == pytest.approx(resamples.weights @ [1.0, 0.0, 15.0])
 
 
+def test_a_mean_is_undefined_where_none_of_its_patients_is_drawn() -> None:
+    resamples = Resamples(3, count=200)
+    found = resamples.mean(np.array([0, 0, 1]), np.array([1.0, 2.0, 6.0]))
+    weights = resamples.weights
+    with np.errstate(invalid="ignore"):
+        expected = weights @ [3.0, 6.0, 0.0] / (weights @ [2.0, 1.0, 0.0])
+    assert found == pytest.approx(expected, nan_ok=True)
+    assert np.isnan(found).any()
+
+
 def test_nodes_that_go_together_give_a_wider_interval_than_wilsons() -> None:
     patient = np.repeat(np.arange(10), 10)
     found = Resamples(10).share(patient < 6, patient, of="node")
