@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 Arm = Literal["detector", "classifier"]
 _NEXT = {"detector": ("detect", "scan/"), "classifier": ("classify", "boxes.json")}
+Folds = Annotated[Path | None, typer.Option("--folds", help="folds.json of lnmdetect split.")]
+Fold = Annotated[
+    str | None, typer.Option("--fold", help="The fold that is not touched: 1 .. k, or test.")
+]
 
 
 def train(
@@ -22,6 +26,8 @@ def train(
     recipe: Annotated[
         str, typer.Option("--recipe", help="compact, wang2023, or a .yaml of yours.")
     ] = "compact",
+    folds: Folds = None,
+    fold: Fold = None,
     device: options.Device = "auto",
     seed: options.Seed = 0,
     scan: options.Scan = None,
@@ -56,9 +62,12 @@ def train(
         resume=resume,
         overwrite=overwrite,
         workers=workers,
+        folds=folds,
+        fold=fold,
     )
     result = _train(arm, request, talk)
     talk.result(result, text=train_text(result))
+    talk.notes(result.notes)
     talk.hint("lnmdetect", *_NEXT[arm], "--model", result.bundle)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from lnmdetect.core.errors import ModelError
+from lnmdetect.core.errors import ModelError, OutputError
 from lnmdetect.io.json_files import atomic_output
 
 LAST, BEST, CURVES = "last.pt", "best.safetensors", "curves.csv"
@@ -44,6 +44,23 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
             remedy="Train again with --overwrite.",
         ) from None
     return content
+
+
+def make_run_folder(folder: Path) -> None:
+    """Make the run's folder unless it is there.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            folder.name,
+            expected="a folder that can be made",
+            got=error.strerror or type(error).__name__,
+            remedy="Choose another --output.",
+        ) from None
 
 
 def forget_run(folder: Path) -> None:

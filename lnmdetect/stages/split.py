@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lnmdetect.core.errors import InputError, UsageError
+from lnmdetect.core.errors import UsageError
 from lnmdetect.core.folds import DealProtocol, Fold, FoldSet, fold_part
 from lnmdetect.core.records import CocoDataset
 from lnmdetect.datasets.folds import (
@@ -18,6 +18,7 @@ from lnmdetect.io.fold_file import read_folds, write_folds
 from lnmdetect.io.json_files import refuse_existing, sha256_of_file
 from lnmdetect.io.pixel_roots import relative_root
 from lnmdetect.io.run_record import RunRecord, record_path
+from lnmdetect.stages.fold_fit import require_same_patients
 
 FOLDS = Path("folds.json")
 DEFAULT_FOLDS = 5
@@ -154,28 +155,6 @@ def _dealt(request: SplitRequest, truth: CocoDataset) -> FoldSet:
         test_share=request.test_share,
     )
     return deal_by_patient(truth, rule)
-
-
-def require_same_patients(folds: FoldSet, truth: CocoDataset, data: Path, folds_file: Path) -> None:
-    """Return nothing where folds and truth file know the same patients (or images).
-
-    Raises:
-        InputError: one has some that the other lacks.
-    """
-    if folds.by_image:
-        dealt = {key for fold in folds.folds for key in fold.images or ()}
-        there, what = {image.join_key for image in truth.images}, "images"
-    else:
-        dealt, there, what = folds.patients(), set(truth.patients()), "patients"
-    if dealt == there:
-        return
-    named = f", made from {folds.truth_file}" if folds.truth_file else ""
-    raise InputError(
-        folds_file.name,
-        expected=f"folds of the {len(there)} {what} of {data.name}",
-        got=f"{len(there - dealt)} of them in no fold and {len(dealt - there)} others{named}",
-        remedy=f"Deal this file anew: lnmdetect split {data.name}.",
-    )
 
 
 def fold_truth_name(fold: Fold) -> str:

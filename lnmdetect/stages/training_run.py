@@ -9,24 +9,25 @@ from typing import Any
 import torch
 
 from lnmdetect.core.config import Recipe
-from lnmdetect.core.errors import InputError, OutputError
+from lnmdetect.core.errors import OutputError
 from lnmdetect.core.patient_digests import PatientDigests
 from lnmdetect.core.progress import Progress
 from lnmdetect.core.records import CocoDataset
 from lnmdetect.core.thresholds import Threshold
 from lnmdetect.datasets.classifier_data import TrainingCrops
 from lnmdetect.datasets.detector_data import TrainingWindows
-from lnmdetect.datasets.splits import PatientSplit, split_patients
+from lnmdetect.datasets.splits import PatientSplit
 from lnmdetect.io.bundles import Bundle, as_stored, read_bundle, write_bundle
 from lnmdetect.io.cards import bundle_card
 from lnmdetect.io.coco import read_coco
 from lnmdetect.io.figures_training import plot_learning_curves
 from lnmdetect.io.imagenet import load_imagenet_body
-from lnmdetect.io.json_files import read_json, sha256_of_file, write_json
+from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.pixel_roots import scan_root
 from lnmdetect.io.pixel_store import PixelStore
-from lnmdetect.io.run_files import LAST, forget_run, load_best
+from lnmdetect.io.run_files import LAST, forget_run, load_best, make_run_folder
 from lnmdetect.io.run_record import RunRecord
+from lnmdetect.stages.training_split import HeldOut, hold_out, new_split, stored_split
 from lnmdetect.training.classifier_task import ClassifierTask
 from lnmdetect.training.detector_task import DetectorTask
 from lnmdetect.training.devices import choose_device, limit_threads, training_compute
@@ -49,6 +50,7 @@ class TrainRequest:
         resume: go on from the folder's last checkpoint.
         workers: processes that prepare batches.
         cache: where prepared pixels are kept; None keeps them in the run's folder.
+        folds, fold: folds.json, and the fold of it that is not touched; None trains on all.
     """
 
     data: Path
@@ -62,6 +64,8 @@ class TrainRequest:
     overwrite: bool = False
     workers: int = 0
     cache: Path | None = None
+    folds: Path | None = None
+    fold: str | None = None
 
     @property
     def cache_folder(self) -> Path:
@@ -79,15 +83,21 @@ class TrainResult:
     best_epoch: int
     threshold: float
     curves: Path
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """A truth file opened for training: its patients split, its pixels found."""
+    """A truth file opened for training: its patients split, its pixels found.
+
+    Attributes:
+        truth: what may be trained on, without the fold that is held out.
+    """
 
     truth: CocoDataset
     store: PixelStore
     split: PatientSplit
+    held_out: HeldOut | None = None
 
     @property
     def training(self) -> CocoDataset:
@@ -115,44 +125,24 @@ def open_training(request: TrainRequest, recipe: Recipe) -> TrainingInputs:
             got="one that holds a training",
             remedy="Continue it with --resume, replace it with --overwrite, or name another.",
         )
-    truth = read_coco(request.data)
+    whole = read_coco(request.data)
+    truth, held_out = hold_out(whole, request.data, request.folds, request.fold)
     store = PixelStore(scan_root(request.data, truth, request.scan), png_folder=request.data.parent)
-    _make_folder(request.output)
+    make_run_folder(request.output)
     if not request.resume:
         forget_run(request.output)
-    return TrainingInputs(truth, store, _split(request, truth, recipe.validation_share))
+    return TrainingInputs(truth, store, _split(request, truth, recipe, held_out), held_out)
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            folder.name,
-            expected="a folder that can be made",
-            got=error.strerror or type(error).__name__,
-            remedy="Choose another --output.",
-        ) from None
-
-
-def _split(request: TrainRequest, truth: CocoDataset, validation_share: float) -> PatientSplit:
+def _split(
+    request: TrainRequest, truth: CocoDataset, recipe: Recipe, held_out: HeldOut | None
+) -> PatientSplit:
     """Return the split of the run that is resumed, or a new one, which is written."""
     path = request.output / SPLIT
-    if not (request.resume and path.is_file()):
-        split = split_patients(truth.patients(), validation_share, request.seed)
-        write_json(vars(split), path, overwrite=True)
-        return split
-    stored = read_json(path)
-    split = PatientSplit(tuple(stored["training"]), tuple(stored["validation"]))
-    begun_with, there = {*split.training, *split.validation}, set(truth.patients())
-    if begun_with != there:
-        raise InputError(
-            request.data.name,
-            expected=f"the {len(begun_with)} patients the run began with",
-            got=f"{len(there - begun_with)} others and {len(begun_with - there)} fewer",
-            remedy="Resume with the same data, or start a new run with --overwrite.",
-        )
-    return split
+    if request.resume and path.is_file():
+        return stored_split(truth, path, request.data)
+    share = recipe.validation_share
+    return new_split(truth, path, held_out=held_out, share=share, seed=request.seed)
 
 
 def start_compute(request: TrainRequest) -> torch.device:
@@ -176,8 +166,15 @@ def fit_settings(
             "recipe": hashlib.sha256(recipe.model_dump_json().encode()).hexdigest(),
             "seed": str(request.seed),
             "data file": sha256_of_file(request.data),
+            **_fold_identity(request),
         },
     )
+
+
+def _fold_identity(request: TrainRequest) -> dict[str, str]:
+    if request.folds is None or request.fold is None:
+        return {}
+    return {"fold": request.fold, "folds file": sha256_of_file(request.folds)}
 
 
 def fit_task(
@@ -242,11 +239,11 @@ def finish_training(
         record: of the run so far.
     """
     folder = request.output / BUNDLE
-    held_out = PatientDigests.of(inputs.split.validation, sha256_of_file(request.data))
+    chosen_on = PatientDigests.of(inputs.split.validation, sha256_of_file(request.data))
     bundle = Bundle(
         name=recipe.name,
         recipe=recipe,
-        threshold=replace(threshold, patients=held_out),
+        threshold=replace(threshold, patients=chosen_on),
         is_phantom=inputs.truth.is_phantom,
         figures={metric: fitted.best, "epoch": fitted.best_epoch, **figures},
         sha256="",
@@ -266,6 +263,7 @@ def finish_training(
         best_epoch=fitted.best_epoch,
         threshold=threshold.value,
         curves=curves,
+        notes=inputs.held_out.notes() if inputs.held_out else (),
     )
 
 
@@ -278,6 +276,7 @@ def _described(request: TrainRequest, inputs: TrainingInputs) -> dict[str, Any]:
         "seed of the training": request.seed,
         "patients trained on": len(inputs.split.training),
         "patients validated on": len(inputs.split.validation),
+        **(inputs.held_out.described() if inputs.held_out else {}),
         **({"phantoms": phantoms} if inputs.truth.is_phantom else {}),
         "sha256 of the truth file": sha256_of_file(request.data),
     }
@@ -287,8 +286,13 @@ def training_record(request: TrainRequest, recipe: Recipe) -> RunRecord:
     """Return a started record of the run."""
     record = RunRecord(
         command=f"train {recipe.arm}",
-        config={"recipe": recipe.model_dump(mode="json"), "init": request.init},
+        config={
+            "recipe": recipe.model_dump(mode="json"),
+            "init": request.init,
+            "fold": request.fold,
+        },
         seed=request.seed,
     )
-    record.inputs[request.data.name] = sha256_of_file(request.data)
+    for file in filter(None, (request.data, request.folds)):
+        record.inputs[file.name] = sha256_of_file(file)
     return record
