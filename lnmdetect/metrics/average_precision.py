@@ -9,7 +9,15 @@ import numpy as np
 from lnmdetect.metrics.cohort import Cohort
 from lnmdetect.metrics.figure import Figure
 from lnmdetect.metrics.matching import find_overlaps, match, match_tables
-from lnmdetect.metrics.ranking import Curve, Draw, Ranking, Reading, Values, read_resamples
+from lnmdetect.metrics.ranking import (
+    Curve,
+    Draws,
+    Ranking,
+    Reading,
+    Values,
+    places_in_rows,
+    read_resamples,
+)
 from lnmdetect.metrics.tables import BoxTables, ImageBoxes
 
 COCO_IOUS = np.linspace(0.5, 0.95, 10)
@@ -37,25 +45,36 @@ class AveragePrecision:
 
 
 def precision_reading(curve: Curve) -> Reading:
-    """Return what reads (2,) average precision and recall off a resample."""
+    """Return what reads (C, 2) average precision and recall off C resamples."""
 
-    def read(draw: Draw) -> Values:
-        truths = curve.truths_in(draw.weights)
-        if truths == 0:
-            return np.array([np.nan, np.nan])
+    def read(draws: Draws) -> Values:
+        truths = curve.truths_in(draws.weights)
+        found = np.zeros((len(truths), 2))
+        found[truths == 0] = np.nan
         if not len(curve.hit_at):
-            return np.zeros(2)
-        hits = draw.hits(curve)
-        counted = draw.detections(curve, curve.hit_at)
-        precision = np.divide(hits, counted, out=np.zeros(len(hits)), where=counted > 0)
-        best_from_here = np.maximum.accumulate(precision[::-1])[::-1]
-        recall = hits / truths
+            return found
+        hits = draws.hits(curve)
+        counted = draws.detections(curve, curve.hit_at)
+        precision = np.divide(hits, counted, out=np.zeros(hits.shape), where=counted > 0)
+        best_from_here = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         # Between two hits recall stays and precision falls: only the hits need be looked at.
-        places = np.searchsorted(recall, RECALLS)
-        reached = np.append(best_from_here, 0.0)[places]
-        return np.array([reached.mean(), recall[-1]])
+        places = places_in_rows(hits, _hits_at_recalls(truths), side="left")
+        reached = np.concatenate([best_from_here, np.zeros((len(truths), 1))], axis=1)
+        some = truths > 0
+        found[some, 0] = np.take_along_axis(reached, places, axis=1)[some].mean(axis=1)
+        found[some, 1] = hits[some, -1] / truths[some]
+        return found
 
     return read
+
+
+def _hits_at_recalls(truths: Values) -> Values:
+    """Return (C, 101) the fewest hits of (C,) truths that reach each recall, as COCO rounds."""
+    total = np.maximum(truths, 1.0)[:, None]
+    hits = np.ceil(RECALLS * total)
+    hits -= (hits - 1) / total >= RECALLS
+    hits += hits / total < RECALLS
+    return np.asarray(np.maximum(hits, 0.0))
 
 
 def average_precision(tables: BoxTables, cohort: Cohort) -> AveragePrecision:

@@ -11,7 +11,7 @@ from lnmdetect.metrics.cohort import Cohort
 from lnmdetect.metrics.figure import Figure, undefined
 from lnmdetect.metrics.intervals import wilson_interval
 from lnmdetect.metrics.matching import Matches
-from lnmdetect.metrics.ranking import Curve, Draw, Reading, Values, read_resamples
+from lnmdetect.metrics.ranking import Curve, Draws, Reading, Values, places_in_rows, read_resamples
 from lnmdetect.metrics.resampling import Resamples
 
 FROC_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -86,7 +86,7 @@ class OperatingPoint:
 
 
 def froc_reading(curve: Curve, units: Values, rates: Sequence[float]) -> Reading:
-    """Return what reads (R,) sensitivities at (R,) false positives a unit off a resample.
+    """Return what reads (C, R) sensitivities at (R,) false positives a unit off C resamples.
 
     Each is the best sensitivity of a threshold that keeps within the false positives: steps, no
     interpolation. Detections of equal score are counted together.
@@ -98,24 +98,25 @@ def froc_reading(curve: Curve, units: Values, rates: Sequence[float]) -> Reading
     """
     wanted = np.asarray(rates, dtype=np.float64)
 
-    def read(draw: Draw) -> Values:
-        truths = curve.truths_in(draw.weights)
-        if truths == 0:
-            return np.full(len(wanted), np.nan)
-        hits, false_positives = _at_tie_ends(draw, curve)
-        allowed = wanted * float(draw.weights @ units) + _ROUNDING
-        within = np.searchsorted(false_positives, allowed, side="right")
-        return np.concatenate([[0.0], hits])[within] / truths
+    def read(draws: Draws) -> Values:
+        truths = curve.truths_in(draws.weights)[:, None]
+        hits, false_positives = _at_tie_ends(draws, curve)
+        allowed = np.floor((draws.weights @ units)[:, None] * wanted + _ROUNDING)
+        within = places_in_rows(false_positives, allowed, side="right")
+        hits = np.concatenate([np.zeros((len(hits), 1)), hits], axis=1)
+        found = np.take_along_axis(hits, within, axis=1)
+        undefined_rows = np.full(found.shape, np.nan)
+        return np.asarray(np.divide(found, truths, out=undefined_rows, where=truths > 0))
 
     return read
 
 
-def _at_tie_ends(draw: Draw, curve: Curve) -> tuple[Values, Values]:
-    """Return (H,) hits and false positives, with all detections that score as each hit does."""
+def _at_tie_ends(draws: Draws, curve: Curve) -> tuple[Values, Values]:
+    """Return (C, H) hits and false positives, with all detections that score as each hit does."""
     ends = curve.ranking.tie_end[curve.hit_at]
-    cumulated = draw.hits(curve)
-    hits = cumulated[np.searchsorted(curve.hit_at, ends, side="right") - 1]
-    return hits, draw.detections(curve, ends) - hits
+    last = np.searchsorted(curve.hit_at, ends, side="right") - 1
+    hits = draws.hits(curve)[:, last]
+    return hits, draws.detections(curve, ends) - hits
 
 
 def froc(

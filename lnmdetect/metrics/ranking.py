@@ -6,6 +6,7 @@ how often each detection counts.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from lnmdetect.metrics.cohort import Cohort
 from lnmdetect.metrics.matching import Matches
 from lnmdetect.metrics.resampling import Resamples
+
+_CHUNK = 100_000
+"""Numbers at a time: a few arrays of it stay in the cache, and memory stays small."""
 
 Values = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -83,44 +87,69 @@ class Curve:
         ranking = ranking or Ranking.of(matches, cohort)
         return cls.of(ranking, hit=matches.hit, ignored=matches.ignored, truths=truths)
 
-    def truths_in(self, weights: Values) -> float:
-        """Return how much truth counts when the patients count (P,) times."""
-        return float(weights @ self.truths)
+    def truths_in(self, weights: Values) -> Values:
+        """Return (C,) how much truth counts in resamples that count patients (C, P) times."""
+        return np.asarray(weights @ self.truths)
 
 
 @dataclass(frozen=True)
-class Draw:
-    """One resample.
+class Draws:
+    """C resamples.
 
     Attributes:
-        weights: (P,) how often each patient counts.
-        total: (N,) detections of the ranking up to and with each, counted so often.
+        weights: (C, P) how often each patient counts.
+        total: (C, N) detections of the ranking up to and with each, counted so often.
     """
 
     weights: Values
     total: Values
 
     def hits(self, curve: Curve) -> Values:
-        """Return (H,) hits up to and with each hit."""
-        return np.cumsum(self.weights[curve.ranking.patient[curve.hit_at]])
+        """Return (C, H) hits up to and with each hit."""
+        return np.cumsum(self.weights[:, curve.ranking.patient[curve.hit_at]], axis=1)
 
     def detections(self, curve: Curve, at: Places) -> Values:
-        """Return (K,) hits and false positives up to and with the (K,) places."""
-        ignored = np.cumsum(self.weights[curve.ranking.patient[curve.ignored_at]])
+        """Return (C, K) hits and false positives up to and with the (K,) places."""
+        if not len(curve.ignored_at):
+            return self.total[:, at]
+        owners = curve.ranking.patient[curve.ignored_at]
+        ignored = np.cumsum(self.weights[:, owners], axis=1)
+        ignored = np.concatenate([np.zeros((len(ignored), 1)), ignored], axis=1)
         before = np.searchsorted(curve.ignored_at, at, side="right")
-        return np.asarray(self.total[at] - np.concatenate([[0.0], ignored])[before])
+        return np.asarray(self.total[:, at] - ignored[:, before])
 
 
-Reading = Callable[[Draw], Values]
-"""What is read off one resample: K numbers, NaN where undefined."""
+Reading = Callable[[Draws], Values]
+"""What is read off C resamples: (C, K) numbers, NaN where undefined."""
 
 
 def read_resamples(
     ranking: Ranking, readings: Sequence[Reading], resamples: Resamples
 ) -> list[Values]:
     """Return (1 + B, K) for each reading, the sample first and then each resample."""
-    rows = []
-    for weights in resamples.weights:
-        draw = Draw(weights, np.cumsum(weights[ranking.patient]))
-        rows.append([reading(draw) for reading in readings])
-    return [np.stack(columns) for columns in zip(*rows, strict=True)]
+    rows = max(1, _CHUNK // max(1, len(ranking.patient)))
+    parts = []
+    for first in range(0, 1 + resamples.count, rows):
+        weights = resamples.weights[first : first + rows]
+        draws = Draws(weights, np.cumsum(weights[:, ranking.patient], axis=1))
+        parts.append([reading(draws) for reading in readings])
+    return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+
+
+def places_in_rows(rising: Values, wanted: Values, *, side: Literal["left", "right"]) -> Places:
+    """Return (C, R) where in each of C rising rows the R wanted counts of that row belong.
+
+    `np.searchsorted` for many rows at once; counts are whole, so that the rows can be laid end to
+    end without rounding.
+
+    Args:
+        rising: (C, H) whole numbers from 0 on.
+        wanted: (C, R) whole numbers from 0 on.
+        side: as `np.searchsorted` has it.
+    """
+    rows, length = rising.shape
+    highest = max(rising.max(initial=0.0), wanted.max(initial=0.0))
+    start = np.arange(rows)[:, None] * (highest + 1)
+    places = np.searchsorted((rising + start).ravel(), (wanted + start).ravel(), side=side)
+    within = places.reshape(wanted.shape) - np.arange(rows)[:, None] * length
+    return np.asarray(np.clip(within, 0, length))

@@ -21,10 +21,11 @@ from lnmdetect.core.errors import InputError, OutputError, UsageError
 from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.metrics.figure import Figure
-from lnmdetect.stages.evaluate import EvalRequest, evaluate
-from lnmdetect.stages.evaluation_inputs import Threshold
+from lnmdetect.stages.evaluate import evaluate
+from lnmdetect.stages.evaluation_request import EvalRequest
 from lnmdetect.stages.evaluation_result import EvalResult
 from lnmdetect.stages.evaluation_tables import ap50_table, result_tables
+from lnmdetect.stages.evaluation_thresholds import Threshold
 
 BENIGN, METASTATIC, LYMPH_NODE = 1, 2, 3
 Box = tuple[float, float, float, float]
@@ -124,6 +125,10 @@ def _score(rng: np.random.Generator) -> float:
 def value(figure: Figure) -> float:
     assert figure.value is not None
     return figure.value
+
+
+def told(figure: Figure) -> tuple[float | None, str | None, int | None]:
+    return figure.value, figure.reason, figure.n
 
 
 def detection_values(result: EvalResult) -> list[float]:
@@ -247,7 +252,7 @@ def test_classes_of_boxes_below_the_operating_threshold_are_told_apart() -> None
     text = printed(result_tables(result))
     first = text.index("Classification on predicted boxes scored 0.5 or more")
     assert first < text.index("Classification on all stored predicted boxes")
-    assert "Intervals: 95 %; of classification: percentiles of 1000 resamples" in text
+    assert "Intervals: 95 %, percentiles of 2000 resamples of the patients (seed 0)" in text
     lower = evaluate(EvalRequest(threshold=0.1))
     assert lower.classification is not None
     assert lower.classification.figures.n == 2
@@ -289,10 +294,12 @@ def test_truth_boxes_that_were_classified_give_classes_but_no_detection() -> Non
     assert result.detection is None
     assert result.end_to_end is None
     assert result.ap50.value is None
-    assert result.classification is not None
-    assert result.classification.boxes == "truth"
-    assert result.classification.figures.n == 2
-    assert value(result.classification.figures.auc) == 1.0
+    assert result.classification is None
+    of_truth = result.classification_on_truth_boxes
+    assert of_truth is not None
+    assert of_truth.boxes == "truth"
+    assert of_truth.figures.n == 2
+    assert value(of_truth.figures.auc) == 1.0
     assert any("truth boxes" in note for note in result.info.notes)
 
 
@@ -300,16 +307,15 @@ def test_nodes_json_is_preferred_to_boxes_json_and_each_can_be_named() -> None:
     write_two_nodes()
     images = [image(k) for k in (1, 2, 3)]
     write("boxes.json", images, [node(1, 1, BOX, score=0.9)])
-    assert evaluate(EvalRequest()).info.detections_of.file == "boxes.json"
+    assert evaluate(EvalRequest()).info.detections_of[0].file == "boxes.json"
     assert evaluate(EvalRequest()).classification is None
     write("nodes.json", images, [called(1, 1, BOX, 0.9, 0.8), called(2, 2, OTHER, 0.8, 0.3)])
-    assert evaluate(EvalRequest()).info.detections_of.file == "nodes.json"
-    named = evaluate(EvalRequest(boxes=Path("boxes.json")))
+    assert evaluate(EvalRequest()).info.detections_of[0].file == "nodes.json"
+    named = evaluate(EvalRequest(boxes=(Path("boxes.json"),)))
     assert named.info.detections == 1
-    both = evaluate(EvalRequest(boxes=Path("boxes.json"), nodes=Path("nodes.json")))
+    both = evaluate(EvalRequest(boxes=(Path("boxes.json"),), nodes=(Path("nodes.json"),)))
     assert both.info.detections == 1
-    assert both.info.classes_of is not None
-    assert both.info.classes_of.file == "nodes.json"
+    assert both.info.classes_of[0].file == "nodes.json"
     assert both.classification is not None
     assert both.classification.figures.n == 2
 
@@ -318,23 +324,23 @@ def test_a_bare_result_list_is_scored_by_the_ids_of_truth() -> None:
     write_two_nodes()
     entry = {"image_id": 1, "category_id": 3, "bbox": [10, 10, 10, 10], "score": 0.5}
     Path("results.json").write_text(json.dumps([entry]))
-    result = evaluate(EvalRequest(boxes=Path("results.json")))
+    result = evaluate(EvalRequest(boxes=(Path("results.json"),)))
     assert value(result.ap50) == pytest.approx(51 / 101)
     Path("results.json").write_text("[]")
-    empty = evaluate(EvalRequest(boxes=Path("results.json")))
-    assert empty.ap50 == Figure(0.0, "no detection", n=2)
+    empty = evaluate(EvalRequest(boxes=(Path("results.json"),)))
+    assert told(empty.ap50) == (0.0, "no detection", 2)
 
 
 def test_no_detection_is_ap_0_with_a_reason() -> None:
     write_two_nodes()
     write("boxes.json", [image(k) for k in (1, 2, 3)], [], operating_threshold=0.5)
     result = evaluate(EvalRequest())
-    assert result.ap50 == Figure(0.0, "no detection", n=2)
+    assert told(result.ap50) == (0.0, "no detection", 2)
     assert result.detection is not None
     assert result.detection.operating_point is not None
     assert value(result.detection.operating_point.sensitivity) == 0.0
     assert result.end_to_end is not None
-    assert result.end_to_end.ap50["metastatic"] == Figure(0.0, "no detection", n=1)
+    assert told(result.end_to_end.ap50["metastatic"]) == (0.0, "no detection", 1)
 
 
 def test_no_truth_is_null_with_a_reason_and_false_positives_still_count() -> None:
@@ -432,8 +438,8 @@ def test_boxes_with_and_without_score_in_one_file_are_refused() -> None:
             EvalRequest(),
             r"boxes\.json: expected a file, got none there\. Give its place with --box",
         ),
-        (EvalRequest(nodes=Path("no.json")), r"no\.json: expected a file.*--nodes"),
-        (EvalRequest(boxes=Path()), r"expected a file, got a folder"),
+        (EvalRequest(nodes=(Path("no.json"),)), r"no\.json: expected a file.*--nodes"),
+        (EvalRequest(boxes=(Path(),)), r"expected a file, got a folder"),
     ],
 )
 def test_a_missing_file_is_named(request_: EvalRequest, message: str) -> None:
@@ -489,7 +495,7 @@ def test_without_a_threshold_there_is_no_operating_point() -> None:
 
 def test_a_threshold_that_is_no_score_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match=r"--threshold: expected a score in \[0, 1\], got 50"):
-        evaluate(EvalRequest(threshold=50))
+        EvalRequest(threshold=50)
 
 
 def test_figures_of_phantoms_are_labelled() -> None:
@@ -519,13 +525,16 @@ def test_the_tables_show_value_interval_count_and_reason() -> None:
     write("nodes.json", [image(k) for k in (1, 2, 3)], found, operating_threshold=0.5)
     lines = printed(result_tables(evaluate(EvalRequest()))).splitlines()
     assert lines[0].startswith(
-        "3 patients, 3 images, 2 truth boxes (0 more ignored), 2 boxes of nodes.json"
+        "3 patients, 3 scans, 3 images, 2 truth boxes (0 more ignored), 2 boxes of nodes.json"
     )
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
-    assert ["AP50", "0.252", "", "2"] in cells  # precision 1/2 at 51 of 101 recalls
-    assert ["Sensitivity at the operating threshold", "0.500", "0.095 to 0.905", "2"] in cells
-    assert ["AUC", "undefined", "no benign node", ""] in cells
-    assert ["AP50 benign", "0.000", "", "1"] in cells
+    # Precision 1/2 at 51 of 101 recalls; each of the two nodes is found alone, or neither.
+    assert ["AP50", "0.252", "0.000 to 1.000", "", "2"] in cells
+    sensitivity = ["Sensitivity at the operating threshold", "0.500", "0.000 to 1.000"]
+    assert [*sensitivity, "(0.095 to 0.905)", "2"] in cells
+    assert ["AUC", "undefined", "no benign node", "", ""] in cells
+    same = "none: a single patient"
+    assert ["AP50 benign", "0.000", same, "", "1"] in cells
     assert "Operating threshold of the detector: 0.5 (nodes.json)" in lines
 
 
@@ -534,7 +543,12 @@ def test_ap50_alone_is_one_row_and_a_bare_json_object() -> None:
     write("boxes.json", [image(1)], [node(1, 1, BOX, score=0.9)])
     result = evaluate(EvalRequest(ap50_only=True))
     assert result.to_json() == {
-        "ap50": {"value": pytest.approx(51 / 101), "n": 2},
+        "ap50": {
+            "value": pytest.approx(51 / 101),
+            "n": 2,
+            "interval": [0.0, pytest.approx(1.0)],
+            "interval_method": "bootstrap over patients",
+        },
         "phantom": True,
         "notes": list(result.info.notes),
     }
@@ -561,7 +575,7 @@ def test_a_run_record_with_the_hashes_of_the_files_lies_beside_the_metrics() -> 
     evaluate(EvalRequest(output=Path("metrics.json"), threshold=0.25))
     record = json.loads(Path("metrics.run.json").read_text())
     assert record["command"] == "eval"
-    assert record["config"] == {"threshold": 0.25}
+    assert record["config"] == {"threshold": 0.25, "bootstrap": 2000, "seed": 0, "by": []}
     assert record["inputs"] == {
         name: hashlib.sha256(Path(name).read_bytes()).hexdigest()
         for name in ("truth.json", "nodes.json")
@@ -579,7 +593,7 @@ def test_results_cannot_be_changed_once_built() -> None:
     write("boxes.json", [image(1)], [node(1, 1, BOX, score=0.9)], operating_threshold=0.5)
     result = evaluate(EvalRequest())
     parts = (result, result.info, result.thresholds, result.thresholds.detector, result.detection)
-    for part in (*parts, result.info.truth, EvalRequest()):
+    for part in (*parts, result.info.truth[0], EvalRequest()):
         with pytest.raises(FrozenInstanceError):
             setattr(part, next(iter(vars(part))), None)
 
@@ -591,7 +605,8 @@ class NoTorch:
         if name.split(".")[0] in ("torch", "torchvision", "timm"):
             raise ImportError(name + " is not installed")
 sys.meta_path.insert(0, NoTorch())
-from lnmdetect.stages.evaluate import EvalRequest, evaluate
+from lnmdetect.stages.evaluate import evaluate
+from lnmdetect.stages.evaluation_request import EvalRequest
 from lnmdetect.stages.evaluation_tables import result_tables
 print(evaluate(EvalRequest()).ap50.value)
 print(*(m for m in ("matplotlib", "scipy", "sklearn", "pydicom", "cv2") if m in sys.modules))
