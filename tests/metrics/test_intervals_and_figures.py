@@ -2,7 +2,20 @@ from dataclasses import dataclass, is_dataclass
 
 import pytest
 
-from lnmdetect.metrics import classification, detection, end_to_end, figure, froc, matching
+from lnmdetect.metrics import (
+    average_precision,
+    calibration,
+    classification,
+    comparison,
+    decision_curve,
+    end_to_end,
+    figure,
+    froc,
+    matching,
+    paired_tests,
+    precision_recall,
+    roc,
+)
 from lnmdetect.metrics.figure import Figure, figures_to_json, undefined
 from lnmdetect.metrics.intervals import share, wilson_interval
 
@@ -54,7 +67,10 @@ def test_a_figure_is_never_nan_or_infinite(value: float) -> None:
 
 
 def test_results_cannot_be_changed_once_built() -> None:
-    for module in (classification, detection, end_to_end, figure, froc, matching):
+    for module in (
+        *(average_precision, calibration, classification, comparison, decision_curve, end_to_end),
+        *(figure, froc, matching, paired_tests, precision_recall, roc),
+    ):
         built = [c for c in vars(module).values() if isinstance(c, type) and is_dataclass(c)]
         assert built
         for cls in built:
@@ -67,7 +83,7 @@ def test_figures_become_plain_json() -> None:
         a: Figure
         b: tuple[Figure, ...]
 
-    both = Both(Figure(0.0, "no detection", (0.0, 0.5), 4), (undefined("no node"),))
+    both = Both(Figure(0.0, "no detection", (0.0, 0.5), n=4), (undefined("no node"),))
     assert figures_to_json({"x": both}) == {
         "x": {
             "a": {"value": 0.0, "reason": "no detection", "n": 4, "interval": [0.0, 0.5]},
