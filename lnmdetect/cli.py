@@ -9,6 +9,7 @@ import typer
 
 from lnmdetect import (
     __version__,
+    cli_calibrate,
     cli_evaluate,
     cli_models,
     cli_phantom,
@@ -53,6 +54,7 @@ app.command()(cli_stages.run)
 app.command()(cli_stages.overlay)
 app.command()(cli_split.split)
 app.command()(cli_train.train)
+app.command()(cli_calibrate.calibrate)
 app.add_typer(cli_phantom.app, name="phantom")
 app.command()(cli_models.anchors)
 app.command()(cli_models.baselines)

@@ -33,6 +33,7 @@ COMMANDS = (
     "run",
     "overlay",
     "train",
+    "calibrate",
     "phantom",
     "anchors",
     "baselines",

@@ -56,10 +56,13 @@ def fit_temperature(probabilities: Probabilities, label: NDArray[np.int64]) -> F
         return bool(expected > of_label)
 
     if not too_sharp(LOWEST):
-        return undefined("the class of every node is the likeliest one: no temperature is best")
+        return undefined(
+            f"{LOWEST:g} is not low enough: the likeliest class is the true one of every node, or "
+            "the probabilities hardly differ"
+        )
     if too_sharp(HIGHEST):
         return undefined(
-            "classes called unlikely are the true ones more often: no temperature is best"
+            f"{HIGHEST:g} is not high enough: classes called unlikely are the true ones more often"
         )
     low, high = np.log(LOWEST), np.log(HIGHEST)
     for _ in range(_STEPS):

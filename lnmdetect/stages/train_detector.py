@@ -8,6 +8,7 @@ from lnmdetect.core.config import DetectorRecipe
 from lnmdetect.core.errors import InputError, ModelError
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import CocoDataset
+from lnmdetect.core.thresholds import Threshold
 from lnmdetect.datasets.detector_data import (
     TrainingWindows,
     TruthSlice,
@@ -16,7 +17,6 @@ from lnmdetect.datasets.detector_data import (
     truth_slices,
 )
 from lnmdetect.datasets.volume_cache import cache_series, group_series
-from lnmdetect.io.bundles import Threshold
 from lnmdetect.io.recipes import read_recipe
 from lnmdetect.metrics.cohort import Cohort
 from lnmdetect.metrics.froc import operating_point

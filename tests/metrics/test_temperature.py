@@ -111,10 +111,16 @@ def test_the_fit_is_scipys_minimum(seed: int, sharpness: float, classes: int) ->
 
 def test_nodes_that_are_all_called_right_have_no_best_temperature() -> None:
     found = fit_temperature(rows(0.9, 0.2, 0.7), np.array([1, 0, 1]))
-    assert (found.value, found.reason) == (
-        None,
-        "the class of every node is the likeliest one: no temperature is best",
-    )
+    assert found.value is None
+    assert found.reason is not None
+    assert "the likeliest class is the true one of every node" in found.reason
+
+
+def test_probabilities_that_hardly_differ_have_no_temperature_in_reach() -> None:
+    # at 0.5001 three of four are right: T = 4e-4 / log 3
+    found = fit_temperature(rows(*[0.5001] * 4), np.array([1, 1, 1, 0]))
+    assert found.reason is not None
+    assert found.reason.startswith("0.05 is not low enough")
 
 
 def test_answers_that_are_mostly_wrong_have_no_best_temperature() -> None:
