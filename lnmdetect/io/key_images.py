@@ -1,49 +1,21 @@
 """Single slices chosen by a reader, DICOM or 16-bit PNG; no series has to be whole."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from lnmdetect.core.errors import InputError, LnmDetectError
-from lnmdetect.core.records import ImageRecord, Scan
-from lnmdetect.io.coco import read_coco
+from lnmdetect.core.records import ImageRecord
 from lnmdetect.io.dicom_index import Progress
 from lnmdetect.io.dicom_series import fault_error, file_notes, no_scan_error
+from lnmdetect.io.listed_scans import ListedScan, open_listed
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.png_pixels import is_png, read_png_size
 from lnmdetect.io.pseudonym import load_key, patient_pseudonym
 from lnmdetect.io.scan_handle import ScanSource
 
 
-@dataclass(frozen=True)
-class KeyImage:
-    """One slice by itself.
-
-    Attributes:
-        image: its record.
-    """
-
-    image: ImageRecord
-    store: PixelStore = field(repr=False)
-
-    @property
-    def images(self) -> tuple[ImageRecord, ...]:
-        """The one record."""
-        return (self.image,)
-
-    def load(self) -> Scan:
-        """Return the slice as a scan of depth 1; its z spacing is the thickness, 1 mm if unknown.
-
-        Raises:
-            InputError: the file is damaged, or is not where the record says.
-        """
-        pixels = self.store.read(self.image)
-        spacing_mm = (self.image.thickness_mm or 1.0, *self.image.spacing_mm)
-        return Scan(pixels[None], spacing_mm, self.images)
-
-
 def lists_images(path: Path) -> bool:
-    """Return whether a path is a JSON that lists its images, which are then key images."""
+    """Return whether a path is a JSON that lists its images."""
     return path.suffix.lower() == ".json"
 
 
@@ -61,7 +33,7 @@ def open_key_images(
         InputError: there is no usable image, or a PNG's pixel spacing is not known.
     """
     if lists_images(path):
-        return _listed(path, progress)
+        return open_listed(path, key_images=True, progress=progress)
     store = PixelStore(path, progress=progress)
     key = load_key()
     failures: list[LnmDetectError] = list(map(fault_error, store.index.faults()))
@@ -74,21 +46,19 @@ def open_key_images(
     if not images:
         raise failures[0] if failures else no_scan_error(store.index)
     notes = file_notes(store.index, but=is_png)
-    return ScanSource(_handles(images, store), tuple(notes), tuple(failures), store.is_phantom)
+    return ScanSource(
+        _handles(images, store),
+        tuple(notes),
+        tuple(failures),
+        store.is_phantom,
+        coverage="key_images",
+    )
 
 
-def _listed(path: Path, progress: Progress | None) -> ScanSource:
-    """Return the images that a truth, boxes or nodes file lists."""
-    dataset = read_coco(path)
-    root = path.parent / str(dataset.info.get("scan_root", "."))
-    store = PixelStore(root, png_folder=path.parent, progress=progress)
-    handles = tuple(KeyImage(image, store) for image in dataset.images)
-    return ScanSource(handles, (), (), dataset.is_phantom or store.is_phantom)
-
-
-def _handles(images: Iterable[ImageRecord], store: PixelStore) -> tuple[KeyImage, ...]:
+def _handles(images: Iterable[ImageRecord], store: PixelStore) -> tuple[ListedScan, ...]:
     return tuple(
-        KeyImage(image.with_id(image_id), store) for image_id, image in enumerate(images, start=1)
+        ListedScan((image.with_id(image_id),), store)
+        for image_id, image in enumerate(images, start=1)
     )
 
 

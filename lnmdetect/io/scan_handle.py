@@ -1,13 +1,14 @@
 """A scan that is known by its headers and read when it is asked for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from lnmdetect.core.errors import LnmDetectError
-from lnmdetect.core.records import ImageRecord, Scan
+from lnmdetect.core.records import Coverage, ImageRecord, Scan
 from lnmdetect.io.dicom_pixels import read_hu
 from lnmdetect.io.dicom_series import Series
 from lnmdetect.io.input_files import InputFiles
@@ -37,12 +38,16 @@ class ScanSource:
         notes: what was left out or listed, as sentences without names or paths.
         failures: why studies of a cohort cannot be read; a lone study raises instead.
         is_phantom: whether any of the scans is synthetic.
+        coverage: `key_images` where each slice is taken by itself.
+        fold: where the slices are one fold of a data set, what `split` wrote of it.
     """
 
     scans: tuple[ScanHandle, ...]
     notes: tuple[str, ...]
     failures: tuple[LnmDetectError, ...]
     is_phantom: bool = False
+    coverage: Coverage = "all_slices"
+    fold: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from lnmdetect.io.dicom_series import (
     no_scan_error,
 )
 from lnmdetect.io.key_images import lists_images, open_key_images
+from lnmdetect.io.listed_scans import open_listed
 from lnmdetect.io.pseudonym import load_key
 from lnmdetect.io.scan_handle import DicomScan, ScanHandle, ScanSource
 
@@ -48,7 +49,8 @@ def open_source(
         path: DICOMDIR and files that are not DICOM are passed over.
         series: uid of the series to read; without it each study's axial CT with most slices.
         allow_tilt: read a tilted gantry's slices as they are.
-        key_images: take every slice by itself, as `open_key_images`; so is a JSON's list.
+        key_images: take every slice by itself, as `open_key_images`; so are those of a JSON's list
+            that says so (`info.coverage`).
         pixel_spacing_mm: (row, column) of PNG key images, which do not carry it.
         progress: called with (files read, files in all) while headers are read.
 
@@ -56,8 +58,10 @@ def open_source(
         InputError: nothing there can be read as an axial CT scan.
         OutputError: the pseudonym key can neither be read nor made.
     """
-    if key_images or lists_images(path):
+    if key_images:
         return open_key_images(path, spacing_mm=pixel_spacing_mm, progress=progress)
+    if lists_images(path):
+        return open_listed(path, progress=progress)
     index = index_dicom(path, progress=progress)
     by_uid = group_series(index.slices)
     failures: list[LnmDetectError] = []

@@ -40,7 +40,8 @@ class DetectRequest:
     """What to search, and how.
 
     Attributes:
-        scan: folder, file or zip of DICOM; key images as DICOM, PNG or a truth.json.
+        scan: folder, file or zip of DICOM; key images as DICOM or PNG; or a truth.json that lists
+            the slices of either.
         threshold: operating threshold in [0, 1] instead of the bundle's.
         series, allow_tilt, key_images, pixel_spacing_mm: see `io.scan_source.open_source`.
     """
@@ -122,6 +123,8 @@ def detect(request: DetectRequest, progress: Progress = SILENT) -> DetectResult:
     threshold = bundle.threshold.value if request.threshold is None else request.threshold
     info = {
         **_info(request, bundle, threshold),
+        "coverage": source.coverage,
+        **({} if source.fold is None else {"split": source.fold}),
         "failed_studies": len(failures),
         "phantom": source.is_phantom,
     }
@@ -143,7 +146,7 @@ def detect(request: DetectRequest, progress: Progress = SILENT) -> DetectResult:
         boxes_above_threshold=len(above),
         threshold=threshold,
         seconds=sum(record.timings_s.values()),
-        notes=(*source.notes, *_neighbour_notes(request, bundle)),
+        notes=(*source.notes, *_neighbour_notes(source, bundle)),
         failures=tuple(failures),
     )
 
@@ -219,13 +222,10 @@ def _dataset(info: dict[str, Any], pairs: list[tuple[ImageRecord, Detections]]) 
     return CocoDataset(info, images, tuple(annotations))
 
 
-def _takes_key_images(request: DetectRequest) -> bool:
-    return request.key_images or lists_images(request.scan)
-
-
-def _neighbour_notes(request: DetectRequest, bundle: Bundle) -> list[str]:
+def _neighbour_notes(source: ScanSource, bundle: Bundle) -> list[str]:
     """Return a warning where a 2.5-D model looks at slices without their neighbours."""
-    if not _takes_key_images(request) or len(set(bundle.recipe.input.slice_offsets_mm)) == 1:
+    offsets_mm = set(bundle.recipe.input.slice_offsets_mm)
+    if source.coverage == "all_slices" or len(offsets_mm) == 1:
         return []
     return [
         f"bundle {bundle.name} looks at neighbouring slices, which key images lack: each slice "
@@ -236,7 +236,6 @@ def _neighbour_notes(request: DetectRequest, bundle: Bundle) -> list[str]:
 
 def _info(request: DetectRequest, bundle: Bundle, threshold: float) -> dict[str, Any]:
     chosen = bundle.threshold if request.threshold is None else None
-    key_images = _takes_key_images(request)
     if request.pseudonymise_uids:
         place: dict[str, Any] = {"pseudonymised_uids": True}
     else:
@@ -251,7 +250,6 @@ def _info(request: DetectRequest, bundle: Bundle, threshold: float) -> dict[str,
         },
         "recipe": bundle.recipe.name,
         **place,
-        "coverage": "key_images" if key_images else "all_slices",
         "operating_threshold": threshold,
         "operating_threshold_source": (
             f"bundle {bundle.name}: {chosen.described}" if chosen else "--threshold"

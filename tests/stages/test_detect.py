@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,7 @@ from lnmdetect.core.patient_digests import Overlap, PatientDigests, chosen_on_ev
 from lnmdetect.core.records import LYMPH_NODE
 from lnmdetect.core.thresholds import Threshold
 from lnmdetect.io.bundles import read_bundle, write_with_weights_of
-from lnmdetect.io.coco import read_coco
+from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.stages.detect import DetectRequest, DetectResult, detect
@@ -186,7 +187,7 @@ def test_a_lone_damaged_study_is_refused(run: Detect, toy_data: Path, tmp_path: 
 
 
 def test_key_images_of_a_truth_file_are_found_on(run: Detect, toy_data: Path) -> None:
-    result = run(scan=toy_data / "truth.json")
+    result = run(scan=toy_data / "truth.json", key_images=True)
     found = read_coco(result.output)
     assert found.coverage == "key_images"
     assert len(found.images) == 30
@@ -194,8 +195,35 @@ def test_key_images_of_a_truth_file_are_found_on(run: Detect, toy_data: Path) ->
     assert root.resolve() == (toy_data / "scan").resolve()
 
 
+def boxes_by_slice(path: Path) -> dict[str, list[tuple[float, ...]]]:
+    found = read_coco(path)
+    keys = {image.image_id: image.join_key for image in found.images}
+    boxes: dict[str, list[tuple[float, ...]]] = {key: [] for key in keys.values()}
+    for node in found.annotations:
+        boxes[keys[node.image_id]].append((node.score or 0, *node.box_xyxy))
+    return boxes
+
+
+def test_scans_that_a_truth_file_lists_whole_are_searched_as_their_folder_is(
+    run: Detect, toy_data: Path, tmp_path: Path
+) -> None:
+    truth = read_coco(toy_data / "truth.json")
+    fold = {"fold": "1", "protocol": "by_patient", "warning": None}
+    info = {**truth.info, "scan_root": os.path.relpath(toy_data / "scan", tmp_path), "split": fold}
+    part = replace(truth.select_patients({"p0", "p3"}), info=info)
+    write_coco(part, tmp_path / "part.json")
+    listed = run(scan=tmp_path / "part.json", output=tmp_path / "listed.json")
+    assert (listed.scans, listed.slices, listed.notes) == (2, 12, ())
+    found = read_coco(listed.output)
+    assert (found.coverage, found.info["split"]) == ("all_slices", fold)
+    by_folder = boxes_by_slice(run(scan=toy_data / "scan").output)
+    by_list = boxes_by_slice(listed.output)
+    assert sum(map(len, by_list.values())) > 0
+    assert by_list == {key: by_folder[key] for key in by_list}
+
+
 def test_a_model_of_neighbouring_slices_warns_on_key_images(run: Detect, toy_data: Path) -> None:
-    (note,) = run(scan=toy_data / "truth.json").notes
+    (note,) = run(scan=toy_data / "truth.json", key_images=True).notes
     assert "bundle tiny looks at neighbouring slices, which key images lack" in note
     assert run(overwrite=True).notes == ()
 
