@@ -58,7 +58,8 @@ def intervals_sentence(resamples: Resamples) -> str:
     )
 
 
-def _notes(truth: Truth, inputs: EvalInputs) -> Iterator[str]:
+def truth_notes(truth: Truth) -> Iterator[str]:
+    """Give what a reader of any figure on this truth must know."""
     if truth.columns.is_phantom:
         yield "Phantom figures: the scans are synthetic and say nothing about patients."
     patients = truth.cohort.patients
@@ -67,14 +68,18 @@ def _notes(truth: Truth, inputs: EvalInputs) -> Iterator[str]:
             f"{patients} patients: resamples of so few hold little but copies of each other, and "
             "the intervals over patients are too narrow."
         )
+
+
+def _notes(truth: Truth, inputs: EvalInputs) -> Iterator[str]:
+    yield from truth_notes(truth)
     found, labelled = inputs.detections, inputs.labelled
     if inputs.found is None:
         yield f"No detection figures: {found.files} holds truth boxes, which carry no score."
     if not labelled.classified:
         yield f"No classification figures: {labelled.files} holds no class probabilities."
-    yield from _file_notes(found)
+    yield from file_notes(found)
     if labelled is not found:
-        yield from _file_notes(labelled)
+        yield from file_notes(labelled)
     if len(truth.stamps) > 1:
         yield (
             f"{len(truth.stamps)} truth files are pooled: one ranking over boxes of several files, "
@@ -82,7 +87,8 @@ def _notes(truth: Truth, inputs: EvalInputs) -> Iterator[str]:
         )
 
 
-def _file_notes(found: Predictions) -> Iterator[str]:
+def file_notes(found: Predictions) -> Iterator[str]:
+    """Give what a reader of any figure of these predictions must know."""
     name = found.files
     if found.unscored:
         boxes = counted(found.unscored, f"box of {name} is", f"boxes of {name} are")
