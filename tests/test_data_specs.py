@@ -21,7 +21,8 @@ from lnmdetect.io.coco import dataset_to_json, read_coco
 from lnmdetect.io.fold_file import read_folds, write_folds
 from lnmdetect.io.recipes import bundled_recipes, parse_recipe, read_recipe
 from lnmdetect.io.run_record import RunRecord
-from lnmdetect.stages.evaluate import EvalRequest, evaluate
+from lnmdetect.stages.evaluate import evaluate
+from lnmdetect.stages.evaluation_request import EvalRequest
 
 SPECS = Path(__file__).parents[1] / "data_specs"
 COCO_FILES = ("truth", "boxes", "nodes")
@@ -87,7 +88,9 @@ def test_every_example_is_read_and_written_back_as_it_stands(name: str) -> None:
 
 
 def test_the_example_of_metrics_is_what_eval_says_of_the_other_examples() -> None:
-    request = EvalRequest(SPECS / "truth.example.json", nodes=SPECS / "nodes.example.json")
+    request = EvalRequest(
+        (SPECS / "truth.example.json",), nodes=(SPECS / "nodes.example.json",), bootstrap=200
+    )
     assert json.loads(json.dumps(evaluate(request).metrics_json())) == example("metrics")
 
 
@@ -107,7 +110,8 @@ def test_metrics_fit_their_schema_with_and_without_classes_boxes_and_truth(tmp_p
             (tmp_path / f"{name}_{part}.json").write_text(json.dumps(dataset_to_json(dataset)))
         output = tmp_path / f"{name}_metrics.json"
         found = tmp_path / f"{name}_found.json"
-        evaluate(EvalRequest(tmp_path / f"{name}_truth.json", nodes=found, output=output))
+        truth_file = (tmp_path / f"{name}_truth.json",)
+        evaluate(EvalRequest(truth_file, nodes=(found,), output=output, bootstrap=20))
         assert errors("metrics", json.loads(output.read_text())) == [], name
 
 
@@ -225,7 +229,7 @@ BAD_PARTS: tuple[tuple[str, str, Any], ...] = (
     ("metrics", "classification/confusion/true_positive", -1),
     ("metrics", "end_to_end/ap50/benign", KeyError),
     ("metrics", "thresholds/detector/source", ""),
-    ("metrics", "info/truth/file", "home/someone/truth.json"),
+    ("metrics", "info/truth/0/file", "home/someone/truth.json"),
     ("metrics", "info/phantom", KeyError),
     ("metrics", "surprise", 1),
     ("folds", "folds", []),

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -11,6 +12,8 @@ from typing import IO, Any
 from lnmdetect.core.errors import InputError, OutputError
 from lnmdetect.io.json_parsing import parse_json, refuse_text
 
+_NUMBERS = re.compile(r"\[\n\s*(?:[-+.\deE]+|null)(?:,\n\s*(?:[-+.\deE]+|null))*\n\s*\]")
+"""A list of numbers as `json` indents it; no text matches, since a line break in one is escaped."""
 _HASH_BLOCK_BYTES = 1 << 20
 _MAX_FILE_BYTES = 2 << 30
 
@@ -51,7 +54,8 @@ def json_text(data: Any) -> str:
     """Return `data` as JSON text, the same for the same data.
 
     An object's keys keep their order; where one of its values is a list of objects (images,
-    annotations) each takes one line, so that files can be compared line by line.
+    annotations) each takes one line, so that files can be compared line by line; so does a list of
+    numbers.
     """
     if not isinstance(data, dict):
         return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -63,7 +67,8 @@ def _member_text(value: Any) -> str:
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         lines = (json.dumps(item, ensure_ascii=False, allow_nan=False) for item in value)
         return "[\n" + ",\n".join(lines) + "\n]"
-    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    return _NUMBERS.sub(lambda found: " ".join(found.group().split()), text)
 
 
 def write_json(data: Any, path: Path, *, overwrite: bool = False) -> None:

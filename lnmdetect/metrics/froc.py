@@ -181,13 +181,17 @@ def _threshold(curve: Curve, sensitivity: float) -> float | None:
 
 
 def _band(plotted: Values, resamples: Resamples, patients: int) -> FrocBand:
-    rates = tuple(float(rate) for rate in PLOTTED_RATES)
-    sample = tuple(float(value) for value in plotted[0])
+    rates, sample = _drawn(PLOTTED_RATES), _drawn(plotted[0])
     band, _ = resamples.band(plotted, patients=patients)
     if band is None:
         return FrocBand(rates, sample, None, None)
     low, high = band
-    return FrocBand(rates, sample, tuple(low.tolist()), tuple(high.tolist()))
+    return FrocBand(rates, sample, _drawn(low), _drawn(high))
+
+
+def _drawn(values: Values) -> tuple[float, ...]:
+    """Return (K,) values to the sixth digit, which no plot shows."""
+    return tuple(round(float(value), 6) for value in values)
 
 
 def operating_point(matches: Matches, chosen: NDArray[np.bool_], cohort: Cohort) -> OperatingPoint:
