@@ -81,14 +81,14 @@ def _places(names: Sequence[object]) -> tuple[list[object], NDArray[np.int64]]:
 
 
 def _check_disjoint(paths: Sequence[Path], parts: Sequence[CocoColumns]) -> None:
-    first: dict[str, str] = {}
-    for path, part in zip(paths, parts, strict=True):
+    first: dict[str, int] = {}
+    for place, part in enumerate(parts):
         for row, key in enumerate(part.images.join_keys):
-            if first.setdefault(key, path.name) != path.name or path in paths[: paths.index(path)]:
+            if first.setdefault(key, place) != place:
                 raise InputError(
-                    f"{path.name}: images[{row}]",
+                    f"{paths[place].name}: images[{row}]",
                     expected="slices that no other truth file lists",
-                    got=f"one that {first[key]} lists too",
+                    got=f"one that {paths[first[key]].name} lists too",
                     remedy="Pool files of disjoint slices, as the folds of a cross-validation.",
                 )
 

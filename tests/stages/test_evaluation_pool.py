@@ -1,0 +1,165 @@
+"""Several files in one evaluation: the folds of a cross-validation."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lnmdetect.core.errors import InputError, UsageError
+from lnmdetect.stages.evaluate import evaluate
+from lnmdetect.stages.evaluation_request import EvalRequest
+
+CATEGORIES = [{"id": k, "name": n} for k, n in ((1, "benign"), (2, "metastatic"))]
+TRUTHS = (Path("truth_1.json"), Path("truth_2.json"))
+NODES = (Path("nodes_1.json"), Path("nodes_2.json"))
+
+
+@pytest.fixture(autouse=True)
+def in_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(name: str, slices: range, *, found: bool, threshold: float | None = None) -> None:
+    """A metastatic or benign node a slice; a detection scores 0.1 x (number of the slice)."""
+    images = [
+        {
+            "id": row,
+            "file_name": f"{k}.png",
+            "width": 64,
+            "height": 64,
+            "lnmdetect": {"patient": f"p{k}", "spacing_mm": [0.5, 0.5]},
+        }
+        for row, k in enumerate(slices)
+    ]
+    nodes = []
+    for row, k in enumerate(slices):
+        box: dict[str, Any] = {"id": row, "image_id": row, "category_id": 1 + k % 2}
+        box["bbox"] = [10, 10, 20, 20]
+        if found:
+            said = {"benign": 0.4, "metastatic": 0.6}
+            box |= {"score": k / 10, "probabilities": said, "threshold": 0.5}
+        nodes.append(box)
+    info = {} if threshold is None else {"operating_threshold": threshold}
+    whole = {"info": info, "images": images, "categories": CATEGORIES, "annotations": nodes}
+    Path(name).write_text(json.dumps(whole))
+
+
+def write_two_folds() -> None:
+    write("truth_1.json", range(1, 5), found=False)
+    write("truth_2.json", range(5, 9), found=False)
+    write("nodes_1.json", range(1, 5), found=True, threshold=0.15)
+    write("nodes_2.json", range(5, 9), found=True, threshold=0.65)
+
+
+def test_pooled_folds_are_one_data_set_and_each_has_its_own_threshold() -> None:
+    write_two_folds()
+    result = evaluate(EvalRequest(truth=TRUTHS, nodes=NODES, bootstrap=50))
+    assert (result.info.patients, result.info.truth_boxes, result.info.detections) == (8, 8, 8)
+    assert result.ap50.value == pytest.approx(1.0)
+    assert result.detection is not None
+    assert result.detection.operating_point is not None
+    # Above 0.15: slices 2 to 4; above 0.65: 7 and 8.
+    assert result.detection.operating_point.sensitivity.value == 5 / 8
+    assert result.thresholds.detector.value is None
+    assert result.thresholds.detector.values == (0.15, 0.65)
+    assert any("2 truth files are pooled" in note for note in result.info.notes)
+    assert [stamp.file for stamp in result.info.detections_of] == ["nodes_1.json", "nodes_2.json"]
+
+
+def test_one_truth_file_can_be_met_by_several_prediction_files() -> None:
+    write_two_folds()
+    write("truth.json", range(1, 9), found=False)
+    result = evaluate(EvalRequest(nodes=NODES, bootstrap=0))
+    assert result.info.images_without_predictions == 0
+    assert result.ap50.value == pytest.approx(1.0)
+
+
+def test_a_slice_in_two_truth_files_is_refused() -> None:
+    write_two_folds()
+    write("truth_2.json", range(4, 9), found=False)
+    expected = r"truth_2\.json: images\[0\]: .* got one that truth_1\.json lists too"
+    with pytest.raises(InputError, match=expected):
+        evaluate(EvalRequest(truth=TRUTHS, nodes=NODES))
+    write_two_folds()
+    with pytest.raises(InputError, match=r"got one that truth_1\.json lists too"):
+        evaluate(EvalRequest(truth=(TRUTHS[0], TRUTHS[0]), nodes=NODES))
+
+
+def test_a_slice_in_two_prediction_files_is_refused() -> None:
+    write_two_folds()
+    with pytest.raises(InputError, match="same slice"):
+        evaluate(EvalRequest(truth=TRUTHS, nodes=(NODES[0], NODES[0])))
+
+
+def test_truth_of_two_kinds_is_not_pooled() -> None:
+    write_two_folds()
+    data = json.loads(TRUTHS[1].read_text())
+    data["info"]["phantom"] = True
+    TRUTHS[1].write_text(json.dumps(data))
+    with pytest.raises(InputError, match=r"truth_2\.json: info\.phantom: expected False"):
+        evaluate(EvalRequest(truth=TRUTHS, nodes=NODES))
+
+
+def test_classified_truth_boxes_can_stand_beside_predicted_ones() -> None:
+    write("truth.json", range(1, 9), found=False)
+    write("nodes.json", range(1, 5), found=True, threshold=0.0)
+    write("truth_nodes.json", range(1, 9), found=True)
+    data = json.loads(Path("truth_nodes.json").read_text())
+    for node in data["annotations"]:
+        del node["score"]
+    Path("truth_nodes.json").write_text(json.dumps(data))
+    request = EvalRequest(truth_nodes=(Path("truth_nodes.json"),), bootstrap=0)
+    result = evaluate(request)
+    assert result.classification is not None
+    assert result.classification.figures.n == 4
+    assert result.classification_on_truth_boxes is not None
+    assert result.classification_on_truth_boxes.figures.n == 8
+    Path("nodes.json").unlink()
+    alone = evaluate(request)
+    assert alone.detection is None
+    assert alone.classification_on_truth_boxes is not None
+
+
+def test_detections_are_no_classified_truth_boxes() -> None:
+    write("truth.json", range(1, 3), found=False)
+    write("nodes.json", range(1, 3), found=True)
+    expected = (
+        r"nodes\.json: expected truth boxes with class prob.* got boxes with detection scores"
+    )
+    with pytest.raises(InputError, match=expected):
+        evaluate(EvalRequest(truth_nodes=(Path("nodes.json"),)))
+
+
+def test_few_patients_are_told_and_no_resamples_leave_no_interval() -> None:
+    write("truth.json", range(1, 5), found=False)
+    write("nodes.json", range(1, 4), found=True)
+    result = evaluate(EvalRequest(bootstrap=20))
+    assert any(note.startswith("4 patients: resamples of so few") for note in result.info.notes)
+    none = evaluate(EvalRequest(bootstrap=0))
+    assert none.ap50.interval is None
+    assert none.ap50.interval_method == "none: no resamples asked for"
+    assert not any("resamples of so few" in note for note in none.info.notes)
+
+
+def test_the_seed_gives_the_same_intervals_and_another_gives_others() -> None:
+    write("truth.json", range(1, 9), found=False)
+    write("nodes.json", range(3, 9), found=True)
+    first, again, other = (
+        evaluate(EvalRequest(bootstrap=99, seed=seed)).ap50.interval for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bootstrap": -1}, "--bootstrap: expected a number of resamples"),
+        ({"scan_rates": (0.0,)}, "--fp-per-scan: expected false positives a scan, above 0, got 0"),
+        ({"scan_rates": (float("nan"),)}, "--fp-per-scan: expected .* got nan"),
+    ],
+)
+def test_options_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        EvalRequest(**options)
