@@ -19,7 +19,7 @@ from lnmdetect.io.cards import bundle_card
 from lnmdetect.io.json_files import require_folder, sha256_of_file
 from lnmdetect.io.recipes import Arm
 from lnmdetect.io.run_record import RunRecord
-from lnmdetect.metrics.matching import Matches, find_overlaps, match
+from lnmdetect.metrics.matching import Matches, match_tables
 from lnmdetect.stages.evaluation_inputs import Predictions, read_predictions
 from lnmdetect.stages.evaluation_truth import Truth, read_truth
 
@@ -116,7 +116,7 @@ def open_validation(request: CalibrateRequest, arm: Arm) -> Validation:
         bundle=bundle,
         truth=truth,
         found=found,
-        matches=match(find_overlaps(found.tables)),
+        matches=match_tables(found.tables),
         digests=PatientDigests.of(truth.patient_names, sha256_of_file(request.truth)),
     )
 

@@ -15,6 +15,7 @@ from lnmdetect.core.wording import counted
 from lnmdetect.io.run_record import RunRecord
 from lnmdetect.metrics.calibration import calibration
 from lnmdetect.metrics.classification import auc_by_ranks
+from lnmdetect.metrics.end_to_end import classified_hits
 from lnmdetect.metrics.resampling import Resamples
 from lnmdetect.metrics.temperature import (
     Probabilities,
@@ -125,12 +126,11 @@ def validation_nodes(validation: Validation, name: str) -> ValidationNodes:
     """
     recipe, matches, found = validation.bundle.recipe, validation.matches, validation.found
     assert isinstance(recipe, ClassifierRecipe)
-    category = np.append(found.tables.truth.classes, 0)[matches.truth_index]
-    kept = matches.hit & np.isin(category, (BENIGN, METASTATIC))
-    kept &= found.said.classified[matches.found_index]
+    kept = classified_hits(matches, found.said)
     if found.above is not None and not found.on_truth_boxes:
         kept &= found.above[matches.found_index]
-    _require_classes(name, category[kept])
+    category = found.tables.truth.classes[matches.truth_index[kept]]
+    _require_classes(name, category)
     rows, classes = matches.found_index[kept], recipe.model.classes
     benign, metastatic = found.said.p_benign[rows], found.said.p_metastatic[rows]
     by_name = {
@@ -142,7 +142,7 @@ def validation_nodes(validation: Validation, name: str) -> ValidationNodes:
     places = {BENIGN: classes.index("benign"), METASTATIC: classes.index("metastatic")}
     return ValidationNodes(
         probabilities=at_temperature(stored, 1 / _temperature_in(name, found.columns.info)),
-        label=np.where(category[kept] == METASTATIC, places[METASTATIC], places[BENIGN]),
+        label=np.where(category == METASTATIC, places[METASTATIC], places[BENIGN]),
         metastatic=places[METASTATIC],
         patient=validation.truth.cohort.patient_of_image[matches.image_index[kept]],
     )

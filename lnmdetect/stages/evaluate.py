@@ -15,8 +15,9 @@ from lnmdetect.stages.evaluation_figures import (
 )
 from lnmdetect.stages.evaluation_files import EvalInputs, read_inputs
 from lnmdetect.stages.evaluation_info import eval_info
+from lnmdetect.stages.evaluation_optimism import without_flattery
 from lnmdetect.stages.evaluation_request import EvalFiles, EvalRequest, files_of
-from lnmdetect.stages.evaluation_result import EvalResult, Thresholds
+from lnmdetect.stages.evaluation_result import EvalResult, Thresholds, with_notes
 from lnmdetect.stages.evaluation_truth import Truth, read_truth
 
 _STEPS = ("truth", "boxes", "detection", "classification", "both stages", "groups")
@@ -56,17 +57,18 @@ def full_evaluation(request: EvalRequest, progress: Progress = SILENT) -> Evalua
     """Return the figures with the boxes they rest on; writes as `evaluate` does."""
     if request.output is not None:
         refuse_existing(request.output, overwrite=request.overwrite)
-    config = {"threshold": request.threshold, "bootstrap": request.bootstrap, "seed": request.seed}
-    record = RunRecord("eval", {**config, "by": list(request.by)})
+    record = RunRecord("eval", _config(request))
     files = files_of(request)
     steps = iter(progress.track(_STEPS, description="evaluating"))
     next(steps)
     truth = read_truth(files.truth, bootstrap=request.bootstrap, seed=request.seed)
     next(steps)
     inputs = read_inputs(files, truth, threshold=request.threshold)
+    inputs, warnings = without_flattery(request, inputs, truth)
     record.lap("read")
     kinds = _kinds(inputs)
     result = _result(request, files, truth, inputs, kinds=kinds, steps=steps)
+    result = with_notes(result, *warnings)
     record.lap("score")
     if request.output is not None:
         write_json(result.metrics_json(), request.output, overwrite=request.overwrite)
@@ -75,6 +77,18 @@ def full_evaluation(request: EvalRequest, progress: Progress = SILENT) -> Evalua
         record.inputs |= {stamp.file: stamp.sha256 for stamp in stamps}
         record.write(record_path(request.output))
     return Evaluation(request, files, truth, inputs, kinds, result)
+
+
+def _config(request: EvalRequest) -> dict[str, object]:
+    return {
+        "threshold": request.threshold,
+        "bootstrap": request.bootstrap,
+        "seed": request.seed,
+        "by": list(request.by),
+        "choose_threshold": request.choose_threshold,
+        "choose_node_threshold": request.choose_node_threshold,
+        "optimistic": request.optimistic,
+    }
 
 
 def _kinds(inputs: EvalInputs) -> ErrorKinds | None:

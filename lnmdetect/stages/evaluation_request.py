@@ -8,7 +8,9 @@ from pathlib import Path
 from lnmdetect.core.errors import InputError, UsageError
 from lnmdetect.metrics.froc import FROC_RATES
 from lnmdetect.metrics.resampling import RESAMPLES, SEED
+from lnmdetect.stages.threshold_rules import parse_rule
 
+CHOOSE, CHOOSE_NODE = "--choose-threshold", "--choose-node-threshold"
 TRUTH, BOXES, NODES = Path("truth.json"), Path("boxes.json"), Path("nodes.json")
 
 
@@ -23,6 +25,9 @@ class EvalRequest:
         truth_nodes: truth boxes that were classified (`classify truth.json`), for the figures of
             the second stage alone.
         threshold: the detector's operating threshold in place of the one in the file.
+        choose_threshold, choose_node_threshold: rules by which the detector's and the classifier's
+            are chosen on the evaluated files themselves; only with `optimistic`.
+        optimistic: go on although a threshold was chosen on patients that are evaluated.
         bootstrap, seed: how many resamples of the patients, and their seed.
         by: columns of truth to group by, beside the short axis.
         scan_rates: false positives a scan at which the sensitivity is read.
@@ -35,6 +40,9 @@ class EvalRequest:
     nodes: tuple[Path, ...] = ()
     truth_nodes: tuple[Path, ...] = ()
     threshold: float | None = None
+    choose_threshold: str | None = None
+    choose_node_threshold: str | None = None
+    optimistic: bool = False
     bootstrap: int = RESAMPLES
     seed: int = SEED
     by: tuple[str, ...] = ()
@@ -51,6 +59,7 @@ class EvalRequest:
                 got=f"{self.threshold:g}",
                 remedy="Leave it out to use the one in the file.",
             )
+        self._require_optimistic()
         if self.bootstrap < 0:
             raise UsageError(
                 "--bootstrap",
@@ -64,6 +73,31 @@ class EvalRequest:
                 expected="false positives a scan, above 0",
                 got=", ".join(f"{rate:g}" for rate in self.scan_rates) or "none",
                 remedy="Give it once for each reading, as --fp-per-scan 1 --fp-per-scan 5.",
+            )
+
+    def _require_optimistic(self) -> None:
+        """Raise where a threshold is to be chosen on what it is measured on, and none says so."""
+        for option, arm, rule in (
+            (CHOOSE, "detector", self.choose_threshold),
+            (CHOOSE_NODE, "classifier", self.choose_node_threshold),
+        ):
+            if rule is None:
+                continue
+            parse_rule(rule, arm, option=option)
+            if not self.optimistic:
+                raise UsageError(
+                    option,
+                    expected="--optimistic beside it",
+                    got="none",
+                    remedy="Figures at a threshold that was chosen on the evaluated file flatter "
+                    "the model: choose it on validation patients with `lnmdetect calibrate`.",
+                )
+        if self.threshold is not None and self.choose_threshold is not None:
+            raise UsageError(
+                CHOOSE,
+                expected="no --threshold beside it",
+                got="one",
+                remedy="Give the threshold, or the rule by which it is chosen.",
             )
 
 

@@ -575,7 +575,15 @@ def test_a_run_record_with_the_hashes_of_the_files_lies_beside_the_metrics() -> 
     evaluate(EvalRequest(output=Path("metrics.json"), threshold=0.25))
     record = json.loads(Path("metrics.run.json").read_text())
     assert record["command"] == "eval"
-    assert record["config"] == {"threshold": 0.25, "bootstrap": 2000, "seed": 0, "by": []}
+    assert record["config"] == {
+        "threshold": 0.25,
+        "bootstrap": 2000,
+        "seed": 0,
+        "by": [],
+        "choose_threshold": None,
+        "choose_node_threshold": None,
+        "optimistic": False,
+    }
     assert record["inputs"] == {
         name: hashlib.sha256(Path(name).read_bytes()).hexdigest()
         for name in ("truth.json", "nodes.json")
