@@ -37,6 +37,37 @@ Scan = Annotated[
     typer.Option("--scan", help="Where the pixels are, instead of the place the file names."),
 ]
 Truth = Annotated[Path | None, typer.Option("--truth", help="Truth boxes to draw, dashed.")]
+TruthFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--truth", help="Truth file, by default truth.json; several are pooled."),
+]
+BoxFiles = Annotated[
+    list[Path] | None, typer.Option("--boxes", help="Boxes to score; several are pooled.")
+]
+NodeFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--nodes", help="Classified boxes; by default nodes.json, else boxes.json."),
+]
+TruthNodeFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--truth-nodes", help="Classified truth boxes (classify truth.json)."),
+]
+By = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--by",
+        help="By this column of truth too: level, kind, class, scanner, ... Repeatable.",
+    ),
+]
+Bootstrap = Annotated[
+    int, typer.Option("--bootstrap", min=0, help="Resamples of the patients; 0: none.")
+]
+FpPerScan = Annotated[
+    list[float] | None,
+    typer.Option("--fp-per-scan", help="Read sensitivity at so many a scan. Repeatable."),
+]
+RESAMPLES = 2000
+"""As `metrics.resampling` has it, which --help need not load; a test holds the two together."""
 Series = Annotated[
     str | None,
     typer.Option(help="Uid of the series to read; else the axial CT with most slices a study."),

@@ -157,7 +157,7 @@ def _info(truth: Truth, a: Predictions, b: Predictions, left_out: LeftOut | None
         truth_boxes=int((~truth.table.ignored).sum()),
         resamples=resamples.count,
         seed=resamples.seed,
-        intervals=intervals_sentence(resamples),
+        intervals=intervals_sentence(resamples.count, resamples.seed),
         notes=tuple(_notes(truth, a, b, left_out)),
     )
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from lnmdetect import __version__
 from lnmdetect.core.wording import counted
 from lnmdetect.metrics.matching import IOU_OF_A_HIT, MAX_DETECTIONS
-from lnmdetect.metrics.resampling import Resamples
 from lnmdetect.stages.evaluation_files import EvalInputs
 from lnmdetect.stages.evaluation_inputs import Predictions
 from lnmdetect.stages.evaluation_result import EvalInfo
@@ -39,23 +38,24 @@ def eval_info(truth: Truth, inputs: EvalInputs) -> EvalInfo:
         max_detections=MAX_DETECTIONS,
         resamples=resamples.count,
         seed=resamples.seed,
-        intervals=intervals_sentence(resamples),
+        intervals=intervals_sentence(resamples.count, resamples.seed),
         notes=tuple(_notes(truth, inputs)),
     )
 
 
-def intervals_sentence(resamples: Resamples) -> str:
-    """Return how the 95 % intervals come about."""
-    independent = (
-        "in brackets as if all boxes were independent, which they are not: DeLong for AUC, Wilson "
-        "for shares"
-    )
-    if resamples.count == 0:
-        return f"none over patients, since no resamples were asked for; {independent}"
+def intervals_sentence(resamples: int, seed: int) -> str:
+    """Return how the 95 % intervals of every figure come about."""
     return (
-        f"95 %, percentiles of {resamples.count} resamples of the patients (seed "
-        f"{resamples.seed}); {independent}"
+        f"{over_patients_sentence(resamples, seed)}; in brackets as if all boxes were "
+        "independent, which they are not: DeLong for AUC, Wilson for shares"
     )
+
+
+def over_patients_sentence(resamples: int, seed: int) -> str:
+    """Return how the 95 % intervals come about that allow for several boxes of a patient."""
+    if resamples == 0:
+        return "none over patients, since no resamples were asked for"
+    return f"95 %, percentiles of {resamples} resamples of the patients (seed {seed})"
 
 
 def truth_notes(truth: Truth) -> Iterator[str]:

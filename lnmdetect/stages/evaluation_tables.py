@@ -12,6 +12,7 @@ from lnmdetect.metrics.error_kinds import ErrorCounts
 from lnmdetect.metrics.figure import Figure
 from lnmdetect.metrics.froc import Froc
 from lnmdetect.metrics.groups import GroupFigures
+from lnmdetect.stages.evaluation_info import over_patients_sentence
 from lnmdetect.stages.evaluation_result import (
     ClassificationFigures,
     DetectionFigures,
@@ -51,7 +52,8 @@ def result_tables(result: EvalResult) -> RenderableType:
 def ap50_table(result: EvalResult) -> RenderableType:
     """Return AP50 alone, in one row, with the notes that a reader of it must know."""
     table = _table(result, "Detection", [("AP50", result.ap50)])
-    return Group(table, Text(f"Intervals: {result.info.intervals}."), *_notes(result))
+    sentence = over_patients_sentence(result.info.resamples, result.info.seed)
+    return Group(table, Text(f"Interval: {sentence}."), *_notes(result))
 
 
 def _notes(result: EvalResult) -> list[Text]:
@@ -163,15 +165,22 @@ def _both_rows(both: EndToEnd) -> Iterator[Row]:
 
 def _table(result: EvalResult, title: str, rows: list[Row]) -> Table:
     table = Table(title=_titled(result, title), title_justify="left")
+    beside = any(figure.independent_interval is not None for _, figure in rows)
     table.add_column("Figure")
-    for name in ("Value", "95 % interval or reason", "as if independent", "n"):
+    independent = ["as if independent"] if beside else []
+    for name in ("Value", "95 % interval or reason", *independent, "n"):
         table.add_column(name, justify="right")
     for name, figure in rows:
-        value, interval = figure_text(figure)
-        independent = figure.independent_interval
-        beside = "" if independent is None else f"({independent[0]:.3f} to {independent[1]:.3f})"
-        table.add_row(name, value, interval, beside, "" if figure.n is None else str(figure.n))
+        cells = [*figure_text(figure), *([_independent_text(figure)] if beside else [])]
+        table.add_row(name, *cells, "" if figure.n is None else str(figure.n))
     return table
+
+
+def _independent_text(figure: Figure) -> str:
+    if figure.independent_interval is None:
+        return ""
+    low, high = figure.independent_interval
+    return f"({low:.3f} to {high:.3f})"
 
 
 def _titled(result: EvalResult, title: str) -> str:
