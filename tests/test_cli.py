@@ -292,3 +292,10 @@ def test_a_pipe_that_closes_early_is_no_error(truth: Path, tmp_path: Path) -> No
     )
     assert "Traceback" not in run.stderr
     assert "internal error" not in run.stderr
+
+
+def test_the_resamples_that_help_names_are_those_of_the_bootstrap() -> None:
+    from lnmdetect.cli_options import RESAMPLES as NAMED
+    from lnmdetect.metrics.resampling import RESAMPLES
+
+    assert NAMED == RESAMPLES
