@@ -88,8 +88,8 @@ def confusion_sentence(classification: ClassificationFigures) -> str:
     """Return the four counts in words."""
     counts = classification.figures.confusion
     return (
-        f"Of {counts.positives} metastatic nodes {counts.true_positive} are called metastatic, "
-        f"of {counts.negatives} benign nodes {counts.true_negative} benign."
+        f"Of {counts.positives} boxes of metastatic nodes {counts.true_positive} are called "
+        f"metastatic, of {counts.negatives} of benign nodes {counts.true_negative} benign."
     )
 
 
@@ -228,7 +228,7 @@ def _froc_table(result: EvalResult, title: str, rows: list[tuple[str, Froc]]) ->
             table.add_row(f"{name}: {curve.mean.reason}", *blanks, "-", "")
             continue
         figures = (*(point.sensitivity for point in curve.points), curve.mean)
-        table.add_row(name, *(_short_text(figure, "\n") for figure in figures), str(curve.mean.n))
+        table.add_row(name, *(_two_lines(figure) for figure in figures), str(curve.mean.n))
     return table
 
 
@@ -259,11 +259,18 @@ def _group_tables(
         yield table
 
 
-def _short_text(figure: Figure | None, before_interval: str = " ") -> str:
+def _two_lines(figure: Figure) -> str:
+    """Return the value, and its interval below it."""
+    if figure.value is None or figure.interval is None:
+        return _short_text(figure)
+    return f"{figure.value:.3f}\n{figure.interval[0]:.2f} to {figure.interval[1]:.2f}"
+
+
+def _short_text(figure: Figure | None) -> str:
     """Return the value with its interval in brackets; a dash where it is undefined."""
     if figure is None or figure.value is None:
         return "-"
     if figure.interval is None:
         return f"{figure.value:.3f}"
     low, high = figure.interval
-    return f"{figure.value:.3f}{before_interval}({low:.2f} to {high:.2f})"
+    return f"{figure.value:.3f} ({low:.2f} to {high:.2f})"
