@@ -4,7 +4,7 @@ A threshold and a temperature fit the patients they were chosen on better than a
 figures at them flatter the model (Leeflang et al. 2008, Clin Chem 54:729).
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -39,30 +39,49 @@ def without_flattery(
         InputError: a threshold or temperature was chosen on patients that are evaluated, and the
             request does not say `optimistic`; or no threshold keeps to a rule.
     """
-    warnings = list(_chosen_on_evaluated(request, inputs))
-    if warnings and not request.optimistic:
+    files = [inputs.detections, inputs.labelled, *filter(None, [inputs.truth_nodes])]
+    replaced = request.threshold is not None or request.choose_threshold is not None
+    warnings = flattery(files, optimistic=request.optimistic, threshold_replaced=replaced)
+    chosen, more = _at_chosen_thresholds(request, inputs, truth)
+    return chosen, (*warnings, *(f"Optimistic: {text}." for text in more))
+
+
+def flattery(
+    files: Sequence[Predictions], *, optimistic: bool, threshold_replaced: bool
+) -> tuple[str, ...]:
+    """Return a sentence for each number that was chosen on patients it is evaluated on.
+
+    Args:
+        files: prediction files, the same one more than once allowed.
+        optimistic: whether the user has agreed to that.
+        threshold_replaced: the detector's threshold is another one than those in the files.
+
+    Raises:
+        InputError: there is such a number, and `optimistic` is false.
+    """
+    found: dict[str, str] = {}
+    for file in files:
+        for what, patients in _counts(file).items():
+            if not (threshold_replaced and what == _DETECTORS):
+                text = f"{what} was chosen on {counted(patients, 'patient')} it is evaluated on"
+                found.setdefault(text, file.files)
+    if found and not optimistic:
+        got, name = next(iter(found.items()))
         raise InputError(
-            inputs.detections.files,
-            expected="a threshold that was chosen on other patients than those evaluated",
-            got=warnings[0],
+            name,
+            expected="thresholds that were chosen on other patients than those evaluated",
+            got=f"one that was not: {got}",
             remedy="Evaluate other patients, or add --optimistic, which says so in the output.",
         )
-    chosen, more = _at_chosen_thresholds(request, inputs, truth)
-    return chosen, tuple(f"Optimistic: {text}." for text in (*warnings, *more))
+    return tuple(f"Optimistic: in {name} {text}." for text, name in found.items())
 
 
-def _chosen_on_evaluated(request: EvalRequest, inputs: EvalInputs) -> Iterator[str]:
-    files = [inputs.detections, inputs.labelled, *filter(None, [inputs.truth_nodes])]
+def _counts(file: Predictions) -> dict[str, int]:
+    """Return what was chosen on evaluated patients, and on how many of all pooled files."""
     counts: dict[str, int] = {}
-    for found in {id(file): file for file in files}.values():
-        of_file: dict[str, int] = {}
-        for overlap in found.chosen_on_scored:
-            of_file[overlap.what] = of_file.get(overlap.what, 0) + overlap.patients
-        counts |= {what: max(n, counts.get(what, 0)) for what, n in of_file.items()}
-    replaced = request.threshold is not None or request.choose_threshold is not None
-    for what, patients in counts.items():
-        if not (replaced and what == _DETECTORS):
-            yield f"{what} was chosen on {counted(patients, 'patient')} that it is evaluated on"
+    for overlap in file.chosen_on_scored:
+        counts[overlap.what] = counts.get(overlap.what, 0) + overlap.patients
+    return counts
 
 
 def _at_chosen_thresholds(

@@ -104,11 +104,11 @@ def test_what_was_chosen_on_evaluated_patients_is_refused_unless_optimistic(
     name: str, what: str
 ) -> None:
     tell("nodes.json", **{name: ["p1", "p3", "elsewhere"]})
-    with pytest.raises(InputError, match=f"got {what} that it is evaluated on.*--optimistic") as e:
+    with pytest.raises(InputError, match=f": {what} it is evaluated on.*--optimistic") as e:
         run()
     assert e.value.exit_code == 3
     result = run(optimistic=True)
-    sentence = f"Optimistic: {what} that it is evaluated on."
+    sentence = f"Optimistic: in nodes.json {what} it is evaluated on."
     assert optimistic_notes(result) == [sentence]
     assert sentence in result.metrics_json()["info"]["notes"]
     assert sentence in run(optimistic=True, ap50_only=True).to_json()["notes"]
@@ -151,7 +151,7 @@ def test_of_pooled_files_each_is_held_against_its_own_patients() -> None:
     }
     assert optimistic_notes(run(**names)) == []
     tell("nodes1.json", operating_threshold=["p2"])
-    with pytest.raises(InputError, match="chosen on 1 patient that it is evaluated on"):
+    with pytest.raises(InputError, match="chosen on 1 patient it is evaluated on"):
         run(**names)
 
 
