@@ -13,6 +13,7 @@ from lnmdetect import (
     cli_evaluate,
     cli_models,
     cli_phantom,
+    cli_report,
     cli_split,
     cli_stages,
     cli_train,
@@ -52,6 +53,7 @@ app.command()(cli_stages.classify)
 app.command("eval")(cli_evaluate.evaluate)
 app.command()(cli_stages.run)
 app.command()(cli_stages.overlay)
+app.command()(cli_report.report)
 app.command()(cli_split.split)
 app.command()(cli_train.train)
 app.command()(cli_calibrate.calibrate)

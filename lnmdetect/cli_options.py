@@ -68,6 +68,10 @@ FpPerScan = Annotated[
 ]
 RESAMPLES = 2000
 """As `metrics.resampling` has it, which --help need not load; a test holds the two together."""
+Figures = Annotated[
+    Path | None,
+    typer.Option("--figures", help="Folder for the figures as SVG and PNG.", metavar="DIR"),
+]
 Series = Annotated[
     str | None,
     typer.Option(help="Uid of the series to read; else the axial CT with most slices a study."),

@@ -5,7 +5,6 @@ import fcntl
 import json
 import os
 import shutil
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ _FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
+    "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
 _ABOVE = 64
@@ -58,10 +58,10 @@ class Page:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._call("Browser.close")
+        os.waitpid(self._program, 0)
         os.close(self._writer)
         os.close(self._reader)
-        os.kill(self._program, signal.SIGTERM)
-        os.waitpid(self._program, 0)
 
     def open(self, path: Path, *, width: int = 1200, height: int = 900) -> None:
         """Show the file in a window of that size and wait until it is loaded."""

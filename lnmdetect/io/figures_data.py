@@ -115,12 +115,13 @@ class SizesPlot:
     Attributes:
         area_percent: box area as a share of the image's, %.
         aspect: width / height.
-        metastatic, found: (N,) flags; `found` is None where nothing was detected with a score.
+        category: (N,) benign, metastatic or of unknown status, as COCO category ids.
+        found: (N,) flags; None where it is not known which boxes were found.
     """
 
     area_percent: Numbers
     aspect: Numbers
-    metastatic: NDArray[np.bool_]
+    category: NDArray[np.int64]
     found: NDArray[np.bool_] | None
 
 

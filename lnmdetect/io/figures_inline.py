@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
-_INK = frozenset({"#000000", "#1a1a1a", "#222222"})
+_INK = frozenset({"#000000", "#222222", "#555555"})
 """Colours of text and axes: they follow the page's own, light or dark."""
 _REFERENCE = re.compile(r"#([\w-]+)")
 _GROUND = "#ffffff"

@@ -5,18 +5,23 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
+from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC
 from lnmdetect.io.figures import COLOURS
 from lnmdetect.io.figures_data import SizesPlot
 
-_CLASSES = (("benign", COLOURS[0], "o"), ("metastatic", COLOURS[1], "^"))
+_LOOKS = {
+    BENIGN: ("benign", COLOURS[0], "o"),
+    METASTATIC: ("metastatic", COLOURS[1], "^"),
+    LYMPH_NODE: ("status unknown", COLOURS[2], "s"),
+}
 _RASTER_ABOVE = 2000
 """So many marks make an SVG that editors cannot open: they become one picture within it."""
 
 
 def draw_sizes(axes: Axes, plot: SizesPlot) -> None:
     """Draw aspect ratio against area share: class by colour and marker, missed boxes hollow."""
-    for place, (name, colour, marker) in enumerate(_CLASSES):
-        of_class = plot.metastatic == bool(place)
+    for category, (name, colour, marker) in _LOOKS.items():
+        of_class = plot.category == category
         for hollow in (False, True):
             shown = of_class & _is_missed(plot, hollow)
             if shown.any():

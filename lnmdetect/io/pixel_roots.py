@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
+from lnmdetect.core.columns import CocoColumns
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.records import CocoDataset
 
 
-def scan_root(data: Path, dataset: CocoDataset, scan: Path | None) -> Path:
+def scan_root(data: Path, dataset: CocoDataset | CocoColumns, scan: Path | None) -> Path:
     """Return where a file's pixels lie: `scan` if given, else its `info.scan_root`.
 
     Raises:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 PREDICTED_KINDS = ("hit", "wrong class", "duplicate", "poorly placed", "background", "ignored")
-TRUTH_KINDS = ("found", "wrong class", "missed", "ignored")
+TRUTH_KINDS = ("found", "wrong class", "poorly placed", "missed", "ignored")
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class SliceBox:
         category: benign, metastatic or lymph node.
         score: the detector's; None for truth.
         p_metastatic: None where the box was not classified.
-        size: in words, as "short axis 6.1 mm".
+        size: width × height in mm and, in brackets, the short axis of the node in 3-D.
         severity: how bad an error it is among those of its kind; larger is worse.
     """
 
@@ -173,12 +173,14 @@ class ChecklistItem:
         tripod, claim: its numbers in TRIPOD+AI (2024) and CLAIM (2020); empty where it has none.
         asks: what is to be told, in our words.
         told: what the files tell; empty: for the authors to fill in.
+        complete: nothing is left to the authors beside `told`.
     """
 
     tripod: str
     claim: str
     asks: str
     told: str = ""
+    complete: bool = True
 
 
 @dataclass(frozen=True)

@@ -201,7 +201,11 @@ def report_view() -> ReportView:
             Section("groups", "Groups", tables=(levels,)),
         ),
         browser=Browser(tuple(report_slice(k) for k in range(6)), available=9),
-        checklist=(ChecklistItem("1", "1", "Title"), ChecklistItem("12e", "", "Measures", "AP50")),
+        checklist=(
+            ChecklistItem("1", "1", "Title"),
+            ChecklistItem("10", "19", "Sample size", "Two."),
+            ChecklistItem("12e", "", "Measures", "AP50", complete=False),
+        ),
     )
 
 

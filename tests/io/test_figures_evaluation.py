@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lnmdetect.core.errors import OutputError
+from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC
 from lnmdetect.io.figures_curves import fraction, thinned
 from lnmdetect.io.figures_data import (
     Band,
@@ -31,7 +32,7 @@ FROC = CurvePlot(Curve(np.array([0.1, 1.0, 9.0]), RISING, "mean 0.61", BAND), pe
 SIZES = SizesPlot(
     np.array([0.1, 0.2, 0.4]),
     np.array([1.0, 0.5, 2.0]),
-    np.array([True, False, True]),
+    np.array([METASTATIC, BENIGN, METASTATIC]),
     np.array([True, False, False]),
 )
 EDGES = np.array([[0.0, 0.5], [0.5, 1.0]])
@@ -114,6 +115,9 @@ def test_sizes_are_told_apart_by_class_and_by_whether_they_were_found() -> None:
     assert not [text for text in shown if text.startswith("benign, found")]
     unsought = replace(ALL, sizes=replace(SIZES, found=None))
     assert {"benign (1)", "metastatic (2)"} <= set(texts(svg_bytes(unsought, "sizes")))
+    unknown = replace(SIZES, category=np.full(3, LYMPH_NODE))
+    shown = texts(svg_bytes(replace(ALL, sizes=unknown), "sizes"))
+    assert "status unknown, found (1)" in shown
 
 
 def test_a_bin_without_an_interval_has_a_point_and_no_bar() -> None:
@@ -123,7 +127,9 @@ def test_a_bin_without_an_interval_has_a_point_and_no_bar() -> None:
 
 
 def test_no_box_at_all_still_gives_a_figure() -> None:
-    none = SizesPlot(*(np.zeros(0),) * 2, *(np.zeros(0, dtype=bool),) * 2)
+    none = SizesPlot(
+        np.zeros(0), np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
+    )
     assert svg_bytes(replace(ALL, sizes=none), "sizes").startswith(b"<?xml")
 
 

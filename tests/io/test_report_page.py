@@ -138,7 +138,8 @@ def test_every_page_says_research_only_at_its_top_and_foot(report_view: ReportVi
 
 def test_blanks_of_the_checklist_are_marked(report_view: ReportView) -> None:
     page = render_report(report_view)
-    assert page.count("to be filled in by the authors") == 1
+    assert page.count("to be filled in by the authors") == 2
+    assert page.count('AP50 <span class="blank">the rest to be filled in') == 1
 
 
 def test_how_many_slices_are_in_the_page_is_said(report_view: ReportView) -> None:
@@ -173,12 +174,13 @@ def decoded(uri: str) -> Image.Image:
 @pytest.mark.parametrize(
     ("shape", "spacing_mm", "size"),
     [
-        ((300, 400), (0.5, 0.5), (384, 288)),
+        ((600, 800), (0.5, 0.5), (448, 336)),
+        ((300, 400), (0.5, 0.5), (400, 300)),
         ((100, 80), (0.5, 0.5), (80, 100)),
         ((200, 200), (1.0, 0.5), (100, 200)),  # twice as high as wide in mm
     ],
 )
-def test_a_picture_has_square_pixels_and_384_a_side_at_most(
+def test_a_picture_has_square_pixels_and_448_a_side_at_most(
     shape: tuple[int, int], spacing_mm: tuple[float, float], size: tuple[int, int]
 ) -> None:
     assert decoded(picture_uri(np.zeros(shape, np.uint8), spacing_mm)).size == size

@@ -2,14 +2,15 @@
 (() => {
   const SVG = 'http://www.w3.org/2000/svg';
   const WHEEL_STEP = 40;
+  const of = (source, kind) => (box) => box.source === source && box.kind === kind;
   const KINDS = [
     ['', 'all slices', () => true],
-    ['missed', 'missed nodes', (box) => box.source === 'truth' && box.kind === 'missed'],
-    ['background', 'false positives: background', (box) => box.kind === 'background'],
-    ['poorly placed', 'false positives: poorly placed', (box) => box.kind === 'poorly placed'],
-    ['duplicate', 'false positives: duplicate', (box) => box.kind === 'duplicate'],
-    ['wrong class', 'found, wrong class', (box) => box.kind === 'wrong class'],
-    ['hit', 'hits', (box) => box.kind === 'hit'],
+    ['missed', 'missed nodes', of('truth', 'missed')],
+    ['background', 'false positives: background', of('found', 'background')],
+    ['poorly placed', 'false positives: poorly placed', of('found', 'poorly placed')],
+    ['duplicate', 'false positives: duplicate', of('found', 'duplicate')],
+    ['wrong class', 'found, wrong class', of('found', 'wrong class')],
+    ['hit', 'hits', of('found', 'hit')],
   ];
   const at = (id) => document.getElementById(id);
   const slices = JSON.parse(at('slice-data').textContent);
@@ -110,7 +111,7 @@
     cells.forEach((content, k) => {
       const cell = document.createElement(k === 0 ? 'th' : 'td');
       if (k === 0) cell.scope = 'row';
-      if (k === 3 || k === 4) cell.className = 'number';
+      if (k >= 3) cell.className = 'number';
       cell.textContent = content;
       line.append(cell);
     });

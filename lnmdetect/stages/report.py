@@ -1,0 +1,109 @@
+"""`lnmdetect report`: an evaluation as one HTML page, and its figures for a paper."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lnmdetect.core.errors import OutputError
+from lnmdetect.core.progress import SILENT, Progress
+from lnmdetect.io.figures_evaluation import figure_paths, write_figures
+from lnmdetect.io.json_files import refuse_existing, require_folder
+from lnmdetect.io.report_page import write_report
+from lnmdetect.io.run_record import RunRecord, record_path
+from lnmdetect.stages.evaluate import full_evaluation
+from lnmdetect.stages.evaluation_request import EvalRequest
+from lnmdetect.stages.report_plots import evaluation_plots
+from lnmdetect.stages.report_view import report_view
+
+PAGE = Path("report.html")
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """What to report.
+
+    Attributes:
+        evaluation: which files, as for `eval`.
+        scan: where the pixels are; None takes the place that truth names.
+        output: the page.
+        figures: a folder for SVG and PNG files; None writes none.
+    """
+
+    evaluation: EvalRequest
+    scan: Path | None = None
+    output: Path = PAGE
+    figures: Path | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """What was written.
+
+    Attributes:
+        slices: in the page; available: that have truth or predictions.
+        pictures: how many of the slices have one.
+        bytes: of the page.
+        figures: the files of the figures.
+        notes: what a reader must know.
+    """
+
+    output: Path
+    slices: int
+    available: int
+    pictures: int
+    bytes: int
+    figures: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+
+def report(request: ReportRequest, progress: Progress = SILENT) -> ReportResult:
+    """Return what was written: the page, its run.json, and the figures if asked for.
+
+    Raises:
+        InputError: a file is missing or cannot be used, or nothing is at `scan`.
+        UsageError: an option cannot be used.
+        OutputError: an output exists and `overwrite` is false, or cannot be written.
+    """
+    refuse_existing(request.output, overwrite=request.overwrite)
+    if request.figures is not None:
+        _require_figures_folder(request.figures)
+    asked = request.evaluation
+    config = {"threshold": asked.threshold, "bootstrap": asked.bootstrap, "by": list(asked.by)}
+    record = RunRecord("report", config, seed=asked.seed)
+    evaluation = full_evaluation(asked, progress)
+    record.lap("evaluate")
+    plots = evaluation_plots(evaluation)
+    if request.figures is not None:
+        for path in figure_paths(plots, request.figures):
+            refuse_existing(path, overwrite=request.overwrite)
+    view = report_view(evaluation, scan=request.scan, progress=progress)
+    record.lap("draw")
+    write_report(view, request.output, overwrite=request.overwrite)
+    figures: tuple[Path, ...] = ()
+    if request.figures is not None:
+        figures = write_figures(plots, request.figures, overwrite=request.overwrite)
+    info = evaluation.result.info
+    stamps = (*info.truth, *info.detections_of, *info.classes_of, *info.truth_boxes_of)
+    record.inputs |= {stamp.file: stamp.sha256 for stamp in stamps}
+    record.write(record_path(request.output))
+    return ReportResult(
+        output=request.output,
+        slices=len(view.browser.slices),
+        available=view.browser.available,
+        pictures=sum(bool(item.picture) for item in view.browser.slices),
+        bytes=request.output.stat().st_size,
+        figures=figures,
+        notes=(*view.notes, *view.browser.notes),
+    )
+
+
+def _require_figures_folder(folder: Path) -> None:
+    """Raise where `folder` is a file, or may not be written into."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(
+            folder.name,
+            expected="a folder for the figures",
+            got="a file of that name",
+            remedy="Name another folder with --figures.",
+        )
+    require_folder(folder)
