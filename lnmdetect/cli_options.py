@@ -72,6 +72,27 @@ Figures = Annotated[
     Path | None,
     typer.Option("--figures", help="Folder for the figures as SVG and PNG.", metavar="DIR"),
 ]
+ChooseThreshold = Annotated[
+    str | None,
+    typer.Option(
+        "--choose-threshold",
+        help="Choose the detector's threshold on these very files, as calibrate --rule; only with "
+        "--optimistic.",
+        metavar="RULE",
+    ),
+]
+ChooseNodeThreshold = Annotated[
+    str | None,
+    typer.Option("--choose-node-threshold", help="The same for the classifier's.", metavar="RULE"),
+]
+Optimistic = Annotated[
+    bool,
+    typer.Option(
+        "--optimistic",
+        help="Go on where a threshold was chosen on patients that are evaluated; the output says "
+        "so.",
+    ),
+]
 Series = Annotated[
     str | None,
     typer.Option(help="Uid of the series to read; else the axial CT with most slices a study."),

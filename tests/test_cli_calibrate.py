@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from lnmdetect.cli import app
 from lnmdetect.core.config import DetectorRecipe
+from lnmdetect.core.patient_digests import chosen_on
 from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.core.thresholds import Threshold
 from lnmdetect.io.bundles import Bundle, read_bundle, write_bundle
@@ -91,3 +92,31 @@ def test_a_mistake_leaves_with_its_code_and_a_sentence(
     found, _, err = run(f"calibrate {options}")
     assert found == code
     assert message in " ".join(err.replace("│", " ").split())
+
+
+def test_eval_refuses_the_patients_the_threshold_was_chosen_on_and_says_so_where_it_may(
+    folder: Path,
+) -> None:
+    run("calibrate detector boxes.json --model m -o mine -q")
+    chosen = read_bundle("mine", "detector").threshold.patients
+    assert chosen is not None
+    boxes = json.loads(Path("boxes.json").read_text())
+    boxes["info"] |= {"operating_threshold": 0.7, **chosen_on("operating_threshold", chosen)}
+    Path("boxes.json").write_text(json.dumps(boxes))
+    code, _, err = run("eval --bootstrap 0")
+    assert code == 3
+    assert "operating threshold was chosen on 1 patient it is evaluated on" in err
+    for line in ("eval --bootstrap 0 --optimistic", "eval --bootstrap 0 --optimistic --json"):
+        code, out, _ = run(line)
+        assert code == 0
+        assert "Optimistic: in boxes.json the detector's" in " ".join(out.split())
+
+
+def test_eval_chooses_a_threshold_on_the_evaluated_file_only_with_optimistic(folder: Path) -> None:
+    code, _, err = run("eval --bootstrap 0 --choose-threshold sensitivity=0.6")
+    assert code == 2
+    assert "--choose-threshold: expected --optimistic beside it" in err
+    code, out, _ = run("eval --bootstrap 0 --choose-threshold sensitivity=0.6 --optimistic --json")
+    assert code == 0
+    assert json.loads(out)["thresholds"]["detector"]["value"] == 0.8
+    assert "was chosen on the evaluated file itself" in out
