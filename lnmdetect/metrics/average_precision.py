@@ -12,6 +12,7 @@ from lnmdetect.metrics.matching import find_overlaps, match, match_tables
 from lnmdetect.metrics.ranking import (
     Curve,
     Draws,
+    Places,
     Ranking,
     Reading,
     Values,
@@ -47,6 +48,8 @@ class AveragePrecision:
 def precision_reading(curve: Curve) -> Reading:
     """Return what reads (C, 2) average precision and recall off C resamples."""
 
+    stops = curve.stops(curve.hit_at)
+
     def read(draws: Draws) -> Values:
         truths = curve.truths_in(draws.weights)
         found = np.zeros((len(truths), 2))
@@ -54,18 +57,30 @@ def precision_reading(curve: Curve) -> Reading:
         if not len(curve.hit_at):
             return found
         hits = draws.hits(curve)
-        counted = draws.detections(curve, curve.hit_at)
-        precision = np.divide(hits, counted, out=np.zeros(hits.shape), where=counted > 0)
-        best_from_here = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        counted = draws.detections(curve, stops)
         # Between two hits recall stays and precision falls: only the hits need be looked at.
         places = places_in_rows(hits, _hits_at_recalls(truths), side="left")
-        reached = np.concatenate([best_from_here, np.zeros((len(truths), 1))], axis=1)
         some = truths > 0
-        found[some, 0] = np.take_along_axis(reached, places, axis=1)[some].mean(axis=1)
+        found[some, 0] = _best_from(hits / np.maximum(counted, 1), places)[some].mean(axis=1)
         found[some, 1] = hits[some, -1] / truths[some]
         return found
 
     return read
+
+
+def _best_from(values: Values, places: Places) -> Values:
+    """Return (C, R) the highest of each of C rows from each of R rising places on, 0 past its end.
+
+    Args:
+        values: (C, H) not below 0.
+        places: (C, R) from 0 to H, rising in each row.
+    """
+    rows, length = values.shape
+    ended = np.concatenate([values, np.zeros((rows, 1))], axis=1)
+    starts = np.concatenate([places, np.full((rows, 1), length)], axis=1)
+    starts += np.arange(rows)[:, None] * (length + 1)
+    best = np.maximum.reduceat(ended.ravel(), starts.ravel()).reshape(rows, -1)[:, :-1]
+    return np.asarray(np.maximum.accumulate(best[:, ::-1], axis=1)[:, ::-1])
 
 
 def _hits_at_recalls(truths: Values) -> Values:

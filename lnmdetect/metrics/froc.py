@@ -11,7 +11,14 @@ from lnmdetect.metrics.cohort import Cohort
 from lnmdetect.metrics.figure import Figure, undefined
 from lnmdetect.metrics.intervals import wilson_interval
 from lnmdetect.metrics.matching import Matches
-from lnmdetect.metrics.ranking import Curve, Draws, Reading, Values, places_in_rows, read_resamples
+from lnmdetect.metrics.ranking import (
+    Curve,
+    Draws,
+    Reading,
+    Values,
+    places_in_rows,
+    read_resamples,
+)
 from lnmdetect.metrics.resampling import Resamples
 
 FROC_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -97,26 +104,22 @@ def froc_reading(curve: Curve, units: Values, rates: Sequence[float]) -> Reading
         rates: false positives a unit.
     """
     wanted = np.asarray(rates, dtype=np.float64)
+    # All detections that score as a hit does are counted with it.
+    ends = curve.ranking.tie_end[curve.hit_at]
+    stops, last = curve.stops(ends), np.searchsorted(curve.hit_at, ends, side="right") - 1
 
     def read(draws: Draws) -> Values:
         truths = curve.truths_in(draws.weights)[:, None]
-        hits, false_positives = _at_tie_ends(draws, curve)
+        hits = draws.hits(curve).take(last, axis=1)
+        false_positives = draws.detections(curve, stops) - hits
         allowed = np.floor((draws.weights @ units)[:, None] * wanted + _ROUNDING)
         within = places_in_rows(false_positives, allowed, side="right")
-        hits = np.concatenate([np.zeros((len(hits), 1)), hits], axis=1)
+        hits = np.concatenate([np.zeros((len(hits), 1), dtype=np.int64), hits], axis=1)
         found = np.take_along_axis(hits, within, axis=1)
         undefined_rows = np.full(found.shape, np.nan)
         return np.asarray(np.divide(found, truths, out=undefined_rows, where=truths > 0))
 
     return read
-
-
-def _at_tie_ends(draws: Draws, curve: Curve) -> tuple[Values, Values]:
-    """Return (C, H) hits and false positives, with all detections that score as each hit does."""
-    ends = curve.ranking.tie_end[curve.hit_at]
-    last = np.searchsorted(curve.hit_at, ends, side="right") - 1
-    hits = draws.hits(curve)[:, last]
-    return hits, draws.detections(curve, ends) - hits
 
 
 def froc(

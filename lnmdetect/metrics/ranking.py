@@ -21,6 +21,7 @@ _CHUNK = 100_000
 Values = NDArray[np.float64]
 Places = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Counts = Values | Places
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,26 @@ class Curve:
         ranking = ranking or Ranking.of(matches, cohort)
         return cls.of(ranking, hit=matches.hit, ignored=matches.ignored, truths=truths)
 
+    def stops(self, at: Places) -> "Stops":
+        """Return where to count the detections: up to and with the (K,) places."""
+        return Stops(at, np.searchsorted(self.ignored_at, at, side="right"))
+
     def truths_in(self, weights: Values) -> Values:
         """Return (C,) how much truth counts in resamples that count patients (C, P) times."""
         return np.asarray(weights @ self.truths)
+
+
+@dataclass(frozen=True)
+class Stops:
+    """K places of a ranking at which its detections are counted, the same for every resample.
+
+    Attributes:
+        at: (K,) places.
+        ignored: (K,) how many of the ignored ones stand up to and with each.
+    """
+
+    at: Places
+    ignored: Places
 
 
 @dataclass(frozen=True)
@@ -98,25 +116,37 @@ class Draws:
 
     Attributes:
         weights: (C, P) how often each patient counts.
+        counts: the same as whole numbers, whose running sums take a tenth of the time.
         total: (C, N) detections of the ranking up to and with each, counted so often.
     """
 
     weights: Values
-    total: Values
+    counts: Places
+    total: Places
 
-    def hits(self, curve: Curve) -> Values:
+    @classmethod
+    def of(cls, weights: Values, ranking: Ranking) -> "Draws":
+        """Return the resamples that count patients (C, P) times."""
+        counts = weights.astype(np.int64)
+        return cls(weights, counts, _running(counts, ranking.patient))
+
+    def hits(self, curve: Curve) -> Places:
         """Return (C, H) hits up to and with each hit."""
-        return np.cumsum(self.weights[:, curve.ranking.patient[curve.hit_at]], axis=1)
+        return _running(self.counts, curve.ranking.patient[curve.hit_at])
 
-    def detections(self, curve: Curve, at: Places) -> Values:
-        """Return (C, K) hits and false positives up to and with the (K,) places."""
+    def detections(self, curve: Curve, stops: Stops) -> Places:
+        """Return (C, K) hits and false positives up to and with each of the (K,) stops."""
+        found = self.total.take(stops.at, axis=1)
         if not len(curve.ignored_at):
-            return self.total[:, at]
-        owners = curve.ranking.patient[curve.ignored_at]
-        ignored = np.cumsum(self.weights[:, owners], axis=1)
-        ignored = np.concatenate([np.zeros((len(ignored), 1)), ignored], axis=1)
-        before = np.searchsorted(curve.ignored_at, at, side="right")
-        return np.asarray(self.total[:, at] - ignored[:, before])
+            return found
+        ignored = _running(self.counts, curve.ranking.patient[curve.ignored_at])
+        ignored = np.concatenate([np.zeros_like(ignored[:, :1]), ignored], axis=1)
+        return np.asarray(found - ignored.take(stops.ignored, axis=1))
+
+
+def _running(counts: Places, patient: Places) -> Places:
+    """Return (C, K) how often the first of K patients' cases count, up to and with each."""
+    return np.cumsum(counts.take(patient, axis=1), axis=1)
 
 
 Reading = Callable[[Draws], Values]
@@ -131,12 +161,12 @@ def read_resamples(
     parts = []
     for first in range(0, 1 + resamples.count, rows):
         weights = resamples.weights[first : first + rows]
-        draws = Draws(weights, np.cumsum(weights[:, ranking.patient], axis=1))
+        draws = Draws.of(weights, ranking)
         parts.append([reading(draws) for reading in readings])
     return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
 
 
-def places_in_rows(rising: Values, wanted: Values, *, side: Literal["left", "right"]) -> Places:
+def places_in_rows(rising: Counts, wanted: Counts, *, side: Literal["left", "right"]) -> Places:
     """Return (C, R) where in each of C rising rows the R wanted counts of that row belong.
 
     `np.searchsorted` for many rows at once; counts are whole, so that the rows can be laid end to
@@ -148,8 +178,9 @@ def places_in_rows(rising: Values, wanted: Values, *, side: Literal["left", "rig
         side: as `np.searchsorted` has it.
     """
     rows, length = rising.shape
-    highest = max(rising.max(initial=0.0), wanted.max(initial=0.0))
+    highest = max(int(rising.max(initial=0)), int(wanted.max(initial=0)))
     start = np.arange(rows)[:, None] * (highest + 1)
-    places = np.searchsorted((rising + start).ravel(), (wanted + start).ravel(), side=side)
+    laid, sought = ((counts.astype(np.int64) + start).ravel() for counts in (rising, wanted))
+    places = np.searchsorted(laid, sought, side=side)
     within = places.reshape(wanted.shape) - np.arange(rows)[:, None] * length
     return np.asarray(np.clip(within, 0, length))
