@@ -1,7 +1,7 @@
 """Two prediction files against one truth: what each is worth, and what of it differs by chance."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lnmdetect import __version__
@@ -17,6 +17,7 @@ from lnmdetect.metrics.resampling import RESAMPLES, SEED
 from lnmdetect.stages.comparison_result import ComparedFile, CompareInfo, Comparison, LeftOut
 from lnmdetect.stages.evaluation_info import file_notes, intervals_sentence, truth_notes
 from lnmdetect.stages.evaluation_inputs import Predictions, read_predictions
+from lnmdetect.stages.evaluation_optimism import flattery
 from lnmdetect.stages.evaluation_request import TRUTH
 from lnmdetect.stages.evaluation_truth import FileStamp, Truth, read_truth
 from lnmdetect.stages.truth_answers import known_truth, truth_answers
@@ -36,6 +37,7 @@ class CompareRequest:
         a, b: the prediction files; every difference is A minus B.
         truth: the truth files; several are pooled.
         threshold: the detector's operating threshold in place of those in the files.
+        optimistic: go on although a threshold was chosen on patients that are compared on.
         bootstrap, seed: how many resamples of the patients (and swaps of their answers).
         output: where comparison.json goes; None writes nothing.
     """
@@ -44,6 +46,7 @@ class CompareRequest:
     b: Path
     truth: tuple[Path, ...] = (TRUTH,)
     threshold: float | None = None
+    optimistic: bool = False
     bootstrap: int = RESAMPLES
     seed: int = SEED
     output: Path | None = None
@@ -54,8 +57,9 @@ def compare(request: CompareRequest, progress: Progress = SILENT) -> Comparison:
     """Return the comparison of two files, and write it, with run.json, where the request says.
 
     Raises:
-        InputError: a file is missing or cannot be used, or both are the same.
-        UsageError: A and B are the same path.
+        InputError: a file is missing or cannot be used; or a threshold was chosen on patients that
+            are evaluated, and the request does not say `optimistic`.
+        UsageError: A and B hold the same, or one of them is the truth file.
         OutputError: the output exists, or cannot be written.
     """
     if request.output is not None:
@@ -69,8 +73,12 @@ def compare(request: CompareRequest, progress: Progress = SILENT) -> Comparison:
         read_predictions([path], truth, threshold=request.threshold)
         for path in (request.a, request.b)
     )
+    warnings = flattery(
+        [a, b], optimistic=request.optimistic, threshold_replaced=request.threshold is not None
+    )
     record.lap("read")
     result = _comparison(truth, a, b, steps)
+    result = replace(result, info=replace(result.info, notes=(*warnings, *result.info.notes)))
     record.lap("compare")
     if request.output is not None:
         write_json(result.to_json(), request.output, overwrite=request.overwrite)

@@ -9,6 +9,7 @@ from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
 from lnmdetect.core.errors import InputError, LnmDetectError, OutputError, UsageError
+from lnmdetect.core.patient_digests import PatientDigests, chosen_on
 from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.stages.comparison import MANY_TESTS, CompareRequest, compare
@@ -260,3 +261,14 @@ def test_a_copy_under_another_name_is_not_compared_with_its_original() -> None:
 def test_a_p_value_is_never_shown_as_nothing() -> None:
     assert p_text(0.0) == "p < 0.0001"
     assert p_text(0.0312) == "p = 0.031"
+
+
+@pytest.mark.usefixtures("files")
+def test_a_threshold_chosen_on_these_patients_is_refused_unless_said() -> None:
+    plain = read_coco(B)
+    digests = chosen_on("operating_threshold", PatientDigests.of(["p0", "p1"], "0" * 64))
+    write_coco(replace(plain, info={**plain.info, **digests}), B, overwrite=True)
+    with pytest.raises(InputError, match=r"b\.json: .* was chosen on 2 patients"):
+        compare(request())
+    assert compare(request(optimistic=True)).info.notes[0].startswith("Optimistic: in b.json ")
+    assert not compare(request(threshold=0.5)).info.notes[0].startswith("Optimistic")

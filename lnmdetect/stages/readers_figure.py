@@ -1,0 +1,50 @@
+"""The model's ROC curve with the readers' points on it (Wang 2023, figure 9)."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lnmdetect.io.figures_data import Band, Curve, CurvePlot, EvaluationPlots, NamedPoint
+from lnmdetect.metrics.readers import ReaderFigures
+from lnmdetect.stages.readers_result import ReadersResult
+
+
+def roc_with_readers(result: ReadersResult) -> EvaluationPlots:
+    """Return the figure; without its curve where the model answered on one class alone."""
+    curve = result.model.roc
+    if not curve.fpr:
+        return EvaluationPlots(result.info.phantom)
+    band = None
+    if curve.band is not None:
+        ends = (curve.band.fpr, curve.band.low, curve.band.high)
+        band = Band(*(np.array(values) for values in ends))
+    label = f"model, AUC {_number(result.model.auc.value)}"
+    drawn = Curve(np.array(curve.fpr), np.array(curve.tpr), label, band)
+    points = [point for reader in result.readers if (point := _point(reader)) is not None]
+    return EvaluationPlots(result.info.phantom, roc=CurvePlot(drawn, tuple(points)))
+
+
+def _point(reader: ReaderFigures) -> NamedPoint | None:
+    """Return where a reader's calls stand; None for ratings alone, or where a class is missing."""
+    specificity, sensitivity = reader.specificity.value, reader.sensitivity.value
+    if specificity is None or sensitivity is None:
+        return None
+    return NamedPoint(
+        (1 - specificity, sensitivity), f"{reader.reader}, AUC {_number(reader.auc.value)}"
+    )
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def write_roc(plots: EvaluationPlots, folder: Path, *, overwrite: bool) -> tuple[Path, ...]:
+    """Return roc.svg and roc.png, written into the folder.
+
+    Raises:
+        OutputError: one exists and `overwrite` is false, or the folder cannot be written.
+    """
+    # matplotlib takes half a second to load, which a table does not need.
+    from lnmdetect.io.figures_evaluation import write_figures
+
+    return write_figures(plots, folder, overwrite=overwrite)
