@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_bundle(model, {"a": torch.zeros(1)}, "a card")
     image = ImageRecord(1, "1.2.dcm", 512, 512, "p1", "1", "1.2", 0, 0.0, (0.5, 0.5))
     nodes = tuple(
-        NodeAnnotation(k, 1, 3, (40.0 * k, 10, 40.0 * k + 20, 30), score=1 - 0.1 * k)
+        NodeAnnotation(k, 1, 3, (40.0 * k, 10, 40.0 * k + 20 + k, 30), score=1 - 0.1 * k)
         for k in (1, 2, 3, 4)
     )
     truth = tuple(replace(node, score=None) for node in nodes[:3])
@@ -110,6 +110,9 @@ def test_eval_refuses_the_patients_the_threshold_was_chosen_on_and_says_so_where
         code, out, _ = run(line)
         assert code == 0
         assert "Optimistic: in boxes.json the detector's" in " ".join(out.split())
+    code, _, err = run("report --bootstrap 0")
+    assert code == 3
+    assert "add --optimistic" in err
 
 
 def test_eval_chooses_a_threshold_on_the_evaluated_file_only_with_optimistic(folder: Path) -> None:

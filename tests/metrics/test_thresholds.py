@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
 from lnmdetect.core.geometry import as_boxes
-from lnmdetect.metrics.matching import ImageBoxes, Matches, match_images
+from lnmdetect.metrics.matching import Matches, match_images
+from lnmdetect.metrics.tables import ImageBoxes
 from lnmdetect.metrics.thresholds import (
     threshold_at_false_positives,
     threshold_at_sensitivity,
