@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lnmdetect import cli_options as options
-from lnmdetect.cli_console import Talk
+from lnmdetect.cli_console import Talk, complain
+from lnmdetect.core.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from lnmdetect.stages.split import SplitRequest, SplitResult
@@ -44,8 +45,28 @@ WriteTruth = Annotated[
 ]
 
 
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        help="truth.json to deal; with --audit a folds.json, or truth files, one a fold.",
+        metavar="FILES...",
+    ),
+]
+Audit = Annotated[
+    bool, typer.Option("--audit", help="Deal nothing: name what stands in two folds; then exit 3.")
+]
+Truth = Annotated[Path | None, typer.Option(help="With --audit: truth.json of the folds.json.")]
+Scan = Annotated[
+    Path | None,
+    typer.Option(help="With --audit: where the pixels are, if not where the file says."),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="With --audit: nearly identical pixels are leaks too.")
+]
+
+
 def split(
-    truth: Annotated[Path, typer.Argument(help="truth.json to deal into folds.")],
+    files: Files,
     folds: Folds = None,
     by: By = "patient",
     stratify: Stratify = None,
@@ -56,17 +77,24 @@ def split(
     folds_file: FoldsFile = None,
     write_truth: WriteTruth = None,
     output: options.Output = Path("folds.json"),
+    audit: Audit = False,
+    truth: Truth = None,
+    scan: Scan = None,
+    strict: Strict = False,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Deal a truth file into folds by patient: writes folds.json for train --fold."""
+    """Deal a truth file into folds by patient, or audit folds: writes folds.json for train."""
+    talk = Talk(quiet, verbose, as_json)
+    if audit:
+        return _audit(files, truth, scan, strict=strict, talk=talk)
+    _require_one_file(files, truth or scan or strict)
     from lnmdetect.stages.split import SplitRequest
 
-    talk = Talk(quiet, verbose, as_json)
     request = SplitRequest(
-        truth,
+        files[0],
         output=output,
         folds=folds,
         by=by,
@@ -80,6 +108,34 @@ def split(
         overwrite=overwrite,
     )
     _deal(request, talk)
+
+
+def _require_one_file(files: list[Path], audit_option: object) -> None:
+    if len(files) > 1 or audit_option:
+        raise UsageError(
+            "split",
+            expected="one truth.json, without --truth, --scan and --strict",
+            got=f"{len(files)} files" if len(files) > 1 else "an option of --audit",
+            remedy="To look for leaks add --audit; to deal name the one file that holds all.",
+        )
+
+
+def _audit(
+    files: list[Path], truth: Path | None, scan: Path | None, *, strict: bool, talk: Talk
+) -> None:
+    from lnmdetect.cli_split_tables import audit_tables, leak_sentence
+    from lnmdetect.stages.split_audit import AuditRequest
+    from lnmdetect.stages.split_audit import audit as stage
+
+    result = stage(AuditRequest(tuple(files), truth, scan, strict), talk)
+    talk.table(audit_tables(result))
+    talk.json(result)
+    if result.warning is not None:
+        talk.note(f"Warning: the folds are {result.warning}.")
+    talk.notes(result.notes)
+    if result.failed:
+        complain(leak_sentence(result))
+        raise typer.Exit(InputError.exit_code)
 
 
 def _deal(request: "SplitRequest", talk: Talk) -> None:

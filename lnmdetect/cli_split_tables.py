@@ -1,13 +1,21 @@
 """Folds and what an audit of them found, as rich tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from lnmdetect.core.folds import Balance, FoldCounts, FoldSet
+from lnmdetect.core.wording import counted
 
+if TYPE_CHECKING:
+    from lnmdetect.datasets.leaks import Leak
+    from lnmdetect.stages.split_audit import AuditResult, Check
+
+_SHOWN_LEAKS = 20
+_SHOWN_IDS = 5
 _COUNTS = ("patients", "images", "boxes", "benign", "metastatic", "unknown")
 
 
@@ -63,3 +71,68 @@ def _amount(row: Balance) -> str:
         return row.of
     with_it = "with " if row.of == "patients" else ""
     return f"{row.of} {with_it}{row.column} {row.value}"
+
+
+def audit_tables(result: "AuditResult") -> RenderableType:
+    """Return which comparisons were made, and what stands in two parts."""
+    title = f"Audit of {counted(len(result.parts), 'part')}"
+    table = Table(title=title, title_justify="left")
+    for name in ("in two parts", "slices compared", "found", ""):
+        table.add_column(name, justify="right" if name in ("slices compared", "found") else "left")
+    for check in result.checks:
+        table.add_row(check.name, *_check_cells(check))
+    parts: list[RenderableType] = [_parts_table(result), table]
+    for title, leaks in (("Leaks", result.leaks), ("Warnings", result.warnings)):
+        if leaks:
+            parts.append(_leaks_table(title, leaks))
+    return Group(*parts)
+
+
+def _parts_table(result: "AuditResult") -> Table:
+    table = Table()
+    table.add_column("part")
+    table.add_column("patients", justify="right")
+    table.add_column("images", justify="right")
+    for part in result.parts:
+        table.add_row(part.name, f"{part.patients}", f"{part.images}")
+    return table
+
+
+def _check_cells(check: "Check") -> tuple[str, str, str]:
+    if check.compared is None:
+        return "not made", "", check.remark
+    remark = "warning only" if check.only_warns and check.found else check.remark
+    return f"{check.compared}", f"{check.found}", remark
+
+
+def _leaks_table(title: str, leaks: "Sequence[Leak]") -> Table:
+    """Return a row for each kind of leak between the same patients and parts."""
+    rows: dict[tuple[str, ...], dict[str, list[int]]] = {}
+    for leak in leaks:
+        key = (leak.kind, ", ".join(leak.patients), *leak.images)
+        for part, ids in leak.images.items():
+            rows.setdefault(key, {}).setdefault(part, []).extend(ids)
+    more = len(rows) - _SHOWN_LEAKS
+    caption = f"and {more} more rows: lnmdetect split --audit --json" if more > 0 else None
+    table = Table(title=title, title_justify="left", caption=caption)
+    for name in ("what", "of patient", "images (ids)"):
+        table.add_column(name)
+    for (kind, patients, *_), images in list(rows.items())[:_SHOWN_LEAKS]:
+        where = (f"{part}: {_ids(sorted(set(ids)))}" for part, ids in images.items())
+        table.add_row(kind, patients, "; ".join(where))
+    return table
+
+
+def _ids(ids: Sequence[int]) -> str:
+    more = len(ids) - _SHOWN_IDS
+    return " ".join(map(str, ids[:_SHOWN_IDS])) + (f" and {more} more" if more > 0 else "")
+
+
+def leak_sentence(result: "AuditResult") -> str:
+    """Return in one sentence what was found."""
+    found = [*result.leaks, *(result.warnings if result.strict else ())]
+    counts: dict[str, int] = {}
+    for leak in found:
+        counts[leak.kind] = counts.get(leak.kind, 0) + 1
+    named = ", ".join(f"{count} x {kind}" for kind, count in counts.items())
+    return f"These parts leak: {named}. Figures from them are optimistic; deal by patient anew."

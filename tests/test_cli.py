@@ -32,6 +32,7 @@ COMMANDS = (
     "eval",
     "run",
     "overlay",
+    "split",
     "train",
     "calibrate",
     "phantom",

@@ -256,7 +256,12 @@ def test_the_rule_leaves_sound_code_alone(rule: Rule, name: str, source: str) ->
 
 @pytest.mark.parametrize(
     ("name", "forbidden"),
-    [("lnmdetect.cli", HEAVY), ("lnmdetect.stages.evaluate", TORCH)],
+    [
+        ("lnmdetect.cli", HEAVY),
+        ("lnmdetect.stages.evaluate", TORCH),
+        ("lnmdetect.stages.split", TORCH),
+        ("lnmdetect.stages.split_audit", TORCH),
+    ],
 )
 def test_importing_the_module_loads_no_heavy_package(name: str, forbidden: tuple[str, ...]) -> None:
     code = f"import sys, {name}; print(*(m for m in {forbidden!r} if m in sys.modules))"

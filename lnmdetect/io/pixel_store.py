@@ -63,6 +63,11 @@ class PixelStore:
                 records += image_records(axial, first_id=len(records) + 1, key=key)
         return tuple(records)
 
+    def header_of(self, image: ImageRecord) -> SliceHeader | None:
+        """Return the header of a slice; None for a PNG, and where none is below the root."""
+        uid = image.sop_instance_uid
+        return (self._by_uid.get(uid) or self._by_pseudonym.get(uid)) if uid else None
+
     def read(self, image: ImageRecord) -> NDArray[np.int16]:
         """Return the slice, (H, W) int16 HU.
 
@@ -107,12 +112,12 @@ class PixelStore:
         )
 
     def _header(self, image: ImageRecord) -> SliceHeader:
-        uid = image.sop_instance_uid
-        header = self._by_uid.get(uid) or self._by_pseudonym.get(uid)
+        header = self.header_of(image)
         if header is None:
             raise InputError(
                 f"image {image.image_id}",
-                expected=f"a slice with SOP instance uid {uid} below the scan root",
+                expected="a slice with SOP instance uid "
+                f"{image.sop_instance_uid} below the scan root",
                 got=f"none among {len(self._by_uid)} CT slices",
                 remedy="Point to the folder of the scans with --scan.",
             )

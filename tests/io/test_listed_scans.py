@@ -89,6 +89,6 @@ def test_a_slice_that_is_not_there_is_named_when_its_scan_is_read(
     listed: Callable[..., Path],
 ) -> None:
     source = open_listed(listed(elsewhere))
-    with pytest.raises(InputError, match=r"image 1: expected a slice with SOP instance uid 1\.2\.3"):
+    with pytest.raises(InputError, match=r"image 1: .* SOP instance uid 1\.2\.3"):
         source.scans[0].load()
     assert len(source.scans[1].load().images) == 6
