@@ -32,13 +32,51 @@ Part = tuple[int, int, int, int]
 """The shown part of a slice, xyxy px, far edge exclusive."""
 
 
+class _Pixels:
+    """The slices below the scan root, and why some or all of them are not there."""
+
+    def __init__(self, store: PixelStore | None) -> None:
+        self._store = store
+        self._failures: list[InputError] = []
+
+    @classmethod
+    def of(cls, evaluation: Evaluation, scan: Path | None) -> "_Pixels":
+        """Return the pixels; none where truth names no place, but a wrong --scan is refused."""
+        truth = evaluation.files.truth[0]
+        try:
+            root = scan_root(truth, evaluation.truth.columns, scan)
+        except InputError:
+            if scan is not None:
+                raise
+            return cls(None)
+        return cls(PixelStore(root, png_folder=truth.parent))
+
+    def read(self, record: ImageRecord) -> NDArray[np.int16] | None:
+        """Return the slice; None where it cannot be read, which `notes` then tell."""
+        if self._store is None:
+            return None
+        try:
+            return self._store.read(record)
+        except InputError as failure:
+            self._failures.append(failure)
+            return None
+
+    def notes(self) -> Iterator[str]:
+        """Give a sentence where pictures are missing."""
+        if self._store is None:
+            yield "No pictures: the scans are not where the truth file says; name them with --scan."
+        if self._failures:
+            slices = counted(len(self._failures), "slice has", "slices have")
+            yield f"{slices} no picture. {self._failures[0]}"
+
+
 @dataclass(frozen=True)
 class _Slices:
-    """What the pictures are made from; `store` is None where the pixels are not there."""
+    """What the slices are made from."""
 
     truth: CocoColumns
     boxes: ShownBoxes
-    store: PixelStore | None
+    pixels: _Pixels
 
 
 def browser(evaluation: Evaluation, *, scan: Path | None, progress: Progress = SILENT) -> Browser:
@@ -56,8 +94,7 @@ def browser(evaluation: Evaluation, *, scan: Path | None, progress: Progress = S
     if boxes is None:
         return Browser((), 0, ("No file has boxes that were found or classified.",))
     places = boxes.places()
-    store, note = _pixels(evaluation, scan)
-    slices = _Slices(evaluation.truth.columns, boxes, store)
+    slices = _Slices(evaluation.truth.columns, boxes, _Pixels.of(evaluation, scan))
     shown: list[SliceView] = []
     size = 0
     for view in _views(slices, progress.track(places[:MAX_SLICES], description="slices")):
@@ -65,33 +102,17 @@ def browser(evaluation: Evaluation, *, scan: Path | None, progress: Progress = S
         if size > PICTURE_BYTES:
             break
         shown.append(view)
-    without = sum(not view.picture for view in shown) if store else 0
-    notes = [note] if note else []
-    if without:
-        pictures = counted(without, "slice has", "slices have")
-        notes.append(f"{pictures} no picture: its pixels are not below the scan root.")
+    notes = list(slices.pixels.notes())
     if evaluation.kinds is None:
         notes.append("No operating threshold of the detector is known: all its boxes are shown.")
     return Browser(tuple(shown), len(places), tuple(notes))
-
-
-def _pixels(evaluation: Evaluation, scan: Path | None) -> tuple[PixelStore | None, str]:
-    """Return the pixels, else why there are none; a wrong --scan is the user's to mend."""
-    truth = evaluation.files.truth[0]
-    try:
-        root = scan_root(truth, evaluation.truth.columns, scan)
-    except InputError:
-        if scan is not None:
-            raise
-        return None, "No pictures: the scans are not where the truth file says; --scan names them."
-    return PixelStore(root, png_folder=truth.parent), ""
 
 
 def _views(slices: _Slices, places: Iterator[int]) -> Iterator[SliceView]:
     records = _Records(slices.truth)
     for place in places:
         record = records.record(place)
-        hu = _read(slices.store, record)
+        hu = slices.pixels.read(record)
         boxes = [column.boxes_xyxy[row] for column, row in _rows(slices.boxes, place)]
         part = (0, 0, record.width, record.height)
         picture = ""
@@ -110,16 +131,6 @@ def _views(slices: _Slices, places: Iterator[int]) -> Iterator[SliceView]:
             height_mm=(part[3] - part[1]) * record.spacing_mm[0],
             boxes=tuple(_slice_boxes(slices, place, part)),
         )
-
-
-def _read(store: PixelStore | None, record: ImageRecord) -> NDArray[np.int16] | None:
-    """Return the slice; None where it is not there, which the page then says."""
-    if store is None:
-        return None
-    try:
-        return store.read(record)
-    except InputError:
-        return None
 
 
 def shown_part(

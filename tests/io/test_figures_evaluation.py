@@ -120,6 +120,15 @@ def test_sizes_are_told_apart_by_class_and_by_whether_they_were_found() -> None:
     assert "status unknown, found (1)" in shown
 
 
+def test_of_very_many_boxes_a_share_is_drawn_which_is_said() -> None:
+    many = SizesPlot(np.full(8001, 0.1), np.ones(8001), np.full(8001, BENIGN), None)
+    figure = draw(replace(ALL, sizes=many), "sizes")
+    assert len(figure.axes[0].lines[0].get_xydata()) == 2667  # type: ignore[arg-type]
+    svg = svg_bytes(replace(ALL, sizes=many), "sizes")
+    assert {"one in 3 boxes is drawn", "benign (8001)"} <= set(texts(svg))
+    assert len(svg) < 100_000
+
+
 def test_a_bin_without_an_interval_has_a_point_and_no_bar() -> None:
     axes = draw(ALL, "reliability").axes[0]
     bars = axes.containers[1].lines[2][0].get_segments()  # type: ignore[attr-defined]
