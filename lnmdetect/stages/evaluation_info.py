@@ -1,6 +1,7 @@
 """What was scored, in counts, hashes and notes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from lnmdetect import __version__
 from lnmdetect.core.wording import counted
@@ -39,7 +40,7 @@ def eval_info(truth: Truth, inputs: EvalInputs) -> EvalInfo:
         resamples=resamples.count,
         seed=resamples.seed,
         intervals=intervals_sentence(resamples.count, resamples.seed),
-        notes=tuple(_notes(truth, inputs)),
+        notes=tuple(dict.fromkeys(_notes(truth, inputs))),
     )
 
 
@@ -62,12 +63,20 @@ def truth_notes(truth: Truth) -> Iterator[str]:
     """Give what a reader of any figure on this truth must know."""
     if truth.columns.is_phantom:
         yield "Phantom figures: the scans are synthetic and say nothing about patients."
+    yield from _fold_warning(truth.columns.info)
     patients = truth.cohort.patients
     if 1 < patients < FEW_PATIENTS and truth.cohort.resamples.count:
         yield (
             f"{patients} patients: resamples of so few hold little but copies of each other, and "
             "the intervals over patients are too narrow."
         )
+
+
+def _fold_warning(info: Mapping[str, Any]) -> Iterator[str]:
+    """Give the warning of a file that holds one fold of a deal that flatters."""
+    fold = info.get("split")
+    if isinstance(fold, Mapping) and fold.get("warning"):
+        yield f"The folds are {fold['warning']}."
 
 
 def _notes(truth: Truth, inputs: EvalInputs) -> Iterator[str]:
@@ -90,6 +99,7 @@ def _notes(truth: Truth, inputs: EvalInputs) -> Iterator[str]:
 def file_notes(found: Predictions) -> Iterator[str]:
     """Give what a reader of any figure of these predictions must know."""
     name = found.files
+    yield from _fold_warning(found.columns.info)
     if found.unscored:
         boxes = counted(found.unscored, f"box of {name} is", f"boxes of {name} are")
         yield f"{boxes} not scored: truth, of key images, does not list the slice."

@@ -15,6 +15,8 @@ from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.fold_file import read_folds
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.stages.evaluate import evaluate
+from lnmdetect.stages.evaluation_request import EvalRequest
 from lnmdetect.stages.split import SplitRequest, SplitResult, split
 
 Split = Callable[..., SplitResult]
@@ -156,3 +158,17 @@ def test_the_command_warns_of_the_papers_deal_on_stdout_and_stderr(
     assert "Warning: optimistic, for reproduction only" in shown.stderr
     as_json = CliRunner().invoke(app, [*base, str(tmp_path / "b.json"), "--json"])
     assert "172/202 = 85.1 %" in json.loads(as_json.stdout)["info"]["warning"]
+
+
+@pytest.mark.parametrize("protocol", ["wang2023", "by_patient"])
+def test_eval_repeats_the_warning_of_the_papers_deal_once(
+    deal: Split, tmp_path: Path, protocol: str
+) -> None:
+    folds = None if protocol == "wang2023" else 2
+    result = deal(protocol=protocol, folds=folds, write_truth=tmp_path / "parts")
+    part = read_coco(result.truth_files[1])
+    boxes = tuple(replace(node, score=0.9, ignored=False) for node in part.annotations)
+    write_coco(replace(part, annotations=boxes), tmp_path / "boxes.json")
+    request = EvalRequest(result.truth_files[1:], boxes=(tmp_path / "boxes.json",), bootstrap=0)
+    said = [note for note in evaluate(request).info.notes if "folds" in note]
+    assert said == ([f"The folds are {result.folds.warning}."] if result.folds.warning else [])
