@@ -44,9 +44,11 @@ def draw_precision_recall(axes: Axes, plot: CurvePlot) -> None:
 
 def draw_froc(axes: Axes, plot: CurvePlot) -> None:
     """Draw sensitivity against false positives per image or scan, from 1/8 to 8."""
-    _draw_curve(axes, plot.curve, step=True)
-    _draw_points(axes, plot.points)
     low, high = FROC_LIMITS
+    _draw_curve(axes, plot.curve, step=True)
+    # No false positive at all has no place on a logarithmic axis: it stands at its end.
+    ends = [NamedPoint((min(max(p.at[0], low), high), p.at[1]), p.label) for p in plot.points]
+    _draw_points(axes, tuple(ends))
     axes.set_xscale("log", base=2)
     axes.set_xlim(low, high)
     axes.set_ylim(0, 1)

@@ -103,6 +103,12 @@ def test_axes_say_what_false_positives_are_counted_by() -> None:
     assert "false positives per image" in texts(svg_bytes(per_image, "froc"))
 
 
+def test_no_false_positive_at_all_stands_at_the_end_of_the_axis() -> None:
+    plot = replace(FROC, points=(NamedPoint((0.0, 0.9), "operating threshold"),))
+    drawn = texts(svg_bytes(EvaluationPlots(False, froc=plot), "froc"))  # warnings are errors here
+    assert "operating threshold" in drawn
+
+
 def test_letters_are_eight_points_and_a_legend_seven() -> None:
     sizes = set(re.findall(r"font-size: ([\d.]+)px", svg_bytes(ALL, "roc").decode()))
     assert sizes <= {"7", "8"}
