@@ -1,11 +1,16 @@
 """`lnmdetect eval`."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lnmdetect import cli_options as options
+from lnmdetect.cli_compare import show_comparison, show_readers
 from lnmdetect.cli_console import Talk
+
+if TYPE_CHECKING:
+    from lnmdetect.stages.evaluation_request import EvalRequest
 
 
 def evaluate(
@@ -22,6 +27,9 @@ def evaluate(
     choose_threshold: options.ChooseThreshold = None,
     choose_node_threshold: options.ChooseNodeThreshold = None,
     optimistic: options.Optimistic = False,
+    compare: options.Compare = None,
+    readers: options.Readers = None,
+    figures: options.Figures = None,
     output: options.Metrics = None,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
@@ -33,12 +41,10 @@ def evaluate(
     Every figure has a 95 % interval from resamples of the patients. With classified boxes the
     classes and both stages together are scored too; --truth-nodes adds the second stage alone.
     Repeat --truth and --nodes for the folds of a cross-validation: they are pooled.
+    --compare A B and --readers CSV print their own tables in place of these.
     """
-    from lnmdetect.io.run_record import record_path
     from lnmdetect.metrics.froc import FROC_RATES
-    from lnmdetect.stages.evaluate import evaluate as stage
     from lnmdetect.stages.evaluation_request import TRUTH, EvalRequest
-    from lnmdetect.stages.evaluation_tables import ap50_table, result_tables
 
     talk = Talk(quiet, verbose, as_json)
     request = EvalRequest(
@@ -58,9 +64,29 @@ def evaluate(
         output=output,
         overwrite=overwrite,
     )
-    result = stage(request, talk)
-    talk.table(ap50_table(result) if ap50 else result_tables(result))
+    if compare is not None:
+        show_comparison(request, compare, talk, also={"--readers": readers, "--figures": figures})
+    elif readers is not None:
+        show_readers(request, readers, talk, figures=figures)
+    else:
+        show_evaluation(request, talk, figures=figures)
+
+
+def show_evaluation(request: "EvalRequest", talk: Talk, *, figures: Path | None) -> None:
+    """Evaluate, print, and write what was asked for."""
+    from lnmdetect.io.run_record import record_path
+    from lnmdetect.stages.evaluate import full_evaluation
+    from lnmdetect.stages.evaluation_tables import ap50_table, result_tables
+
+    evaluation = full_evaluation(request, talk)
+    result = evaluation.result
+    talk.table(ap50_table(result) if request.ap50_only else result_tables(result))
     talk.json(result.to_json())
-    if output is not None:
-        talk.note(f"Written: {output} and {record_path(output)}")
+    if request.output is not None:
+        talk.note(f"Written: {request.output} and {record_path(request.output)}")
+    if figures is not None:
+        from lnmdetect.stages.report_plots import write_evaluation_figures
+
+        written = write_evaluation_figures(evaluation, figures, overwrite=request.overwrite)
+        talk.note(f"Written: {', '.join(map(str, written))}")
     talk.hint("lnmdetect", "overlay", result.scored, "--truth", request.truth[0])

@@ -72,6 +72,20 @@ Figures = Annotated[
     Path | None,
     typer.Option("--figures", help="Folder for the figures as SVG and PNG.", metavar="DIR"),
 ]
+Compare = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option(
+        "--compare", help="Two boxes or nodes files, A and B, against each other.", metavar="A B"
+    ),
+]
+Readers = Annotated[
+    Path | None,
+    typer.Option(
+        "--readers",
+        help="CSV of human readers' answers, beside the model's of --truth-nodes or --nodes.",
+        metavar="CSV",
+    ),
+]
 ChooseThreshold = Annotated[
     str | None,
     typer.Option(

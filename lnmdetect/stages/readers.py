@@ -23,7 +23,7 @@ from lnmdetect.stages.evaluation_inputs import Predictions, read_predictions
 from lnmdetect.stages.evaluation_optimism import flattery
 from lnmdetect.stages.evaluation_request import TRUTH
 from lnmdetect.stages.evaluation_truth import FileStamp, Truth, read_truth
-from lnmdetect.stages.readers_figure import roc_with_readers, write_roc
+from lnmdetect.stages.readers_figure import roc_paths, roc_with_readers, write_roc
 from lnmdetect.stages.readers_result import ReaderInfo, ReadersResult
 from lnmdetect.stages.truth_answers import known_truth, truth_answers
 
@@ -65,6 +65,9 @@ def compare_readers(request: ReadersRequest, progress: Progress = SILENT) -> Rea
     """
     if request.output is not None:
         refuse_existing(request.output, overwrite=request.overwrite)
+    if request.figures is not None:
+        for path in roc_paths(request.figures):
+            refuse_existing(path, overwrite=request.overwrite)
     record = RunRecord("eval --readers", {"threshold": request.threshold}, seed=request.seed)
     _check_files(request)
     sheet = read_readers(request.readers)

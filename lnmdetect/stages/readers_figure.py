@@ -38,8 +38,13 @@ def _number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"
 
 
+def roc_paths(folder: Path) -> tuple[Path, Path]:
+    """Return the files that `write_roc` writes."""
+    return folder / "roc.svg", folder / "roc.png"
+
+
 def write_roc(plots: EvaluationPlots, folder: Path, *, overwrite: bool) -> tuple[Path, ...]:
-    """Return roc.svg and roc.png, written into the folder.
+    """Return what was written into the folder: roc.svg and roc.png, or nothing without a curve.
 
     Raises:
         OutputError: one exists and `overwrite` is false, or the folder cannot be written.

@@ -1,0 +1,117 @@
+"""`lnmdetect eval --compare A B` and `lnmdetect eval --readers CSV`."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lnmdetect.cli_console import Talk
+from lnmdetect.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from lnmdetect.stages.evaluation_request import EvalRequest
+
+
+def show_comparison(
+    asked: "EvalRequest", pair: tuple[Path, Path], talk: Talk, *, also: Mapping[str, object]
+) -> None:
+    """Compare two prediction files, print, and write what was asked for.
+
+    Args:
+        asked: what the options of `eval` say.
+        pair: A and B.
+        talk: to the user.
+        also: options that go with other commands alone.
+
+    Raises:
+        UsageError: an option is given that has no part in a comparison.
+    """
+    from lnmdetect.io.run_record import record_path
+    from lnmdetect.stages.comparison import CompareRequest, compare
+    from lnmdetect.stages.comparison_tables import comparison_tables
+
+    files = {"--boxes": asked.boxes, "--nodes": asked.nodes, "--truth-nodes": asked.truth_nodes}
+    _refuse("--compare", {**files, **also, **_of_evaluation(asked)})
+    request = CompareRequest(
+        *pair,
+        truth=asked.truth,
+        threshold=asked.threshold,
+        optimistic=asked.optimistic,
+        bootstrap=asked.bootstrap,
+        seed=asked.seed,
+        output=asked.output,
+        overwrite=asked.overwrite,
+    )
+    result = compare(request, talk)
+    talk.table(comparison_tables(result))
+    talk.json(result.to_json())
+    if request.output is not None:
+        talk.note(f"Written: {request.output} and {record_path(request.output)}")
+
+
+def show_readers(asked: "EvalRequest", readers: Path, talk: Talk, *, figures: Path | None) -> None:
+    """Put readers beside the model, print, and write what was asked for.
+
+    Raises:
+        UsageError: an option is given that has no part in it, or several files where one is needed.
+    """
+    from lnmdetect.io.run_record import record_path
+    from lnmdetect.stages.evaluation_request import NODES
+    from lnmdetect.stages.readers import ReadersRequest, compare_readers
+    from lnmdetect.stages.readers_tables import readers_tables
+
+    _refuse("--readers", {"--boxes": asked.boxes, **_of_evaluation(asked)})
+    request = ReadersRequest(
+        readers,
+        model=_only("--nodes or --truth-nodes", (*asked.truth_nodes, *asked.nodes) or (NODES,)),
+        truth=_only("--truth", asked.truth),
+        threshold=asked.threshold,
+        optimistic=asked.optimistic,
+        bootstrap=asked.bootstrap,
+        seed=asked.seed,
+        output=asked.output,
+        figures=figures,
+        overwrite=asked.overwrite,
+    )
+    result = compare_readers(request, talk)
+    talk.table(readers_tables(result))
+    talk.json(result.to_json())
+    if request.output is not None:
+        talk.note(f"Written: {request.output} and {record_path(request.output)}")
+    if figures is not None and result.model.roc.fpr:
+        talk.note(f"Written: {figures / 'roc.svg'} and {figures / 'roc.png'}")
+
+
+def _of_evaluation(asked: "EvalRequest") -> Mapping[str, object]:
+    """Return the options that only a plain evaluation takes, with what was given."""
+    from lnmdetect.metrics.froc import FROC_RATES
+
+    return {
+        "--ap50": asked.ap50_only,
+        "--by": asked.by,
+        "--fp-per-scan": asked.scan_rates != FROC_RATES,
+        "--choose-threshold": asked.choose_threshold,
+        "--choose-node-threshold": asked.choose_node_threshold,
+    }
+
+
+def _refuse(command: str, given: Mapping[str, object]) -> None:
+    for option, value in given.items():
+        if value:
+            raise UsageError(
+                command,
+                expected=f"no {option} beside it",
+                got="one",
+                remedy=f"Leave out {option}, or evaluate without {command}.",
+            )
+
+
+def _only(option: str, paths: Iterable[Path]) -> Path:
+    first, *more = paths
+    if more:
+        raise UsageError(
+            "--readers",
+            expected=f"one file with {option}",
+            got=f"{1 + len(more)}",
+            remedy="Readers' rows name boxes of one truth file by their ids.",
+        )
+    return first
