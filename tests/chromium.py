@@ -98,6 +98,17 @@ class Page:
             event = {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}
             self.call("Input.dispatchMouseEvent", event)
 
+    def drag(self, selector: str, by_px: float) -> None:
+        """Press in the middle of an element, move sideways and release."""
+        x, y = self._middle(selector)
+        for kind, at in (
+            ("mousePressed", x),
+            ("mouseMoved", x + by_px),
+            ("mouseReleased", x + by_px),
+        ):
+            event = {"type": kind, "x": at, "y": y, "button": "left", "clickCount": 1}
+            self.call("Input.dispatchMouseEvent", event)
+
     def choose(self, selector: str, value: str) -> None:
         """Choose an option of a select element as a user does: with its change event."""
         self.evaluate(

@@ -43,21 +43,28 @@ def draw_precision_recall(axes: Axes, plot: CurvePlot) -> None:
 
 
 def draw_froc(axes: Axes, plot: CurvePlot) -> None:
-    """Draw sensitivity against false positives per image or scan, from 1/8 to 8."""
-    low, high = FROC_LIMITS
+    """Draw sensitivity against false positives per image or scan, from 1/8 to 8 at least."""
     _draw_curve(axes, plot.curve, step=True)
-    # No false positive at all has no place on a logarithmic axis: it stands at its end.
-    ends = [NamedPoint((min(max(p.at[0], low), high), p.at[1]), p.label) for p in plot.points]
-    _draw_points(axes, tuple(ends))
+    # No false positive at all has no place on a logarithmic axis: it stands at its beginning.
+    low = FROC_LIMITS[0]
+    points = [NamedPoint((max(p.at[0], low), p.at[1]), p.label) for p in plot.points]
+    _draw_points(axes, tuple(points))
+    exponents = _froc_exponents(plot.points)
     axes.set_xscale("log", base=2)
-    axes.set_xlim(low, high)
+    axes.set_xlim(2.0 ** exponents[0], 2.0 ** exponents[-1])
     axes.set_ylim(0, 1)
-    axes.xaxis.set_major_locator(FixedLocator([2.0**k for k in range(-3, 4)]))
+    axes.xaxis.set_major_locator(FixedLocator([2.0**k for k in exponents]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: fraction(value)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(f"false positives per {plot.per}")
     axes.set_ylabel("sensitivity")
     axes.legend(loc="best")
+
+
+def _froc_exponents(points: tuple[NamedPoint, ...]) -> range:
+    """Return the powers of two from 1/8 to 8, and as far on as a marked point lies."""
+    high = max([FROC_LIMITS[1], *(point.at[0] for point in points)])
+    return range(round(math.log2(FROC_LIMITS[0])), math.ceil(math.log2(high)) + 1)
 
 
 def fraction(value: float) -> str:
@@ -103,7 +110,7 @@ def _draw_points(axes: Axes, points: tuple[NamedPoint, ...]) -> None:
             linestyle="none",
             label=point.label,
             zorder=4,
-            clip_on=not all(map(math.isfinite, point.at)),
+            clip_on=False,
         )
 
 

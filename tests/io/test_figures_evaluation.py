@@ -109,6 +109,18 @@ def test_no_false_positive_at_all_stands_at_the_end_of_the_axis() -> None:
     assert "operating threshold" in drawn
 
 
+@pytest.mark.parametrize(
+    ("false_positives", "last", "at"), [(35.0, "64", 35.0), (1.0, "8", 1.0), (0.0, "8", 1 / 8)]
+)
+def test_the_operating_point_is_on_the_froc_axis_wherever_it_lies(
+    false_positives: float, last: str, at: float
+) -> None:
+    point = NamedPoint((false_positives, 0.5), "operating threshold")
+    axes = draw(replace(ALL, froc=replace(FROC, points=(point,))), "froc").axes[0]
+    assert axes.get_xlim() == (1 / 8, float(last))
+    assert axes.lines[1].get_xdata()[0] == at  # type: ignore[index]
+
+
 def test_letters_are_eight_points_and_a_legend_seven() -> None:
     sizes = set(re.findall(r"font-size: ([\d.]+)px", svg_bytes(ALL, "roc").decode()))
     assert sizes <= {"7", "8"}

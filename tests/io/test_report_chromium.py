@@ -147,6 +147,40 @@ def test_truth_and_predictions_can_be_hidden_and_stay_so(page: Page, report: Pat
     assert page.evaluate(visible) == ["hidden", "visible"]
 
 
+def test_zooming_brings_the_error_to_the_middle_and_keeps_the_picture_on_the_stage(
+    page: Page, report: Path
+) -> None:
+    page.open(report)
+    page.click("#zoom")
+    box, stage, sheet = page.evaluate(
+        "['#overlay .missed rect', '#stage', '#sheet'].map(s => document.querySelector(s)"
+        ".getBoundingClientRect()).map(r => [r.x, r.y, r.width, r.height])"
+    )
+    assert sheet[2:] == pytest.approx([3 * stage[2], 3 * stage[3]], abs=1)
+    assert sheet[0] <= stage[0] + 1
+    assert sheet[1] <= stage[1] + 1
+    middle = box[1] + box[3] / 2  # 10 mm of 20 mm: no edge is near
+    assert middle == pytest.approx(stage[1] + stage[3] / 2, abs=2)
+
+
+def test_a_swipe_goes_on(page: Page, report: Path) -> None:
+    page.open(report)
+    page.drag("#stage", -80)
+    assert place(page) == (2, 6)
+    page.drag("#stage", 80)
+    assert place(page) == (1, 6)
+    page.drag("#stage", -10)
+    assert place(page) == (1, 6)
+
+
+def test_the_tab_key_stops_at_a_table_only_where_it_scrolls(page: Page, report: Path) -> None:
+    stops = "[...document.querySelectorAll('.scrolled')].map(e => e.tabIndex)"
+    page.open(report)
+    assert set(page.evaluate(stops)) == {-1}
+    page.open(report, width=320)
+    assert 0 in page.evaluate(stops)
+
+
 @pytest.mark.parametrize("width", [320, 375, 768, 1200])
 def test_the_page_never_scrolls_sideways(page: Page, report: Path, width: int) -> None:
     page.open(report, width=width, height=700)

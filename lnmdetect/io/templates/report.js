@@ -2,6 +2,9 @@
 (() => {
   const SVG = 'http://www.w3.org/2000/svg';
   const WHEEL_STEP = 40;
+  const SWIPE = 40;
+  const ZOOM = 3;
+  const NO_ERRORS = ['found', 'hit', 'ignored'];
   const of = (source, kind) => (box) => box.source === source && box.kind === kind;
   const KINDS = [
     ['', 'all slices', () => true],
@@ -70,7 +73,10 @@
     }
     at('stage').style.aspectRatio = `${slice.width_mm} / ${slice.height_mm}`;
     at('overlay').setAttribute('viewBox', `0 0 ${slice.width_mm} ${slice.height_mm}`);
-    at('overlay').replaceChildren(...slice.boxes.map((box, k) => outline(box, k + 1, slice)));
+    const zoom = at('zoom').checked ? ZOOM : 1;
+    const size = slice.width_mm / 42 / zoom;
+    at('overlay').replaceChildren(...slice.boxes.map((box, k) => outline(box, k + 1, size)));
+    magnify(slice, zoom);
     at('boxes').tBodies[0].replaceChildren(...slice.boxes.map((box, k) => row(box, k + 1)));
     at('uid').textContent = slice.uid;
     const sentence = `Slice ${place + 1} of ${shown.length}: ${where}. ${summary(slice)}`;
@@ -88,11 +94,21 @@
     return [...counts].map(([name, count]) => `${count} ${name}`).join(', ') + '.';
   }
 
-  function outline(box, number, slice) {
+  function magnify(slice, zoom) {
+    const match = at('kind').value === '' ? (box) => !NO_ERRORS.includes(box.kind) : matcher();
+    const box = slice.boxes.find(match) || slice.boxes[0];
+    const style = at('sheet').style;
+    // The box comes to the middle, unless the picture would end before the stage does.
+    const offset = (middle, side) => Math.min(Math.max(zoom * middle / side - 0.5, 0), zoom - 1);
+    style.width = style.height = `${zoom * 100}%`;
+    style.left = `${-100 * offset(box.x + box.width / 2, slice.width_mm)}%`;
+    style.top = `${-100 * offset(box.y + box.height / 2, slice.height_mm)}%`;
+  }
+
+  function outline(box, number, size) {
     const group = document.createElementNS(SVG, 'g');
     const rect = document.createElementNS(SVG, 'rect');
     const label = document.createElementNS(SVG, 'text');
-    const size = slice.width_mm / 42;
     for (const name of ['x', 'y', 'width', 'height']) rect.setAttribute(name, box[name]);
     label.setAttribute('x', box.source === 'truth' ? box.x + box.width + size * 0.2 : box.x);
     label.setAttribute('y', box.source === 'truth' ? box.y + box.height : box.y - size * 0.25);
@@ -147,6 +163,20 @@
     }
   }
 
+  let swipeFrom = null;
+  function onRelease(event) {
+    const by = swipeFrom === null ? 0 : swipeFrom - event.clientX;
+    swipeFrom = null;
+    if (Math.abs(by) >= SWIPE) go(place + Math.sign(by));
+  }
+
+  // Tables that fit need no stop on the way of the Tab key; those that scroll sideways do.
+  function setStops() {
+    for (const part of document.querySelectorAll('.scrolled')) {
+      part.tabIndex = part.scrollWidth > part.clientWidth ? 0 : -1;
+    }
+  }
+
   function option(value, text) {
     const item = document.createElement('option');
     item.value = value;
@@ -167,11 +197,16 @@
   fill();
   for (const id of ['kind', 'patient', 'order']) at(id).addEventListener('change', choose);
   for (const id of ['show-truth', 'show-found']) at(id).addEventListener('change', toggle);
+  at('zoom').addEventListener('change', () => go(place));
   at('previous').addEventListener('click', () => go(place - 1));
   at('next').addEventListener('click', () => go(place + 1));
   at('slider').addEventListener('input', () => go(Number(at('slider').value) - 1));
   at('stage').addEventListener('keydown', onKey);
   at('stage').addEventListener('wheel', onWheel, { passive: false });
+  at('stage').addEventListener('pointerdown', (event) => { swipeFrom = event.clientX; });
+  at('stage').addEventListener('pointerup', onRelease);
+  window.addEventListener('resize', setStops);
   at('browser').hidden = false;
   choose();
+  setStops();
 })();
