@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-demo: $(STAMP) ## three unseen phantom patients through detect, classify and eval, with a picture
+demo: $(STAMP) ## three unseen phantom patients through all stages, with a picture and a report
 	rm -rf demo
 	lnmdetect phantom ct --patients 3 --seed $(DEMO_SEED) --setting lifelike -o demo
 	cd demo && lnmdetect detect scan/
@@ -42,7 +42,9 @@ demo: $(STAMP) ## three unseen phantom patients through detect, classify and eva
 	cd demo && lnmdetect eval --ap50
 	cd demo && lnmdetect eval
 	cd demo && lnmdetect overlay nodes.json --truth truth.json -o contact_sheet.png
+	cd demo && lnmdetect report
 	@echo "The picture: $(CURDIR)/demo/contact_sheet.png"
+	@echo "The report:  $(CURDIR)/demo/report.html"
 
 test: $(STAMP) ## the quick tests: CPU, no network, under 10 minutes on 2 cores
 	$(BIN)/python -m pytest -m "not slow and not server"
@@ -64,9 +66,8 @@ bench: $(STAMP) ## 40 held-out phantom patients: AP50, sensitivity, AUC, beside 
 	lnmdetect phantom ct --patients 40 --seed $(BENCH_SEED) --setting lifelike -o build/bench
 	cd build/bench && lnmdetect detect scan/
 	cd build/bench && lnmdetect classify boxes.json
-	cd build/bench && lnmdetect eval -o metrics.json
 	cd build/bench && lnmdetect classify truth.json -o truth_nodes.json
-	cd build/bench && lnmdetect eval --nodes truth_nodes.json -o truth_metrics.json
+	cd build/bench && lnmdetect eval --truth-nodes truth_nodes.json -o metrics.json
 	cd build/bench && lnmdetect baselines truth.json
 
 clean: ## remove caches, build output and the demo's files; .venv and your runs stay
