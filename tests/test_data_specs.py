@@ -21,12 +21,15 @@ from lnmdetect.io.coco import dataset_to_json, read_coco
 from lnmdetect.io.fold_file import read_folds, write_folds
 from lnmdetect.io.recipes import bundled_recipes, parse_recipe, read_recipe
 from lnmdetect.io.run_record import RunRecord
+from lnmdetect.stages.comparison import CompareRequest, compare
 from lnmdetect.stages.evaluate import evaluate
 from lnmdetect.stages.evaluation_request import EvalRequest
+from lnmdetect.stages.readers import ReadersRequest, compare_readers
 
 SPECS = Path(__file__).parents[1] / "data_specs"
 COCO_FILES = ("truth", "boxes", "nodes")
-ALL_FILES = (*COCO_FILES, "folds", "metrics", "run", "recipe")
+ALL_FILES = (*COCO_FILES, "folds", "metrics", "comparison", "readers", "run", "recipe")
+REFERRED_TO = ("coco", "metrics", "comparison")
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -42,8 +45,9 @@ def example(name: str) -> Any:
 
 
 def errors(name: str, data: Any) -> list[str]:
-    shared = Resource.from_contents(schema("coco"))
-    registry: Registry[Any] = Registry().with_resource("coco.schema.json", shared)
+    registry: Registry[Any] = Registry().with_resources(
+        (f"{other}.schema.json", Resource.from_contents(schema(other))) for other in REFERRED_TO
+    )
     plain = json.loads(json.dumps(data))
     found = Draft202012Validator(schema(name), registry=registry).iter_errors(plain)
     return [f"{error.json_path}: {error.message}" for error in found]
@@ -66,7 +70,7 @@ def test_every_schema_has_an_example_and_the_folder_holds_nothing_else() -> None
     names = {path.name for path in SPECS.iterdir()}
     examples = {f"{name}.example.json" for name in ALL_FILES if name != "recipe"}
     schemas = {f"{name}.schema.json" for name in (*ALL_FILES, "coco")}
-    assert names == examples | schemas | {"recipe.example.yaml", "README.md"}
+    assert names == examples | schemas | {"recipe.example.yaml", "readers.example.csv", "README.md"}
 
 
 @pytest.mark.parametrize("name", [*ALL_FILES, "coco"])
@@ -113,6 +117,38 @@ def test_metrics_fit_their_schema_with_and_without_classes_boxes_and_truth(tmp_p
         truth_file = (tmp_path / f"{name}_truth.json",)
         evaluate(EvalRequest(truth_file, nodes=(found,), output=output, bootstrap=20))
         assert errors("metrics", json.loads(output.read_text())) == [], name
+
+
+def test_the_example_of_readers_is_what_eval_says_of_the_other_examples() -> None:
+    request = ReadersRequest(
+        SPECS / "readers.example.csv",
+        model=SPECS / "nodes.example.json",
+        truth=SPECS / "truth.example.json",
+        bootstrap=200,
+    )
+    assert json.loads(json.dumps(compare_readers(request).to_json())) == example("readers")
+
+
+def test_comparisons_fit_their_schema_with_and_without_classes(tmp_path: Path) -> None:
+    truth, nodes = (read_coco(SPECS / f"{name}.example.json") for name in ("truth", "nodes"))
+    unscored = tuple(replace(node, score=None) for node in nodes.annotations)
+    others = {
+        "fewer": replace(nodes, annotations=nodes.annotations[:2]),
+        "truth_boxes": replace(nodes, annotations=unscored),
+        "boxes": read_coco(SPECS / "boxes.example.json"),
+        "no_box": replace(nodes, annotations=()),
+    }
+    for name, dataset in others.items():
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(dataset_to_json(dataset)))
+        for known in (truth, replace(truth, annotations=())):
+            (tmp_path / "truth.json").write_text(json.dumps(dataset_to_json(known)))
+            request = CompareRequest(
+                SPECS / "nodes.example.json", path, truth=(tmp_path / "truth.json",), bootstrap=20
+            )
+            found = compare(request).to_json()
+            assert errors("comparison", found) == [], name
+            assert found.keys() == example("comparison").keys()
 
 
 def test_folds_fit_their_schema_and_the_example_is_read_and_written_back(tmp_path: Path) -> None:
@@ -232,6 +268,20 @@ BAD_PARTS: tuple[tuple[str, str, Any], ...] = (
     ("metrics", "info/truth/0/file", "home/someone/truth.json"),
     ("metrics", "info/phantom", KeyError),
     ("metrics", "surprise", 1),
+    ("comparison", "detection/ap50", KeyError),
+    ("comparison", "detection/ap50/difference/value", None),
+    ("comparison", "classes/delong/p_value", None),
+    ("comparison", "classes/delong/p_value", 1.5),
+    ("comparison", "classes/mcnemar/all/first_only", -1),
+    ("comparison", "a/stamp/file", "home/someone/a.json"),
+    ("comparison", "left_out", KeyError),
+    ("comparison", "surprise", 1),
+    ("readers", "readers", []),
+    ("readers", "readers/0/auc_of", "guesses"),
+    ("readers", "readers/0/auc/value", 1.2),
+    ("readers", "readers/0/against_model/delong/reason", None),
+    ("readers", "model/roc", KeyError),
+    ("readers", "info/readers/file", "home/someone/readers.csv"),
     ("folds", "folds", []),
     ("folds", "folds/0/patients", []),
     ("folds", "folds/0/name", ""),
@@ -286,7 +336,7 @@ def documented_words() -> set[str]:
 DOCUMENTED = documented_words()
 
 
-@pytest.mark.parametrize("name", ["coco", *COCO_FILES, "folds", "metrics", "run"])
+@pytest.mark.parametrize("name", ["coco", *ALL_FILES[:-1]])
 def test_the_readme_has_every_field(name: str) -> None:
     assert set(property_names(schema(name))) - DOCUMENTED == set()
 

@@ -228,7 +228,7 @@ def _notes(
     if any(reader.auc_of == "calls" for reader in result.readers):
         yield (
             "The AUC of a reader without ratings is that of one point: the mean of sensitivity "
-            "and specificity; a whole curve lies higher."
+            "and specificity; a curve of ratings is usually above it."
         )
     yield (
         "Every truth box is a case, also where a node has several; figures hold for these "
