@@ -1,9 +1,8 @@
 """The COCO files between the stages: truth.json, boxes.json, nodes.json and bare result lists."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.records import (
@@ -70,6 +69,10 @@ def check_info(info: JsonObject) -> None:
         info.refuse("phantom", "true or false")
     for key in ("operating_threshold", "classifier_threshold"):
         info.optional(key, info.share)
+    info.optional("failed_studies", info.integer)
+    for key in ("detector", "classifier"):
+        if info.has(key):
+            info.child(key).text("name")
     for key in ("scan_root", "operating_threshold_source", "classifier_threshold_source"):
         info.optional(key, info.text)
 
@@ -151,69 +154,3 @@ def results_from_json(data: Any, name: str, images: Sequence[ImageRecord]) -> Co
         for index, record in enumerate(records, start=1)
     )
     return CocoDataset({}, tuple(images), annotations)
-
-
-@dataclass(frozen=True)
-class ImageJoin:
-    """Which images of two files are the same slice.
-
-    Attributes:
-        first_ids: id in the second file to id in the first, for slices that both list.
-        only_first, only_second: the slices that the other file does not list.
-    """
-
-    first_ids: dict[int, int]
-    only_first: tuple[ImageRecord, ...]
-    only_second: tuple[ImageRecord, ...]
-
-
-def join_images(first: Sequence[ImageRecord], second: Sequence[ImageRecord]) -> ImageJoin:
-    """Return the slices two files share: by SOP uid, then by file name, never by id.
-
-    File names decide only where one of the two images has no SOP uid.
-
-    Raises:
-        InputError: a shared slice has another size in the second file, or is listed twice.
-    """
-    by_uid = {image.sop_instance_uid: image for image in first if image.sop_instance_uid}
-    by_name = {image.file_name: image for image in first}
-    first_ids: dict[int, int] = {}
-    only_second: list[ImageRecord] = []
-    for index, image in enumerate(second):
-        match = by_uid.get(image.sop_instance_uid) or by_name.get(image.file_name)
-        if match is None or _have_other_uids(match, image):
-            only_second.append(image)
-            continue
-        check_same_size(index, (match.width, match.height), (image.width, image.height))
-        first_ids[image.image_id] = match.image_id
-    matched = set(first_ids.values())
-    if len(matched) != len(first_ids):
-        refuse_repeated_slice()
-    only_first = tuple(image for image in first if image.image_id not in matched)
-    return ImageJoin(first_ids, only_first, tuple(only_second))
-
-
-def _have_other_uids(first: ImageRecord, second: ImageRecord) -> bool:
-    uids = (first.sop_instance_uid, second.sop_instance_uid)
-    return all(uids) and uids[0] != uids[1]
-
-
-def check_same_size(index: int, first_px: Sequence[int], second_px: Sequence[int]) -> None:
-    """Return nothing where images[index] has the other file's width and height; else InputError."""
-    if tuple(first_px) != tuple(second_px):
-        raise InputError(
-            f"images[{index}]",
-            expected=f"{first_px[0]} x {first_px[1]} px, as in the other file",
-            got=f"{second_px[0]} x {second_px[1]} px",
-            remedy="Use files made from the same scan, without resampling.",
-        )
-
-
-def refuse_repeated_slice() -> NoReturn:
-    """Raise the InputError for two images of one file that are one slice of the other."""
-    raise InputError(
-        "images",
-        expected="each slice once in a file",
-        got="two images of one file that are the same slice of the other",
-        remedy="Remove the repeated image.",
-    )

@@ -8,16 +8,12 @@ sound goes to the record reader, which names the record, or finds the file sound
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lnmdetect.core.columns import CocoColumns, ImageColumns, Places
+from lnmdetect.core.columns import CocoColumns, ImageColumns
 from lnmdetect.core.records import CATEGORY_NAMES, CocoDataset, ImageRecord
 from lnmdetect.io.coco import (
     categories_of,
     check_info,
-    check_same_size,
     dataset_from_json,
-    refuse_repeated_slice,
     results_from_json,
 )
 from lnmdetect.io.coco_columns_images import images_from_json, images_from_records
@@ -110,40 +106,3 @@ def _as_records(images: ImageColumns) -> list[ImageRecord]:
         )
         for row in range(len(images))
     ]
-
-
-def join_columns(first: ImageColumns, second: ImageColumns) -> Places:
-    """Return (N,) where in `first` each of N slices of `second` stands, -1 where it does not.
-
-    Slices are the same by SOP uid, then by file name where one of the two has no SOP uid, never by
-    id: the rule of `coco.join_images`.
-
-    Raises:
-        InputError: a shared slice has another size in the second file, or is listed twice.
-    """
-    by_uid = {uid: row for row, uid in enumerate(first.sop_instance_uids) if uid}
-    by_name = {name: row for row, name in enumerate(first.file_names)}
-    places = np.full(len(second), -1, dtype=np.int64)
-    for row, (uid, name) in enumerate(
-        zip(second.sop_instance_uids, second.file_names, strict=True)
-    ):
-        place = by_uid.get(uid, by_name.get(name))
-        if place is not None and _same_uid(first.sop_instance_uids[place], uid):
-            places[row] = place
-    _check_sizes(first, second, places)
-    return places
-
-
-def _same_uid(first: str, second: str) -> bool:
-    return not (first and second) or first == second
-
-
-def _check_sizes(first: ImageColumns, second: ImageColumns, places: Places) -> None:
-    """Raise for the first shared slice of another size, then for one listed twice."""
-    rows = np.flatnonzero(places >= 0)
-    other = (first.sizes_px[places[rows]] != second.sizes_px[rows]).any(axis=1)
-    if other.any():
-        row = int(rows[np.argmax(other)])
-        check_same_size(row, first.sizes_px[places[row]], second.sizes_px[row])
-    if len(np.unique(places[rows])) != len(rows):
-        refuse_repeated_slice()

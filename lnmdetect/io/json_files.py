@@ -25,6 +25,7 @@ def read_json(path: Path) -> Any:
         InputError: the file cannot be opened, is too large, is not UTF-8, or is not JSON; so is one
             with NaN or Infinity, or with an object that has two fields of one name.
     """
+    _check_name(path)
     try:
         with path.open("rb") as stream:
             content = stream.read(_MAX_FILE_BYTES + 1)
@@ -48,6 +49,19 @@ def read_json(path: Path) -> Any:
         refuse_text(path.name, f"a byte that is not UTF-8 at offset {error.start}")
     del content
     return parse_json(text, path.name)
+
+
+def _check_name(path: Path) -> None:
+    """Refuse a name that no JSON file, which holds where its figures came from, can hold."""
+    try:
+        path.name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError(
+            path.name,
+            expected="a file whose name is text in UTF-8",
+            got="one with other bytes",
+            remedy="Rename the file.",
+        ) from None
 
 
 def json_text(data: Any) -> str:

@@ -1,6 +1,6 @@
 """Prediction files, joined to truth slice by slice; no torch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from lnmdetect.core.columns import CocoColumns, NodeColumns
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.patient_digests import Overlap, chosen_on_evaluated
 from lnmdetect.core.records import BENIGN, METASTATIC
-from lnmdetect.io.coco_columns import join_columns, read_columns
+from lnmdetect.io.coco_columns import read_columns
+from lnmdetect.io.slice_join import join_columns
 from lnmdetect.metrics.end_to_end import BoxClasses
 from lnmdetect.metrics.tables import BoxTables, FoundTable
 from lnmdetect.stages.evaluation_thresholds import (
@@ -86,7 +87,7 @@ def read_predictions(
     parts = [read_columns(path, truth_images=ids) for path in paths]
     on_truth_boxes = _have_no_scores(paths, parts)
     columns = pooled(parts)
-    places = join_columns(truth.columns.images, columns.images)
+    places = join_columns(truth.columns.images, columns.images, place=_place_in(paths, parts))
     _check_overlap(paths, parts, truth, places)
     nodes = columns.nodes
     image = places[nodes.image]
@@ -135,6 +136,17 @@ def _chosen_on_scored(
         start += len(part.images)
         scored = {truth.columns.images.patients[place] for place in own[own >= 0]}
         yield from chosen_on_evaluated(part.info, scored)
+
+
+def _place_in(paths: Sequence[Path], parts: Sequence[CocoColumns]) -> Callable[[int], str]:
+    """Return what tells in which file, and where there, an image of the pooled files stands."""
+    firsts = np.cumsum([0, *(len(part.images) for part in parts)])
+
+    def place(row: int) -> str:
+        file = int(np.searchsorted(firsts, row, side="right")) - 1
+        return f"{paths[file].name}: images[{row - firsts[file]}]"
+
+    return place
 
 
 def _detector_thresholds(

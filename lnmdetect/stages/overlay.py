@@ -10,10 +10,11 @@ from lnmdetect import __version__
 from lnmdetect.core.errors import UsageError
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
-from lnmdetect.io.coco import join_images, read_coco
+from lnmdetect.io.coco import read_coco
 from lnmdetect.io.json_files import refuse_existing
 from lnmdetect.io.pixel_roots import scan_root
 from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.io.slice_join import shared_ids
 
 SHEET = Path("contact_sheet.png")
 SLICES = 24
@@ -130,7 +131,7 @@ def _truth_on(dataset: CocoDataset, truth: CocoDataset | None) -> dict[int, Node
     if truth is None:
         return placed
     nodes = truth.by_image()
-    for truth_id, image_id in join_images(dataset.images, truth.images).first_ids.items():
+    for truth_id, image_id in shared_ids(dataset.images, truth.images).items():
         placed[image_id] = tuple(node for node in nodes[truth_id] if not node.ignored)
     return placed
 

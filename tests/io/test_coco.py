@@ -15,7 +15,6 @@ from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.io.coco import (
     dataset_from_json,
     dataset_to_json,
-    join_images,
     read_coco,
     read_result_list,
     results_from_json,
@@ -186,6 +185,10 @@ I1 = r"t\.json: images\[1\]"
         ("info", [], r"t\.json: info: expected an object, got a list of 0"),
         ("info/coverage", "some", r"info\.coverage: expected all_slices or key_images"),
         ("info/phantom", "yes", r"info\.phantom: expected true or false, got text"),
+        ("info/failed_studies", "none", r"info\.failed_studies: expected a whole number of 0 or"),
+        ("info/failed_studies", -1, r"info\.failed_studies: expected a whole number of 0 or more"),
+        ("info/detector", "compact", r"info\.detector: expected an object, got text"),
+        ("info/classifier", {"sha256": ""}, r"info\.classifier\.name: expected text that is not"),
         ("info/operating_threshold", 2, r"operating_threshold: expected a number in \[0, 1\]"),
         ("images/1", 5, rf"{I1}: expected an object, got 5"),
         ("images/1/id", 1, rf"{I1}: expected another id than images\[0\], got the same"),
@@ -209,6 +212,11 @@ I1 = r"t\.json: images\[1\]"
         ("images/1/lnmdetect/thickness_mm", 0, r"thickness_mm: expected a number above 0, got 0"),
         ("images/1/lnmdetect/sop_instance_uid", "1.2.1", rf"{I1}: expected another slice than"),
         ("annotations/0/id", 2, r"annotations\[1\]: expected another id than annotations\[0\]"),
+        (
+            "annotations/0/id",
+            2**53 + 2,
+            r"\.id: expected a whole number of at most 9007199254740992",
+        ),
         ("annotations/0/image_id", 9, rf"{A0}\.image_id: expected the id of an image in the file"),
         ("annotations/0/category_id", 4, rf"{A0}\.category_id: expected one of \[1, 2, 3\], got 4"),
         ("annotations/0/bbox", [1, 2, -3, 4], rf"{A0}\.bbox: expected .* got width -3, height 4"),
@@ -337,28 +345,3 @@ def test_a_bare_result_list_is_read_on_the_given_images(tmp_path: Path) -> None:
 def test_a_bad_result_list_is_refused_with_its_entry(data: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         results_from_json(data, "r.json", (image(1), image(2)))
-
-
-def test_images_are_joined_by_uid_then_file_name_never_by_id() -> None:
-    first = (image(1), image(2), image(3, sop_instance_uid=""), image(4))
-    second = (
-        image(2, sop_instance_uid="1.2.1", file_name="renamed.dcm"),
-        image(1, sop_instance_uid="", file_name="1.2.2.dcm"),
-        image(7, sop_instance_uid="1.2.3", file_name="1.2.3.dcm"),
-        image(4, sop_instance_uid="9.9"),
-    )
-    joined = join_images(first, second)
-    assert joined.first_ids == {2: 1, 1: 2, 7: 3}
-    assert joined.only_first == (first[3],)
-    assert joined.only_second == (second[3],)
-
-
-def test_a_slice_of_another_size_is_refused() -> None:
-    with pytest.raises(InputError, match=r"images\[0\]: expected 64 x 48 px.* got 64 x 64 px"):
-        join_images((image(1),), (image(1, height=64),))
-
-
-def test_two_images_that_are_one_slice_of_the_other_file_are_refused() -> None:
-    twice = (image(1), image(2, sop_instance_uid="", file_name="1.2.1.dcm"))
-    with pytest.raises(InputError, match="expected each slice once in a file"):
-        join_images((image(1),), twice)

@@ -9,20 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lnmdetect.core.columns import CocoColumns, ImageColumns
+from lnmdetect.core.columns import CocoColumns
 from lnmdetect.core.errors import InputError
-from lnmdetect.core.records import ImageRecord
 from lnmdetect.io import coco_columns
 from lnmdetect.io.coco import (
     dataset_from_json,
-    join_images,
     read_coco,
     results_from_json,
 )
 from lnmdetect.io.coco_columns import (
     columns_from_json,
     columns_of,
-    join_columns,
     read_columns,
     result_columns,
 )
@@ -361,66 +358,3 @@ def test_a_record_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nodes\.json: annotations\[1\]\.score: expected") as own:
         read_columns(path)
     assert str(own.value) == str(by_record.value)
-
-
-def columns_of_images(*images: dict[str, Any]) -> ImageColumns:
-    data = {"categories": [], "images": list(images), "annotations": []}
-    return columns_from_json(data, "a.json").images
-
-
-def records_of_images(*images: dict[str, Any]) -> tuple[ImageRecord, ...]:
-    data = {"categories": [], "images": list(images), "annotations": []}
-    return dataset_from_json(data, "a.json").images
-
-
-def key_image(image_id: int, name: str, uid: str | None = None, width: int = 8) -> dict[str, Any]:
-    block = {"patient": "p", "spacing_mm": [1, 1], "sop_instance_uid": uid}
-    return {"id": image_id, "file_name": name, "width": width, "height": 8, "lnmdetect": block}
-
-
-def test_slices_are_joined_by_uid_then_by_name_never_by_id() -> None:
-    first = [key_image(1, "a.png", "1.1"), key_image(2, "b.png"), key_image(3, "c.png", "1.3")]
-    second = [
-        key_image(3, "z.png", "1.1"),
-        key_image(1, "c.png"),
-        key_image(2, "b.png", "1.9"),
-        key_image(4, "a.png", "1.8"),
-        key_image(5, "new.png"),
-    ]
-    places = join_columns(columns_of_images(*first), columns_of_images(*second))
-    assert places.tolist() == [0, 2, 1, -1, -1]
-
-
-def test_joining_columns_is_joining_records() -> None:
-    chance = random.Random(7)
-    outcomes = set()
-    for _ in range(600):
-        sides = []
-        for _ in range(2):
-            names, uids = list("abcd"), ["1", "2", "3", None, None, None]
-            chance.shuffle(names)
-            chance.shuffle(uids)
-            widths = [chance.choice((8,) * 12 + (9,)) for _ in range(3)]
-            sides.append(
-                [key_image(i, names[i], uids[i], widths[i]) for i in range(chance.randrange(4))]
-            )
-        by_column = _joined_columns(*sides)
-        assert by_column == _joined_records(*sides), sides
-        outcomes.add(type(by_column))
-    assert outcomes == {str, dict}
-
-
-def _joined_columns(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> object:
-    one, other = columns_of_images(*first), columns_of_images(*second)
-    try:
-        places = join_columns(one, other)
-    except InputError as error:
-        return str(error)
-    return {int(other.ids[k]): int(one.ids[p]) for k, p in enumerate(places) if p >= 0}
-
-
-def _joined_records(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> object:
-    try:
-        return join_images(records_of_images(*first), records_of_images(*second)).first_ids
-    except InputError as error:
-        return str(error)

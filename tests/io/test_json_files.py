@@ -42,6 +42,23 @@ def test_a_missing_file_is_named_without_its_folder(tmp_path: Path) -> None:
     assert str(tmp_path) not in str(caught.value)
 
 
+def test_a_name_that_is_no_text_is_refused_before_its_figures_are_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected a file whose name is text in UTF-8"):
+        read_json(tmp_path / "tr\udcffuth.json")
+
+
+def test_a_file_larger_than_any_of_lnmdetect_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file.json"
+    path.write_text("[1, 2]")
+    monkeypatch.setattr("lnmdetect.io.json_files._MAX_FILE_BYTES", 6)
+    assert read_json(path) == [1, 2]
+    monkeypatch.setattr("lnmdetect.io.json_files._MAX_FILE_BYTES", 5)
+    with pytest.raises(InputError, match=r"file\.json: expected a JSON file of at most 0 GiB"):
+        read_json(path)
+
+
 def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     path.write_bytes(b"\xef\xbb\xbf[1]")
