@@ -102,17 +102,25 @@ def test_every_slice_shows_its_own_picture_and_boxes(page: Page, report: Path) -
     assert len(sources) == 6
 
 
-def test_a_box_lies_over_the_picture_where_the_data_say(page: Page, report: Path) -> None:
-    page.open(report)
-    box, stage = page.evaluate(
-        "['#overlay .missed rect', '#stage'].map(s => document.querySelector(s)"
+def places(page: Page) -> list[list[float]]:
+    """Return [x, y, width, height] of the missed node, of the stage and of the sheet, px."""
+    found: list[list[float]] = page.evaluate(
+        "['#overlay .missed rect', '#stage', '#sheet'].map(s => document.querySelector(s)"
         ".getBoundingClientRect()).map(r => [r.x, r.y, r.width, r.height])"
     )
-    scale = stage[2] / 30  # the shown part is 30 mm x 20 mm
-    assert stage[3] == pytest.approx(20 * scale, abs=1)
-    assert [box[0] - stage[0], box[1] - stage[1], box[2], box[3]] == pytest.approx(
+    return found
+
+
+def test_a_box_lies_over_the_picture_where_the_data_say(page: Page, report: Path) -> None:
+    page.open(report)
+    box, stage, sheet = places(page)
+    scale = sheet[2] / 30  # the shown part is 30 mm x 20 mm
+    assert sheet[3] == pytest.approx(20 * scale, abs=1)
+    assert [box[0] - sheet[0], box[1] - sheet[1], box[2], box[3]] == pytest.approx(
         [5 * scale, 6 * scale, 7 * scale, 8 * scale], abs=2
     )
+    assert stage[2] == stage[3] == sheet[2]
+    assert sheet[1] - stage[1] == pytest.approx((stage[3] - sheet[3]) / 2, abs=1)
 
 
 def test_filters_leave_the_slices_of_a_kind_and_the_worst_come_first(
@@ -152,15 +160,15 @@ def test_zooming_brings_the_error_to_the_middle_and_keeps_the_picture_on_the_sta
 ) -> None:
     page.open(report)
     page.click("#zoom")
-    box, stage, sheet = page.evaluate(
-        "['#overlay .missed rect', '#stage', '#sheet'].map(s => document.querySelector(s)"
-        ".getBoundingClientRect()).map(r => [r.x, r.y, r.width, r.height])"
-    )
-    assert sheet[2:] == pytest.approx([3 * stage[2], 3 * stage[3]], abs=1)
+    box, stage, sheet = places(page)
+    assert sheet[2:] == pytest.approx([3 * stage[2], 2 * stage[3]], abs=1)
+    for axis in (0, 1):
+        middle = stage[axis] + stage[axis + 2] / 2
+        assert box[axis] + box[axis + 2] / 2 == pytest.approx(middle, abs=2)
+    page.choose("#kind", "duplicate")  # at 11 mm, 11 mm: the same but for the edges
+    _, stage, sheet = places(page)
     assert sheet[0] <= stage[0] + 1
     assert sheet[1] <= stage[1] + 1
-    middle = box[1] + box[3] / 2  # 10 mm of 20 mm: no edge is near
-    assert middle == pytest.approx(stage[1] + stage[3] / 2, abs=2)
 
 
 def test_a_swipe_goes_on(page: Page, report: Path) -> None:

@@ -71,10 +71,9 @@
       picture.removeAttribute('src');
       picture.alt = '';
     }
-    at('stage').style.aspectRatio = `${slice.width_mm} / ${slice.height_mm}`;
     at('overlay').setAttribute('viewBox', `0 0 ${slice.width_mm} ${slice.height_mm}`);
     const zoom = at('zoom').checked ? ZOOM : 1;
-    const size = slice.width_mm / 42 / zoom;
+    const size = Math.max(slice.width_mm, slice.height_mm) / 40 / zoom;
     at('overlay').replaceChildren(...slice.boxes.map((box, k) => outline(box, k + 1, size)));
     magnify(slice, zoom);
     at('boxes').tBodies[0].replaceChildren(...slice.boxes.map((box, k) => row(box, k + 1)));
@@ -97,12 +96,17 @@
   function magnify(slice, zoom) {
     const match = at('kind').value === '' ? (box) => !NO_ERRORS.includes(box.kind) : matcher();
     const box = slice.boxes.find(match) || slice.boxes[0];
+    // In percent of the stage, which is square and stays so from slice to slice.
+    const longer = Math.max(slice.width_mm, slice.height_mm);
+    const place = (side, middle) => {
+      const length = 100 * zoom * side / longer;
+      // The box comes to the middle, unless the picture would end before the stage does.
+      const start = Math.min(Math.max(50 - length * middle / side, 100 - length), 0);
+      return [length, length < 100 ? (100 - length) / 2 : start].map((percent) => `${percent}%`);
+    };
     const style = at('sheet').style;
-    // The box comes to the middle, unless the picture would end before the stage does.
-    const offset = (middle, side) => Math.min(Math.max(zoom * middle / side - 0.5, 0), zoom - 1);
-    style.width = style.height = `${zoom * 100}%`;
-    style.left = `${-100 * offset(box.x + box.width / 2, slice.width_mm)}%`;
-    style.top = `${-100 * offset(box.y + box.height / 2, slice.height_mm)}%`;
+    [style.width, style.left] = place(slice.width_mm, box.x + box.width / 2);
+    [style.height, style.top] = place(slice.height_mm, box.y + box.height / 2);
   }
 
   function outline(box, number, size) {
