@@ -11,6 +11,7 @@ from lnmdetect.metrics.comparison import ClassComparison, Compared
 from lnmdetect.metrics.figure import Figure
 from lnmdetect.metrics.paired_tests import McNemar, PairedTest
 from lnmdetect.stages.comparison_result import ComparedFile, Comparison
+from lnmdetect.stages.evaluation_info import over_patients_sentence
 from lnmdetect.stages.evaluation_tables import figure_text
 
 _NAMES: Mapping[str, str] = {
@@ -37,7 +38,8 @@ def comparison_tables(result: Comparison) -> RenderableType:
         parts.append(compared_table(_titled(result, "Detection"), rows))
     if result.classes is not None:
         parts += class_parts(_titled(result, class_title(result.classes)), result.classes)
-    parts.append(Text(f"Intervals: {info.intervals}."))
+    intervals = over_patients_sentence(info.resamples, info.seed)
+    parts.append(Text(f"Intervals: {intervals}."))
     return Group(*parts, *(Text(f"Note: {note}") for note in info.notes))
 
 

@@ -1,12 +1,17 @@
 """The model's ROC curve with the readers' points on it (Wang 2023, figure 9)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from lnmdetect.core.wording import counted
 from lnmdetect.io.figures_data import Band, Curve, CurvePlot, EvaluationPlots, NamedPoint
 from lnmdetect.metrics.readers import ReaderFigures
 from lnmdetect.stages.readers_result import ReadersResult
+
+MAX_NAMED, MAX_LETTERS = 7, 20
+"""Readers that a legend of one column names, and letters of a name there."""
 
 
 def roc_with_readers(result: ReadersResult) -> EvaluationPlots:
@@ -21,7 +26,7 @@ def roc_with_readers(result: ReadersResult) -> EvaluationPlots:
     label = f"model, AUC {_number(result.model.auc.value)}"
     drawn = Curve(np.array(curve.fpr), np.array(curve.tpr), label, band)
     points = [point for reader in result.readers if (point := _point(reader)) is not None]
-    return EvaluationPlots(result.info.phantom, roc=CurvePlot(drawn, tuple(points)))
+    return EvaluationPlots(result.info.phantom, roc=CurvePlot(drawn, _with_short_legend(points)))
 
 
 def _point(reader: ReaderFigures) -> NamedPoint | None:
@@ -29,9 +34,22 @@ def _point(reader: ReaderFigures) -> NamedPoint | None:
     specificity, sensitivity = reader.specificity.value, reader.sensitivity.value
     if specificity is None or sensitivity is None:
         return None
-    return NamedPoint(
-        (1 - specificity, sensitivity), f"{reader.reader}, AUC {_number(reader.auc.value)}"
-    )
+    label = f"{_plain(reader.reader)}, AUC {_number(reader.auc.value)}"
+    return NamedPoint((1 - specificity, sensitivity), label)
+
+
+def _with_short_legend(points: Sequence[NamedPoint]) -> tuple[NamedPoint, ...]:
+    """Return the points, of which no more are named than a legend of one column holds."""
+    named, others = points[:MAX_NAMED], points[MAX_NAMED:]
+    more = counted(len(others), "more reader")
+    unnamed = (NamedPoint(p.at, "" if place else more) for place, p in enumerate(others))
+    return (*named, *unnamed)
+
+
+def _plain(name: str) -> str:
+    """Return a name that matplotlib neither sets as a formula nor hides, cut to fit a legend."""
+    short = name if len(name) <= MAX_LETTERS else f"{name[: MAX_LETTERS - 1]}…"
+    return short.replace("$", r"\$").lstrip("_ ") or "reader"
 
 
 def _number(value: float | None) -> str:

@@ -198,6 +198,30 @@ def test_ratings_alone_have_no_point() -> None:
     assert "McNemar" not in printed(result)
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (r"$\frac$", r"$\frac$, AUC "),  # matplotlib's formulas
+        ("_hidden", "hidden, AUC "),  # no legend entry for a leading underscore
+        ("A" * 64, "A" * 19 + "…, AUC "),
+    ],
+)
+def test_a_name_is_shown_as_it_is_and_not_set_as_a_formula(name: str, shown: str) -> None:
+    write_rows(*((name, 101 + k, k % 2, RATING[k]) for k in range(58)))
+    compare_readers(request(figures=Path("figures")))
+    assert f">{shown}" in Path("figures/roc.svg").read_text()
+
+
+def test_a_crowd_of_readers_shares_a_legend_entry() -> None:
+    write_rows(*((f"r{r}", 101 + k, (k + r) % 2, "") for r in range(30) for k in range(58)))
+    plot = roc_with_readers(compare_readers(request(bootstrap=20, figures=Path("figures")))).roc
+    assert plot is not None
+    labels = [point.label for point in plot.points]
+    assert len(labels) == 30
+    assert labels[7] == "23 more readers"
+    assert set(labels[8:]) == {""}
+
+
 def test_the_table_names_everyone_and_the_published_readers_as_other_data() -> None:
     write_two_readers()
     shown = printed(compare_readers(request()))
