@@ -54,7 +54,7 @@ def test_it_prints_before_and_after_and_what_comes_next(folder: Path) -> None:
     assert ("0.5000" in row, "0.8000" in row) == (True, True)
     assert "chosen on 1 patient, 1 image, 3 truth boxes" in out
     assert "measure other patients" in out
-    assert "Note: a single patient decided" in err
+    assert "Note: 1 patient decided" in err
     assert "Next: lnmdetect detect scan/ --model mine" in err
     assert read_bundle("mine", "detector").threshold.value == 0.8
 

@@ -1,4 +1,4 @@
-"""On which patients a number was chosen or fitted, told by digests instead of names."""
+"""Which patients a model has seen, told by digests instead of names."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -9,12 +9,15 @@ from lnmdetect.core.errors import InputError
 
 DIGEST_DIGITS = 16
 """Hexadecimal digits kept of a patient's SHA-256: 64 bits, no two patients alike by chance."""
-CHOSEN: Mapping[str, str] = {
-    "operating_threshold": "the detector's operating threshold",
-    "classifier_threshold": "the classifier's threshold",
-    "classifier_temperature": "the classifier's temperature",
+THRESHOLD_CHOSEN = "the detector's operating threshold was chosen on"
+SEEN: Mapping[str, str] = {
+    "detector_trained_on": "the detector was trained on",
+    "operating_threshold_chosen_on": THRESHOLD_CHOSEN,
+    "classifier_trained_on": "the classifier was trained on",
+    "classifier_threshold_chosen_on": "the classifier's threshold was chosen on",
+    "classifier_temperature_chosen_on": "the classifier's temperature was fitted on",
 }
-"""What a boxes or nodes file tells the patients of, in `info.<name>_chosen_on`."""
+"""Fields of a boxes or nodes file's `info` that tell patients, and what they were used for."""
 
 
 @dataclass(frozen=True)
@@ -61,28 +64,33 @@ def digests_from_json(value: Any) -> PatientDigests | None:
 
 
 def chosen_on(name: str, patients: PatientDigests | None) -> dict[str, Any]:
-    """Return the field of `info` that says on whom one of `CHOSEN` was chosen, {} for nobody."""
+    """Return the field of `info` that says on whom a number was chosen, {} where nobody knows."""
     return {} if patients is None else {f"{name}_chosen_on": patients.to_json()}
+
+
+def trained_on(arm: str, patients: PatientDigests | None) -> dict[str, Any]:
+    """Return the field of `info` that says on whom a model was trained, {} where nobody knows."""
+    return {} if patients is None else {f"{arm}_trained_on": patients.to_json()}
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """Something that was chosen on patients it is now evaluated on.
+    """Patients that a model has seen and is now evaluated on.
 
     Attributes:
-        what: was chosen.
-        patients: how many of the evaluated patients it was chosen on.
+        what: a value of `SEEN`: what they were used for.
+        patients: how many of those evaluated.
     """
 
     what: str
     patients: int
 
 
-def chosen_on_evaluated(info: Mapping[str, Any], patients: Iterable[str]) -> tuple[Overlap, ...]:
-    """Return what a boxes or nodes file says was chosen on patients that are being evaluated.
+def seen_and_evaluated(info: Mapping[str, Any], patients: Iterable[str]) -> tuple[Overlap, ...]:
+    """Return for what a boxes or nodes file says that patients to be evaluated were used.
 
     Args:
-        info: of the file; thresholds that came from elsewhere name nobody.
+        info: of the file; a threshold that came from elsewhere names nobody.
         patients: pseudonyms in the truth that is evaluated on.
 
     Raises:
@@ -90,8 +98,8 @@ def chosen_on_evaluated(info: Mapping[str, Any], patients: Iterable[str]) -> tup
     """
     here = {patient_digest(patient) for patient in patients}
     found = []
-    for name, what in CHOSEN.items():
-        digests = _digests_of(info, f"{name}_chosen_on")
+    for field, what in SEEN.items():
+        digests = _digests_of(info, field)
         if digests is None:
             continue
         if shared := len(here & set(digests.patients_sha256)):

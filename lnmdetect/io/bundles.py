@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.errors import InputError, ModelError, OutputError
+from lnmdetect.core.patient_digests import PatientDigests, digests_from_json
 from lnmdetect.core.thresholds import (
     Temperature,
     Threshold,
@@ -49,6 +50,7 @@ class Bundle:
         folder: where it lies.
         data: what it was trained on: seeds, numbers of patients, hash of the truth file.
         temperature: of a classifier; its thresholds hold for probabilities at it.
+        trained_on: whom; None: not told.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Bundle:
     folder: Path
     data: Mapping[str, Any] = field(default_factory=dict)
     temperature: Temperature = field(default_factory=Temperature)
+    trained_on: PatientDigests | None = None
 
 
 def package_weights() -> Path:
@@ -121,6 +124,7 @@ def _parse_config(folder: Path, arm: Arm) -> Bundle:
             folder=folder,
             data=config.get("data", {}),
             temperature=temperature,
+            trained_on=digests_from_json(config.get("trained_on")),
         )
     except InputError as error:
         raise _broken(folder, str(error), arm) from None
@@ -255,6 +259,7 @@ def _write_description(bundle: Bundle, card: str) -> None:
         "phantom": bundle.is_phantom,
         "threshold": chosen_to_json(bundle.threshold),
         **({"temperature": chosen_to_json(bundle.temperature)} if has_temperature else {}),
+        **({"trained_on": bundle.trained_on.to_json()} if bundle.trained_on else {}),
         "figures": dict(bundle.figures),
         "data": dict(bundle.data),
         "recipe": bundle.recipe.model_dump(mode="json"),

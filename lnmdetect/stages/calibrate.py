@@ -20,6 +20,7 @@ from lnmdetect.io.json_files import require_folder, sha256_of_file
 from lnmdetect.io.recipes import Arm
 from lnmdetect.io.run_record import RunRecord
 from lnmdetect.metrics.matching import Matches, match_tables
+from lnmdetect.stages.evaluation_info import FEW_PATIENTS
 from lnmdetect.stages.evaluation_inputs import Predictions, read_predictions
 from lnmdetect.stages.evaluation_truth import Truth, read_truth
 
@@ -112,12 +113,14 @@ def open_validation(request: CalibrateRequest, arm: Arm) -> Validation:
     truth = read_truth([request.truth], bootstrap=0, seed=0)
     found = read_predictions([request.found], truth)
     _require_model(request.found.name, found.columns.info, bundle, arm)
+    digests = PatientDigests.of(truth.patient_names, sha256_of_file(request.truth))
+    _refuse_training_patients(request.truth.name, digests, bundle)
     return Validation(
         bundle=bundle,
         truth=truth,
         found=found,
         matches=match_tables(found.tables),
-        digests=PatientDigests.of(truth.patient_names, sha256_of_file(request.truth)),
+        digests=digests,
     )
 
 
@@ -150,6 +153,19 @@ def _require_model(name: str, info: Mapping[str, Any], bundle: Bundle, arm: Arm)
             got=got,
             remedy=f"Write the file with `lnmdetect {_MADE_BY[arm]} --model` and this model, or "
             "name the model it was made with.",
+        )
+
+
+def _refuse_training_patients(name: str, digests: PatientDigests, bundle: Bundle) -> None:
+    learnt = bundle.trained_on.patients_sha256 if bundle.trained_on else ()
+    seen = len(set(digests.patients_sha256) & set(learnt))
+    if seen:
+        raise InputError(
+            name,
+            expected=f"patients that bundle {bundle.name} was not trained on",
+            got=f"{seen} of {len(digests.patients_sha256)} that it was",
+            remedy="Calibrate on validation patients: on those it learnt from, a model is surer "
+            "and better than on others.",
         )
 
 
@@ -214,8 +230,12 @@ def _lasting(figures: Mapping[str, Any]) -> dict[str, Any]:
 
 def _notes(validation: Validation) -> Iterator[str]:
     found = validation.found
-    if len(validation.truth.patient_names) == 1:
-        yield "a single patient decided; other patients may be quite different"
+    patients = len(validation.truth.patient_names)
+    if patients < FEW_PATIENTS:
+        yield (
+            f"{counted(patients, 'patient')} decided; with fewer than {FEW_PATIENTS} the choice "
+            "moves much from one group of patients to the next"
+        )
     if found.missing_images:
         images = counted(found.missing_images, "truth image is", "truth images are")
         yield f"{images} not in {found.files}: nothing is found there"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lnmdetect import __version__
 from lnmdetect.core.config import ClassifierRecipe
-from lnmdetect.core.patient_digests import chosen_on
+from lnmdetect.core.patient_digests import chosen_on, trained_on
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import (
     BENIGN,
@@ -218,6 +218,7 @@ def _info(
         "classifier_threshold_source": (
             f"bundle {bundle.name}: {chosen.described}" if chosen else "--threshold"
         ),
+        **trained_on("classifier", bundle.trained_on),
         **chosen_on("classifier_threshold", chosen.patients if chosen else None),
         **chosen_on("classifier_temperature", bundle.temperature.patients),
     }

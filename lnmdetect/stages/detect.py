@@ -8,7 +8,7 @@ from typing import Any
 from lnmdetect import __version__
 from lnmdetect.core.config import STORED_SCORE_MIN, DetectorRecipe
 from lnmdetect.core.errors import InputError, LnmDetectError
-from lnmdetect.core.patient_digests import chosen_on
+from lnmdetect.core.patient_digests import chosen_on, trained_on
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import (
     LYMPH_NODE,
@@ -254,6 +254,7 @@ def _info(request: DetectRequest, bundle: Bundle, threshold: float) -> dict[str,
         "operating_threshold_source": (
             f"bundle {bundle.name}: {chosen.described}" if chosen else "--threshold"
         ),
+        **trained_on("detector", bundle.trained_on),
         **chosen_on("operating_threshold", chosen.patients if chosen else None),
     }
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lnmdetect.core.column_pool import pooled
 from lnmdetect.core.columns import CocoColumns, NodeColumns
 from lnmdetect.core.errors import InputError
-from lnmdetect.core.patient_digests import Overlap, chosen_on_evaluated
+from lnmdetect.core.patient_digests import Overlap, seen_and_evaluated
 from lnmdetect.core.records import BENIGN, METASTATIC
 from lnmdetect.io.coco_columns import read_columns
 from lnmdetect.io.slice_join import join_columns
@@ -44,7 +44,7 @@ class Predictions:
         unscored: detections on slices that truth, of key images, does not list.
         missing_images: truth images that no file lists; no detection is counted there.
         failed_studies: how many studies the files say could not be read.
-        chosen_on_scored: what was chosen on patients that it is scored on, file by file.
+        seen_before: for what patients that are scored were used before, file by file.
     """
 
     stamps: tuple[FileStamp, ...]
@@ -60,7 +60,7 @@ class Predictions:
     unscored: int
     missing_images: int
     failed_studies: int
-    chosen_on_scored: tuple[Overlap, ...] = ()
+    seen_before: tuple[Overlap, ...] = ()
 
     @property
     def files(self) -> str:
@@ -119,23 +119,23 @@ def read_predictions(
         unscored=int((image < 0).sum()),
         missing_images=len(truth.columns.images) - len(np.unique(places[places >= 0])),
         failed_studies=sum(int(part.info.get("failed_studies") or 0) for part in parts),
-        chosen_on_scored=tuple(_chosen_on_scored(parts, truth, places)),
+        seen_before=tuple(_seen_before(parts, truth, places)),
     )
 
 
-def _chosen_on_scored(
+def _seen_before(
     parts: Sequence[CocoColumns], truth: Truth, places: NDArray[np.int64]
 ) -> Iterator[Overlap]:
-    """Give what each file's model was given on patients of its own slices.
+    """Give for what each file's model has used patients of its own slices.
 
-    Another fold's model may have been: in a cross-validation it is scored on other patients.
+    Other files' models may have used them: in a cross-validation they are scored on others.
     """
     start = 0
     for part in parts:
         own = places[start : start + len(part.images)]
         start += len(part.images)
         scored = {truth.columns.images.patients[place] for place in own[own >= 0]}
-        yield from chosen_on_evaluated(part.info, scored)
+        yield from seen_and_evaluated(part.info, scored)
 
 
 def _place_in(paths: Sequence[Path], parts: Sequence[CocoColumns]) -> Callable[[int], str]:

@@ -1,7 +1,7 @@
-"""Thresholds that were chosen on the very patients they are measured on: refused, or said.
+"""Models measured on the very patients they were trained or tuned on: refused, or said.
 
-A threshold and a temperature fit the patients they were chosen on better than any others, so
-figures at them flatter the model (Leeflang et al. 2008, Clin Chem 54:729).
+Weights, thresholds and temperatures fit the patients they come from better than any others, so
+figures on them flatter the model (of thresholds: Leeflang et al. 2008, Clin Chem 54:729).
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnmdetect.core.errors import InputError
+from lnmdetect.core.patient_digests import THRESHOLD_CHOSEN
 from lnmdetect.core.records import METASTATIC
 from lnmdetect.core.wording import counted
 from lnmdetect.metrics.end_to_end import classified_hits
@@ -27,8 +28,6 @@ from lnmdetect.stages.threshold_rules import (
     parse_rule,
 )
 
-_DETECTORS = "the detector's operating threshold"
-
 
 def without_flattery(
     request: EvalRequest, inputs: EvalInputs, truth: Truth
@@ -36,8 +35,8 @@ def without_flattery(
     """Return the inputs at the thresholds the request asks for, and what flatters the figures.
 
     Raises:
-        InputError: a threshold or temperature was chosen on patients that are evaluated, and the
-            request does not say `optimistic`; or no threshold keeps to a rule.
+        InputError: patients that are evaluated were trained or tuned on, and the request does not
+            say `optimistic`; or no threshold keeps to a rule.
     """
     files = [inputs.detections, inputs.labelled, *filter(None, [inputs.truth_nodes])]
     replaced = request.threshold is not None or request.choose_threshold is not None
@@ -49,7 +48,7 @@ def without_flattery(
 def flattery(
     files: Sequence[Predictions], *, optimistic: bool, threshold_replaced: bool
 ) -> tuple[str, ...]:
-    """Return a sentence for each number that was chosen on patients it is evaluated on.
+    """Return a sentence for each use that evaluated patients were put to before.
 
     Args:
         files: prediction files, the same one more than once allowed.
@@ -57,29 +56,29 @@ def flattery(
         threshold_replaced: the detector's threshold is another one than those in the files.
 
     Raises:
-        InputError: there is such a number, and `optimistic` is false.
+        InputError: there is such a use, and `optimistic` is false.
     """
     found: dict[str, str] = {}
     for file in files:
         for what, patients in _counts(file).items():
-            if not (threshold_replaced and what == _DETECTORS):
-                text = f"{what} was chosen on {counted(patients, 'patient')} it is evaluated on"
+            if not (threshold_replaced and what == THRESHOLD_CHOSEN):
+                text = f"{what} {counted(patients, 'patient')} it is evaluated on"
                 found.setdefault(text, file.files)
     if found and not optimistic:
         got, name = next(iter(found.items()))
         raise InputError(
             name,
-            expected="thresholds that were chosen on other patients than those evaluated",
-            got=f"one that was not: {got}",
+            expected="other patients than those of the training and the choice of thresholds",
+            got=f"some of them: {got}",
             remedy="Evaluate other patients, or add --optimistic, which says so in the output.",
         )
     return tuple(f"Optimistic: in {name} {text}." for text, name in found.items())
 
 
 def _counts(file: Predictions) -> dict[str, int]:
-    """Return what was chosen on evaluated patients, and on how many of all pooled files."""
+    """Return each use of evaluated patients, and of how many in all pooled files."""
     counts: dict[str, int] = {}
-    for overlap in file.chosen_on_scored:
+    for overlap in file.seen_before:
         counts[overlap.what] = counts.get(overlap.what, 0) + overlap.patients
     return counts
 
@@ -91,7 +90,7 @@ def _at_chosen_thresholds(
     said = []
     if request.choose_threshold is not None:
         inputs, choice = _at_boxes_rule(request.choose_threshold, inputs, truth)
-        said.append(_self_chosen(_DETECTORS, choice))
+        said.append(_self_chosen("the detector's operating threshold", choice))
     if request.choose_node_threshold is not None:
         inputs, choice = _at_nodes_rule(request.choose_node_threshold, inputs)
         said.append(_self_chosen("the classifier's threshold", choice))

@@ -103,7 +103,7 @@ def choose_for_detector(rule: ThresholdRule, matches: Matches, *, scans: int) ->
     assert rule.target is not None
     if rule.name == SENSITIVITY:
         value = threshold_at_sensitivity(matches, rule.target)
-        words = f"box sensitivity {rule.target:.2f} at IoU 0.5"
+        words = f"box sensitivity {_share(rule.target)} at IoU 0.5"
     else:
         of_images = rule.name == FP_PER_IMAGE
         units = matches.images if of_images else scans
@@ -118,6 +118,12 @@ def choose_for_detector(rule: ThresholdRule, matches: Matches, *, scans: int) ->
             remedy="Ask for less, add validation patients, or train longer.",
         )
     return Choice(value, words)
+
+
+def _share(target: float) -> str:
+    """Return a share with two digits, or with as many as it has."""
+    text = f"{target:.2f}"
+    return text if float(text) == target else f"{target:g}"
 
 
 def _boxes_fall_short(rule: ThresholdRule, matches: Matches) -> str:
@@ -155,7 +161,7 @@ def choose_for_classifier(
             else threshold_at_specificity
         )
         value = choose(is_positive, p_metastatic, rule.target)
-        words = f"{rule.name} {rule.target:.2f} on P(metastatic)"
+        words = f"{rule.name} {_share(rule.target)} on P(metastatic)"
     if value is None:
         raise InputError(
             f"rule {rule}",

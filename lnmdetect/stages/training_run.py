@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -239,11 +240,12 @@ def finish_training(
         record: of the run so far.
     """
     folder = request.output / BUNDLE
-    chosen_on = PatientDigests.of(inputs.split.validation, sha256_of_file(request.data))
+    seen = partial(PatientDigests.of, truth_sha256=sha256_of_file(request.data))
     bundle = Bundle(
         name=recipe.name,
         recipe=recipe,
-        threshold=replace(threshold, patients=chosen_on),
+        threshold=replace(threshold, patients=seen(inputs.split.validation)),
+        trained_on=seen(inputs.split.training),
         is_phantom=inputs.truth.is_phantom,
         figures={metric: fitted.best, "epoch": fitted.best_epoch, **figures},
         sha256="",

@@ -10,9 +10,10 @@ from lnmdetect.core.patient_digests import (
     Overlap,
     PatientDigests,
     chosen_on,
-    chosen_on_evaluated,
     digests_from_json,
     patient_digest,
+    seen_and_evaluated,
+    trained_on,
 )
 
 TRUTH = "ab" * 32
@@ -49,22 +50,24 @@ def test_what_is_laid_out_otherwise_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match="expected truth_sha256 and a list patients_sha256"):
         digests_from_json(value)
     with pytest.raises(InputError, match=r"info\.classifier_threshold_chosen_on: expected truth"):
-        chosen_on_evaluated({"classifier_threshold_chosen_on": value}, ["a"])
+        seen_and_evaluated({"classifier_threshold_chosen_on": value}, ["a"])
 
 
-def test_evaluated_patients_are_counted_for_each_number_chosen_on_them() -> None:
+def test_evaluated_patients_are_counted_for_each_use_they_were_put_to() -> None:
     info = {
         **chosen_on("operating_threshold", PatientDigests.of(["a", "b", "c"], TRUTH)),
         **chosen_on("classifier_threshold", PatientDigests.of(["x"], TRUTH)),
+        **trained_on("classifier", PatientDigests.of(["b", "c", "d"], TRUTH)),
         **chosen_on("classifier_temperature", PatientDigests.of(["c"], TRUTH)),
     }
-    assert chosen_on_evaluated(info, ["b", "c", "d", "c"]) == (
-        Overlap("the detector's operating threshold", 2),
-        Overlap("the classifier's temperature", 1),
+    assert seen_and_evaluated(info, ["b", "c", "d", "c"]) == (
+        Overlap("the detector's operating threshold was chosen on", 2),
+        Overlap("the classifier was trained on", 3),
+        Overlap("the classifier's temperature was fitted on", 1),
     )
-    assert chosen_on_evaluated(info, ["d"]) == ()
+    assert seen_and_evaluated(info, ["e"]) == ()
 
 
 def test_without_a_word_on_whom_there_is_no_overlap() -> None:
-    assert chosen_on("operating_threshold", None) == {}
-    assert chosen_on_evaluated({"operating_threshold": 0.5}, ["a"]) == ()
+    assert chosen_on("operating_threshold", None) == trained_on("detector", None) == {}
+    assert seen_and_evaluated({"operating_threshold": 0.5}, ["a"]) == ()

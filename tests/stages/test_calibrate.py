@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lnmdetect.core.config import ClassifierRecipe
 from lnmdetect.core.errors import InputError, LnmDetectError, OutputError, UsageError
-from lnmdetect.core.patient_digests import PatientDigests, chosen_on_evaluated
+from lnmdetect.core.patient_digests import PatientDigests, seen_and_evaluated
 from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC, CocoDataset, NodeAnnotation
 from lnmdetect.core.thresholds import Temperature, Threshold
 from lnmdetect.io.bundles import (
@@ -174,7 +174,7 @@ def test_calibrating_and_classifying_again_divides_the_logits(
         assert node.category_id == (METASTATIC if p >= bundle.threshold.value else BENIGN)
     assert after.info["classifier"]["sha256"] == before.info["classifier"]["sha256"]
     assert after.info["classifier"]["temperature"] == temperature
-    assert [o.patients for o in chosen_on_evaluated(after.info, ["p0", "p9"])] == [1, 1]
+    assert [o.patients for o in seen_and_evaluated(after.info, ["p0", "p9"])] == [1, 1]
 
 
 def louder(bundle: Path, folder: Path) -> Path:
@@ -500,7 +500,25 @@ def test_detect_applies_the_threshold_and_says_on_whom_it_was_chosen(
     assert info["operating_threshold_source"] == (
         "bundle mine: box sensitivity 0.90 at IoU 0.5, chosen on 5 validation patients, phantoms"
     )
-    assert [o.patients for o in chosen_on_evaluated(info, ["p3", "p4", "p5"])] == [2]
+    assert [o.patients for o in seen_and_evaluated(info, ["p3", "p4", "p5"])] == [2]
+
+
+def test_patients_the_model_learnt_from_are_refused(
+    calibrate: Calibrate, boxes: Path, bundles: Path, tmp_path: Path
+) -> None:
+    source = read_bundle(str(bundles / "detector-tiny"), "detector")
+    learnt = replace(
+        source,
+        folder=tmp_path / "learnt",
+        trained_on=PatientDigests.of(["p1", "p4", "q"], "0" * 64),
+    )
+    write_with_weights_of(source, learnt, "a card")
+    with pytest.raises(InputError, match=r"truth\.json: .* tiny was not trained on, got 2 of 5"):
+        calibrate(boxes, "detector", model=str(learnt.folder))
+    other = replace(learnt, folder=tmp_path / "o", trained_on=PatientDigests.of(["q"], "0" * 64))
+    write_with_weights_of(source, other, "a card")
+    result = calibrate(boxes, "detector", model=str(other.folder))
+    assert read_bundle(str(result.bundle), "detector").trained_on == other.trained_on
 
 
 def test_figures_at_a_threshold_that_is_gone_are_left_out(
@@ -542,7 +560,8 @@ def test_a_single_patient_and_absent_slices_are_noted(
     found = replace(data, images=data.images[:5], annotations=rest)
     write_coco(replace(found, info={**found.info, "failed_studies": 2}), boxes, overwrite=True)
     assert calibrate(boxes, "detector", truth=one).notes == (
-        "a single patient decided; other patients may be quite different",
+        "1 patient decided; with fewer than 20 the choice moves much from one group of patients to "
+        "the next",
         "1 truth image is not in boxes.json: nothing is found there",
         "2 studies could not be read when boxes.json was made",
     )

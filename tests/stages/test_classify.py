@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lnmdetect.core.errors import InputError, ModelError, OutputError, UsageError
-from lnmdetect.core.patient_digests import Overlap, PatientDigests, chosen_on_evaluated
+from lnmdetect.core.patient_digests import Overlap, PatientDigests, seen_and_evaluated
 from lnmdetect.core.records import (
     BENIGN,
     LYMPH_NODE,
@@ -234,9 +234,9 @@ def test_a_bundles_temperature_is_in_the_probabilities_and_its_threshold_after_i
     assert data.info["classifier"]["temperature"] == 3.0
     assert data.info["classifier_temperature_chosen_on"] == seen_on.to_json()
     assert data.info["classifier_threshold_chosen_on"] == seen_on.to_json()
-    assert chosen_on_evaluated(data.info, ["p0", "p1"]) == (
-        Overlap("the classifier's threshold", 1),
-        Overlap("the classifier's temperature", 1),
+    assert seen_and_evaluated(data.info, ["p0", "p1"]) == (
+        Overlap("the classifier's threshold was chosen on", 1),
+        Overlap("the classifier's temperature was fitted on", 1),
     )
 
 
@@ -248,10 +248,12 @@ def test_a_threshold_of_the_users_was_chosen_on_nobody_known(
     model = with_another(bundles / "classifier-tiny", tmp_path / "seen", threshold=seen)
     own = read_coco(run(model=str(model), threshold=0.4, overwrite=True).output).info
     assert own["classifier_threshold_source"] == "--threshold"
-    assert chosen_on_evaluated(own, ["p0"]) == ()
+    assert seen_and_evaluated(own, ["p0"]) == ()
     theirs = read_coco(run(model=str(model), overwrite=True).output).info
     assert theirs["classifier_threshold_source"] == "bundle tiny: a rule, chosen on 1 patient"
-    assert chosen_on_evaluated(theirs, ["p0"]) == (Overlap("the classifier's threshold", 1),)
+    assert seen_and_evaluated(theirs, ["p0"]) == (
+        Overlap("the classifier's threshold was chosen on", 1),
+    )
 
 
 def test_pixels_can_lie_elsewhere(

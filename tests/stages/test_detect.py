@@ -16,7 +16,7 @@ import torch
 
 from lnmdetect.core.errors import InputError, ModelError, OutputError, UsageError
 from lnmdetect.core.geometry import as_boxes
-from lnmdetect.core.patient_digests import Overlap, PatientDigests, chosen_on_evaluated
+from lnmdetect.core.patient_digests import Overlap, PatientDigests, seen_and_evaluated
 from lnmdetect.core.records import LYMPH_NODE
 from lnmdetect.core.thresholds import Threshold
 from lnmdetect.io.bundles import read_bundle, write_with_weights_of
@@ -113,7 +113,8 @@ def test_whom_the_bundles_threshold_was_chosen_on_is_told_but_not_of_ones_own(
     model = str(tmp_path / "seen")
     info = read_coco(run(model=model).output).info
     assert info["operating_threshold_chosen_on"] == seen_on.to_json()
-    assert chosen_on_evaluated(info, ["p-2"]) == (Overlap("the detector's operating threshold", 1),)
+    (overlap,) = seen_and_evaluated(info, ["p-2"])
+    assert overlap == Overlap("the detector's operating threshold was chosen on", 1)
     for changes in ({"model": model, "threshold": 0.3}, {}):
         other = read_coco(run(overwrite=True, **changes).output).info
         assert "operating_threshold_chosen_on" not in other

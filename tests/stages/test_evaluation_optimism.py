@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from lnmdetect.core.errors import InputError, UsageError
-from lnmdetect.core.patient_digests import PatientDigests, chosen_on
+from lnmdetect.core.patient_digests import PatientDigests, chosen_on, trained_on
 from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.stages.evaluate import evaluate
@@ -97,7 +97,7 @@ def test_files_that_say_nothing_of_patients_or_name_others_are_evaluated() -> No
     [
         ("operating_threshold", "the detector's operating threshold was chosen on 2 patients"),
         ("classifier_threshold", "the classifier's threshold was chosen on 2 patients"),
-        ("classifier_temperature", "the classifier's temperature was chosen on 2 patients"),
+        ("classifier_temperature", "the classifier's temperature was fitted on 2 patients"),
     ],
 )
 def test_what_was_chosen_on_evaluated_patients_is_refused_unless_optimistic(
@@ -116,6 +116,16 @@ def test_what_was_chosen_on_evaluated_patients_is_refused_unless_optimistic(
         assert sentence in " ".join(shown(table).split())
 
 
+@pytest.mark.parametrize("arm", ["detector", "classifier"])
+def test_patients_that_were_trained_on_are_refused_unless_optimistic(arm: str) -> None:
+    data = read_coco(Path("nodes.json"))
+    seen = trained_on(arm, PatientDigests.of(["p2"], "0" * 64))
+    write_coco(replace(data, info={**data.info, **seen}), Path("nodes.json"), overwrite=True)
+    with pytest.raises(InputError, match=f"the {arm} was trained on 1 patient it is evaluated on"):
+        run(threshold=0.4)
+    assert len(optimistic_notes(run(optimistic=True))) == 1
+
+
 def test_the_same_is_said_once_of_boxes_and_nodes(tmp_path: Path) -> None:
     tell("nodes.json", operating_threshold=["p1"], classifier_threshold=["p2"])
     (tmp_path / "boxes.json").write_bytes((tmp_path / "nodes.json").read_bytes())
@@ -125,7 +135,7 @@ def test_the_same_is_said_once_of_boxes_and_nodes(tmp_path: Path) -> None:
 
 def test_classified_truth_boxes_are_looked_at_too() -> None:
     tell("t.json", classifier_temperature=["p0"])
-    with pytest.raises(InputError, match="the classifier's temperature was chosen on 1 patient"):
+    with pytest.raises(InputError, match="the classifier's temperature was fitted on 1 patient"):
         run(truth_nodes=(Path("t.json"),))
     assert optimistic_notes(run()) == []
 

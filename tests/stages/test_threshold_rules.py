@@ -77,6 +77,8 @@ def matches(scores: list[float], extra: list[float], images: int = 2) -> Matches
     ("text", "value", "words"),
     [
         ("sensitivity=0.75", 0.6, "box sensitivity 0.75 at IoU 0.5"),
+        ("sensitivity=0.7", 0.6, "box sensitivity 0.70 at IoU 0.5"),
+        ("sensitivity=0.755", 0.3, "box sensitivity 0.755 at IoU 0.5"),
         ("fp-per-image=0.5", 0.6, "at most 0.5 false positives an image at IoU 0.5"),
         ("fp-per-image=0.75", 0.6, "at most 0.75 false positives an image at IoU 0.5"),
         ("fp-per-scan=2", 0.5, "at most 2 false positives a scan at IoU 0.5"),

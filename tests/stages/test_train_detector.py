@@ -15,7 +15,7 @@ from torchvision.models._api import WeightsEnum
 
 from lnmdetect.core.config import DetectorRecipe
 from lnmdetect.core.errors import InputError, ModelError, OutputError, UsageError
-from lnmdetect.core.patient_digests import PatientDigests
+from lnmdetect.core.patient_digests import PatientDigests, patient_digest
 from lnmdetect.core.progress import SILENT
 from lnmdetect.core.records import Detections
 from lnmdetect.core.thresholds import Threshold
@@ -74,6 +74,9 @@ def test_a_training_leaves_a_bundle_that_finds_boxes(
     held_out = json.loads((tmp_path / "run" / "split.json").read_text())["validation"]
     seen = PatientDigests.of(held_out, sha256_of_file(toy_data / "truth.json"))
     assert bundle.threshold == Threshold(0.25, "a rule", "validation patients", seen)
+    assert bundle.trained_on is not None
+    everyone = {patient_digest(f"p{number}") for number in range(5)}
+    assert {*bundle.trained_on.patients_sha256} == everyone - {*seen.patients_sha256}
     assert result.threshold == 0.25
     assert bundle.figures["validation_slices"] == 12
     assert bundle.figures["ap50"] == result.best
