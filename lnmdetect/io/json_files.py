@@ -12,8 +12,10 @@ from typing import IO, Any
 from lnmdetect.core.errors import InputError, OutputError
 from lnmdetect.io.json_parsing import parse_json, refuse_text
 
-_NUMBERS = re.compile(r"\[\n\s*(?:[-+.\deE]+|null)(?:,\n\s*(?:[-+.\deE]+|null))*\n\s*\]")
-"""A list of numbers as `json` indents it; no text matches, since a line break in one is escaped."""
+_ITEM = r"(?:[-+.\deE]+|null|\"[\da-f]{16}\")"
+_SHORT_ITEMS = re.compile(rf"\[\n\s*{_ITEM}(?:,\n\s*{_ITEM})*\n\s*\]")
+"""Numbers or patients' digests in a list as `json` indents it; no text matches, since a line break
+in one is escaped."""
 _HASH_BLOCK_BYTES = 1 << 20
 _MAX_FILE_BYTES = 2 << 30
 
@@ -69,7 +71,7 @@ def json_text(data: Any) -> str:
 
     An object's keys keep their order; where one of its values is a list of objects (images,
     annotations) each takes one line, so that files can be compared line by line; so does a list of
-    numbers.
+    numbers or of digests.
     """
     if not isinstance(data, dict):
         return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -82,7 +84,7 @@ def _member_text(value: Any) -> str:
         lines = (json.dumps(item, ensure_ascii=False, allow_nan=False) for item in value)
         return "[\n" + ",\n".join(lines) + "\n]"
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
-    return _NUMBERS.sub(lambda found: " ".join(found.group().split()), text)
+    return _SHORT_ITEMS.sub(lambda found: " ".join(found.group().split()), text)
 
 
 def write_json(data: Any, path: Path, *, overwrite: bool = False) -> None:

@@ -1,4 +1,5 @@
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,12 @@ def test_the_hash_is_sha256_of_the_bytes(tmp_path: Path) -> None:
     assert sha256_of_file(path) == hashlib.sha256(b"abc" * 1_000_000).hexdigest()
     with pytest.raises(InputError, match=r"absent\.bin: expected a file that can be read"):
         sha256_of_file(tmp_path / "absent.bin")
+
+
+def test_numbers_and_digests_take_one_line_and_other_texts_one_each() -> None:
+    data = {"info": {"n": [1, 2.5, None], "seen": ["0123456789abcdef"] * 3, "other": ["a", "b"]}}
+    text = json_text(data)
+    assert json.loads(text) == data
+    assert ' "n": [ 1, 2.5, null ],' in text.splitlines()
+    assert sum("0123456789abcdef" in line for line in text.splitlines()) == 1
+    assert '  "b"' in text.splitlines()
