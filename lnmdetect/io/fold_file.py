@@ -48,6 +48,16 @@ def read_folds(path: Path) -> FoldSet:
     )
 
 
+def lists_folds(path: Path) -> bool:
+    """Return whether a JSON file deals patients into folds, as a truth file does not.
+
+    Raises:
+        InputError: the file is not JSON.
+    """
+    content = read_json(path)
+    return isinstance(content, dict) and "folds" in content
+
+
 def _protocol(info: JsonObject) -> DealProtocol:
     value = info.optional("protocol", info.text) or "by_patient"
     for known in get_args(DealProtocol):

@@ -11,7 +11,7 @@ from lnmdetect.core.records import CocoDataset
 from lnmdetect.core.wording import counted
 from lnmdetect.datasets.leaks import Part
 from lnmdetect.io.coco import read_coco
-from lnmdetect.io.fold_file import read_folds
+from lnmdetect.io.fold_file import lists_folds, read_folds
 from lnmdetect.io.json_files import sha256_of_file
 
 
@@ -38,6 +38,8 @@ def open_parts(files: Sequence[Path], truth: Path | None) -> AuditParts:
         UsageError: there is one file and no truth file that belongs to it.
         InputError: a file is unsound.
     """
+    if len(files) == 2 and truth is None and lists_folds(files[0]):
+        files, truth = files[:1], files[1]
     if len(files) > 1 and truth is None:
         return _truth_files(files)
     if len(files) > 1:

@@ -128,7 +128,7 @@ def _record_checks(parts: tuple[Part, ...], readings: Readings) -> Iterator[Foun
     yield _check("patient", parts, patient_key)
     yield _header_patients(parts, readings, alike)
     study = _study_of(parts, readings, alike)
-    yield _check("study", parts, study, "no file and no header names one")
+    yield _check("study", parts, study, "no file and no header that was found names one")
     yield _check("series", parts, series_key, "no file names one")
     yield _check("slice (SOP instance or file)", parts, slice_key(parts))
     copies = copies_apart(parts)
@@ -162,7 +162,7 @@ def _header_patients(parts: tuple[Part, ...], readings: Readings, alike: bool) -
     leaks = shared("patient id in the headers", parts, placed(parts), key)
     leaks = [leak for leak in leaks if len(leak.patients) > 1]
     compared = count_of(parts, key)
-    why = "the headers of all patients name the same one" if alike else "no header names one"
+    why = "the headers of all name the same one" if alike else "no header was found that names one"
     name = "patient under two pseudonyms, by the headers"
     remark = "" if compared else why
     return Check(name, compared or None, len(leaks), only_warns=True, remark=remark), leaks

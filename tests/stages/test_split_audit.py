@@ -17,6 +17,7 @@ from lnmdetect.core.errors import InputError, UsageError
 from lnmdetect.core.folds import Fold, FoldSet
 from lnmdetect.core.records import CocoDataset, ImageRecord
 from lnmdetect.io.coco import read_coco, write_coco
+from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
 from lnmdetect.io.fold_file import write_folds
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.stages.split import SplitRequest, split
@@ -113,7 +114,7 @@ def test_without_scans_pixels_are_said_not_to_be_compared(toy_data: Path, tmp_pa
     assert not result.failed
     assert check(result, IDENTICAL).compared is None
     assert check(result, IDENTICAL).remark.startswith("pixels were NOT compared: truth.json")
-    assert check(result, "study").remark == "no file and no header names one"
+    assert check(result, "study").remark == "no file and no header that was found names one"
     assert result.notes == ("pixels were NOT compared; name the scans' place with --scan",)
     found = audit(AuditRequest((tmp_path / "folds.json",), scan=toy_data / "scan"))
     assert check(found, IDENTICAL).compared == 30
@@ -219,11 +220,46 @@ def test_a_slice_that_cannot_be_read_is_counted(write_pngs: WritePngs) -> None:
     assert result.notes == ("pixels were compared for 2 of 3 slices only",)
 
 
+def test_the_truth_file_may_stand_beside_the_folds_file(toy_data: Path, tmp_path: Path) -> None:
+    folds = (Fold("1", ("p0", "p1")), Fold("2", ("p1", "p2", "p3", "p4")))
+    write_folds(FoldSet(folds), tmp_path / "folds.json")
+    result = audit(AuditRequest((tmp_path / "folds.json", toy_data / "truth.json")))
+    assert result.leaks[0].patients == ("p1",)
+
+
+def test_headers_that_name_one_patient_for_all_tell_nothing(tmp_path: Path) -> None:
+    images = []
+    for number in range(3):
+        meta = CtSeriesMeta(
+            seed=f"s{number}",
+            patient_id="ANON",
+            patient_name="ANON",
+            spacing_mm=(3.0, 0.5, 0.5),
+            thickness_mm=3.0,
+            origin_mm=(0.0, 0.0, 0.0),
+        )
+        (file,) = write_ct_series(textured(number)[None], tmp_path / "scan" / str(number), meta)
+        uid = file.sop_instance_uid
+        size, series = (96, 96), f"series {number}"
+        images.append(
+            ImageRecord(
+                number + 1, f"{uid}.dcm", *size, f"p{number}", series, uid, 0, 0.0, (0.5, 0.5)
+            )
+        )
+    write_coco(CocoDataset({"scan_root": "scan"}, tuple(images), ()), tmp_path / "truth.json")
+    folds = (Fold("1", ("p0",)), Fold("2", ("p1", "p2")))
+    write_folds(FoldSet(folds), tmp_path / "folds.json")
+    result = audit(AuditRequest((tmp_path / "folds.json", tmp_path / "truth.json")))
+    assert (result.leaks, result.warnings) == ((), ())
+    name = "patient under two pseudonyms, by the headers"
+    assert check(result, name).remark == "the headers of all name the same one"
+
+
 def test_one_file_needs_its_truth_file(toy_data: Path, tmp_path: Path) -> None:
     write_folds(FoldSet((Fold("1", ("p0",)),)), tmp_path / "folds.json")
     with pytest.raises(UsageError, match=r"--truth: expected the truth file of which folds\.json"):
         audit(AuditRequest((tmp_path / "folds.json",)))
-    files = (tmp_path / "folds.json", toy_data / "truth.json")
+    files = (toy_data / "truth.json", toy_data / "truth.json")
     with pytest.raises(UsageError, match="one folds file beside --truth"):
         audit(AuditRequest(files, truth=toy_data / "truth.json"))
 
