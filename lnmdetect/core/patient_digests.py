@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lnmdetect.core.errors import InputError
-
 DIGEST_DIGITS = 16
 """Hexadecimal digits kept of a patient's SHA-256: 64 bits, no two patients alike by chance."""
 THRESHOLD_CHOSEN = "the detector's operating threshold was chosen on"
@@ -94,26 +92,14 @@ def seen_and_evaluated(info: Mapping[str, Any], patients: Iterable[str]) -> tupl
         patients: pseudonyms in the truth that is evaluated on.
 
     Raises:
-        InputError: a list of digests is laid out otherwise.
+        ValueError: a field of `SEEN` is laid out otherwise; readers of files have made sure.
     """
     here = {patient_digest(patient) for patient in patients}
     found = []
     for field, what in SEEN.items():
-        digests = _digests_of(info, field)
+        digests = digests_from_json(info.get(field))
         if digests is None:
             continue
         if shared := len(here & set(digests.patients_sha256)):
             found.append(Overlap(what, shared))
     return tuple(found)
-
-
-def _digests_of(info: Mapping[str, Any], key: str) -> PatientDigests | None:
-    try:
-        return digests_from_json(info.get(key))
-    except ValueError as error:
-        raise InputError(
-            f"info.{key}",
-            expected=str(error).removeprefix("expected "),
-            got="something else",
-            remedy="Write the file again with lnmdetect.",
-        ) from None

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lnmdetect.core.errors import InputError
+from lnmdetect.core.patient_digests import SEEN, digests_from_json
 from lnmdetect.core.records import (
     CATEGORY_IDS,
     CATEGORY_NAMES,
@@ -61,6 +62,13 @@ def dataset_from_json(data: Any, name: str) -> CocoDataset:
     return CocoDataset(dict(info.values), images, annotations, top.without(_TOP_FIELDS))
 
 
+def _check_digests(info: JsonObject, key: str) -> None:
+    try:
+        digests_from_json(info.values.get(key))
+    except ValueError as error:
+        info.refuse(key, str(error).removeprefix("expected "))
+
+
 def check_info(info: JsonObject) -> None:
     """Return nothing where the known fields of a file's `info` are sound; else InputError."""
     if info.has("coverage") and info.values["coverage"] not in ("all_slices", "key_images"):
@@ -72,7 +80,11 @@ def check_info(info: JsonObject) -> None:
     info.optional("failed_studies", info.integer)
     for key in ("detector", "classifier"):
         if info.has(key):
-            info.child(key).text("name")
+            model = info.child(key)
+            model.text("name")
+            model.optional("temperature", model.positive)
+    for key in SEEN:
+        _check_digests(info, key)
     for key in ("scan_root", "operating_threshold_source", "classifier_threshold_source"):
         info.optional(key, info.text)
 

@@ -1,8 +1,6 @@
 """`lnmdetect calibrate classifier`: nodes.json of validation patients in, a bundle out."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,10 +136,11 @@ def validation_nodes(validation: Validation, name: str) -> ValidationNodes:
         CATEGORY_NAMES[METASTATIC]: metastatic,
         NOT_A_NODE: 1 - benign - metastatic,
     }
+    made_at = float(found.columns.info["classifier"].get("temperature") or 1)
     stored = np.stack([np.maximum(by_name[c], _LEAST) for c in classes], axis=1)
     places = {BENIGN: classes.index("benign"), METASTATIC: classes.index("metastatic")}
     return ValidationNodes(
-        probabilities=at_temperature(stored, 1 / _temperature_in(name, found.columns.info)),
+        probabilities=at_temperature(stored, 1 / made_at),
         label=np.where(category == METASTATIC, places[METASTATIC], places[BENIGN]),
         metastatic=places[METASTATIC],
         patient=validation.truth.cohort.patient_of_image[matches.image_index[kept]],
@@ -157,19 +156,6 @@ def _require_classes(name: str, category: NDArray[np.int64]) -> None:
             got=f"{benign} on benign and {metastatic} on metastatic ones",
             remedy="Give what classify wrote of enough validation patients.",
         )
-
-
-def _temperature_in(name: str, info: Mapping[str, Any]) -> float:
-    """Return the temperature of the classifier that made the file, 1 where it does not say."""
-    value = info["classifier"].get("temperature", 1.0)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < np.inf:
-        raise InputError(
-            f"{name}: info.classifier.temperature",
-            expected="a number above 0",
-            got=repr(value),
-            remedy="Write the file again with `lnmdetect classify`.",
-        )
-    return float(value)
 
 
 def _temperature(validation: Validation, nodes: ValidationNodes) -> Temperature:

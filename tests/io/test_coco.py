@@ -189,6 +189,16 @@ I1 = r"t\.json: images\[1\]"
         ("info/failed_studies", -1, r"info\.failed_studies: expected a whole number of 0 or more"),
         ("info/detector", "compact", r"info\.detector: expected an object, got text"),
         ("info/classifier", {"sha256": ""}, r"info\.classifier\.name: expected text that is not"),
+        (
+            "info/classifier",
+            {"name": "c", "temperature": 0},
+            r"temperature: expected a number above",
+        ),
+        (
+            "info/detector_trained_on",
+            {"truth_sha256": ""},
+            r"info\.detector_trained_on: expected truth",
+        ),
         ("info/operating_threshold", 2, r"operating_threshold: expected a number in \[0, 1\]"),
         ("images/1", 5, rf"{I1}: expected an object, got 5"),
         ("images/1/id", 1, rf"{I1}: expected another id than images\[0\], got the same"),
