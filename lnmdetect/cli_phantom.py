@@ -43,6 +43,10 @@ def ct(
         Setting,
         typer.Option("--setting", help="training varies far wider than life, lifelike does not."),
     ] = "training",
+    key_images: Annotated[
+        int | None,
+        typer.Option("--key-images", min=1, help="At most so many slices a patient, with nodes."),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Processes; all cores by default.")
     ] = None,
@@ -61,6 +65,7 @@ def ct(
         seed,
         output,
         setting=setting,
+        key_images=key_images,
         overwrite=overwrite,
         workers=workers,
     )

@@ -1,7 +1,7 @@
 """CT series written as DICOM, one CT Image Storage file a slice: same input, same bytes."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +65,11 @@ def derived_uid(text: str) -> str:
 
 
 def write_ct_series(
-    voxels_hu: NDArray[np.int16], folder: Path, meta: CtSeriesMeta
+    voxels_hu: NDArray[np.int16],
+    folder: Path,
+    meta: CtSeriesMeta,
+    *,
+    only: Collection[int] | None = None,
 ) -> tuple[WrittenSlice, ...]:
     """Return the files written for a series, in the order of the voxels.
 
@@ -73,6 +77,7 @@ def write_ct_series(
         voxels_hu: (slices, rows, columns) int16 HU of -1024 or more, ordered along the normal.
         folder: made if absent; files are named IM0001.dcm and on.
         meta: geometry, identity and the seed of the UIDs.
+        only: indices of the slices to write; None writes all.
 
     Raises:
         ValueError: the voxels are not a volume of int16, or lie below -1024 HU.
@@ -86,7 +91,8 @@ def write_ct_series(
     if voxels_hu.size and int(voxels_hu.min()) < RESCALE_INTERCEPT_HU:
         raise ValueError(f"voxels: expected HU of -1024 or more, got {int(voxels_hu.min())}")
     try:
-        return tuple(_written(voxels_hu, folder, meta))
+        chosen = range(len(voxels_hu)) if only is None else sorted(only)
+        return tuple(_written(voxels_hu, folder, meta, chosen))
     except OSError as error:
         raise OutputError(
             folder.name,
@@ -97,13 +103,13 @@ def write_ct_series(
 
 
 def _written(
-    voxels_hu: NDArray[np.int16], folder: Path, meta: CtSeriesMeta
+    voxels_hu: NDArray[np.int16], folder: Path, meta: CtSeriesMeta, chosen: Iterable[int]
 ) -> Iterator[WrittenSlice]:
     folder.mkdir(parents=True, exist_ok=True)
-    for index, slice_hu in enumerate(voxels_hu):
+    for index in chosen:
         number = len(voxels_hu) - index if meta.head_first_files else index + 1
         position = np.asarray(meta.origin_mm) + index * meta.spacing_mm[0] * meta.normal
-        dataset = _slice_dataset(slice_hu, meta, number, position)
+        dataset = _slice_dataset(voxels_hu[index], meta, number, position)
         path = folder / f"IM{number:04d}.dcm"
         dataset.save_as(path, enforce_file_format=True)
         yield WrittenSlice(str(dataset.SOPInstanceUID), float(position @ meta.normal), path)

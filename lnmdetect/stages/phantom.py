@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -11,28 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
 from lnmdetect.core.errors import OutputError, UsageError
 from lnmdetect.core.progress import SILENT, Progress
-from lnmdetect.core.records import (
-    BENIGN,
-    METASTATIC,
-    MIN_TRUTH_SIDE_MM,
-    CocoDataset,
-    ImageRecord,
-    NodeAnnotation,
-)
+from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.core.wording import counted
 from lnmdetect.io.coco import write_coco
 from lnmdetect.io.dicom_write import CtSeriesMeta, WrittenSlice, derived_uid, write_ct_series
 from lnmdetect.io.json_files import refuse_existing, remove_output
 from lnmdetect.phantom.appearance import Setting
-from lnmdetect.phantom.node_paint import CrossSection
-from lnmdetect.phantom.nodes import Node
 from lnmdetect.phantom.scan import PhantomScan, make_scan
+from lnmdetect.stages.phantom_truth import choose_key_images, section_annotation
 
 SCAN_FOLDER, TRUTH_NAME, PATIENT_PREFIX = "scan", "truth.json", "phantom"
 
@@ -45,6 +34,8 @@ class PhantomRequest:
         patients: how many. seed: the same seed gives the same bytes.
         setting: "training" varies far wider than life, "lifelike" does not (design, section 7).
         output: folder that receives scan/ and truth.json.
+        key_images: write at most so many slices a patient, those that show the nodes largest, as
+            a reader would choose them; None writes whole scans.
         workers: processes; None takes all cores. The bytes do not depend on it.
     """
 
@@ -52,6 +43,7 @@ class PhantomRequest:
     seed: int
     output: Path
     setting: Setting = "training"
+    key_images: int | None = None
     overwrite: bool = False
     workers: int | None = None
     first_patient: int = 0
@@ -107,6 +99,13 @@ def make_ct_phantoms(request: PhantomRequest, progress: Progress = SILENT) -> Ph
 
 
 def _check(request: PhantomRequest) -> None:
+    if request.key_images is not None and request.key_images < 1:
+        raise UsageError(
+            "--key-images",
+            expected="one slice a patient or more",
+            got=str(request.key_images),
+            remedy="Leave it out for whole scans.",
+        )
     if request.patients < 1 or request.seed < 0:
         raise UsageError(
             "phantom",
@@ -156,7 +155,7 @@ def _info(request: PhantomRequest) -> dict[str, Any]:
         "description": "lnmdetect phantom: synthetic, not a person",
         "lnmdetect_version": release,
         "phantom": True,
-        "coverage": "all_slices",
+        "coverage": "all_slices" if request.key_images is None else "key_images",
         "scan_root": SCAN_FOLDER,
         "setting": request.setting,
         "seed": request.seed,
@@ -193,12 +192,27 @@ def _make_one(job: _Job) -> _Records:
         origin_mm=scan.origin_mm,
         head_first_files=index % 2 == 1,
     )
-    files = write_ct_series(scan.voxels_hu, request.output / SCAN_FOLDER / patient, meta)
-    return _image_records(scan, files, patient, meta), _annotations(scan, f"p{index:03d}")
+    chosen = list(range(len(scan.voxels_hu)))
+    if request.key_images is not None:
+        chosen = choose_key_images(scan.sections, request.key_images)
+    folder = request.output / SCAN_FOLDER / patient
+    files = write_ct_series(scan.voxels_hu, folder, meta, only=chosen)
+    images = _image_records(scan, dict(zip(chosen, files, strict=True)), patient, meta)
+    return _numbered(images, _annotations(scan, f"p{index:03d}"))
+
+
+def _numbered(images: list[ImageRecord], nodes: list[NodeAnnotation]) -> _Records:
+    """Return the images numbered from 1 on and the nodes on them, likewise."""
+    ids = {image.image_id: number for number, image in enumerate(images, start=1)}
+    kept = (node for node in nodes if node.image_id in ids)
+    return [image.with_id(ids[image.image_id]) for image in images], [
+        replace(node, annotation_id=number, image_id=ids[node.image_id])
+        for number, node in enumerate(kept, start=1)
+    ]
 
 
 def _image_records(
-    scan: PhantomScan, files: tuple[WrittenSlice, ...], patient: str, meta: CtSeriesMeta
+    scan: PhantomScan, files: Mapping[int, WrittenSlice], patient: str, meta: CtSeriesMeta
 ) -> list[ImageRecord]:
     rows, columns = scan.plan.matrix
     return [
@@ -215,7 +229,7 @@ def _image_records(
             spacing_mm=(scan.plan.pixel_mm, scan.plan.pixel_mm),
             thickness_mm=scan.plan.thickness_mm,
         )
-        for index, file in enumerate(files)
+        for index, file in files.items()
     ]
 
 
@@ -233,54 +247,3 @@ def _annotations(scan: PhantomScan, prefix: str) -> list[NodeAnnotation]:
         )
         for number, section in enumerate(ordered)
     ]
-
-
-def section_annotation(
-    section: CrossSection,
-    node: Node,
-    *,
-    annotation_id: int,
-    prefix: str,
-    image_shape: tuple[int, int],
-    spacing_mm: tuple[float, float],
-) -> NodeAnnotation:
-    """Return the truth of one node on one slice; its image id is the slice's index plus 1."""
-    rows, columns = np.nonzero(section.mask)
-    rows, columns = rows + section.corner[0], columns + section.corner[1]
-    box = (float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1))
-    sides_mm = ((box[2] - box[0]) * spacing_mm[1], (box[3] - box[1]) * spacing_mm[0])
-    return NodeAnnotation(
-        annotation_id=annotation_id,
-        image_id=section.slice_index + 1,
-        category_id=BENIGN if node.kind == "benign" else METASTATIC,
-        box_xyxy=box,
-        ignored=min(sides_mm) < MIN_TRUTH_SIDE_MM,
-        node_id=f"{prefix}n{section.node_index:02d}",
-        short_axis_mm=round(node.short_axis_mm, 3),
-        slice_short_axis_mm=round(_minor_axis_mm(rows, columns, spacing_mm), 3),
-        level=node.level,
-        kind=node.kind,
-        segmentation=_rle(rows, columns, image_shape),
-    )
-
-
-def _minor_axis_mm(
-    rows: NDArray[np.int_], columns: NDArray[np.int_], spacing_mm: tuple[float, float]
-) -> float:
-    """Return the minor axis of the ellipse with the mask's second moments (a pixel adds 1/12)."""
-    points = np.stack([rows * spacing_mm[0], columns * spacing_mm[1]])
-    moments = np.cov(points, bias=True) if points.shape[1] > 1 else np.zeros((2, 2))
-    moments = moments + np.diag(np.square(spacing_mm) / 12)
-    return float(4 * np.sqrt(np.linalg.eigvalsh(moments)[0]))
-
-
-def _rle(
-    rows: NDArray[np.int_], columns: NDArray[np.int_], image_shape: tuple[int, int]
-) -> dict[str, Any]:
-    mask = np.zeros(image_shape, dtype=np.uint8, order="F")
-    mask[rows, columns] = 1
-    encoded = coco_mask.encode(mask)
-    return {
-        "size": [int(side) for side in encoded["size"]],
-        "counts": encoded["counts"].decode("ascii"),
-    }

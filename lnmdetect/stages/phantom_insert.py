@@ -28,7 +28,8 @@ from lnmdetect.phantom.insertion import InsertedScan, insert_nodes
 from lnmdetect.phantom.nodes import Kind
 from lnmdetect.phantom.scan import draw_kinds
 from lnmdetect.stages.anatomical_order import turned, turned_section
-from lnmdetect.stages.phantom import SCAN_FOLDER, TRUTH_NAME, section_annotation
+from lnmdetect.stages.phantom import SCAN_FOLDER, TRUTH_NAME
+from lnmdetect.stages.phantom_truth import section_annotation
 
 FOLDER_PREFIX = "inserted-"
 STORED_HU = (RESCALE_INTERCEPT_HU, 32767 + RESCALE_INTERCEPT_HU)

@@ -10,7 +10,9 @@ from pycocotools import mask as coco_mask
 from lnmdetect.core.errors import OutputError, UsageError
 from lnmdetect.core.records import CocoDataset
 from lnmdetect.io.coco import read_coco
+from lnmdetect.phantom.node_paint import CrossSection
 from lnmdetect.stages.phantom import PhantomRequest, make_ct_phantoms
+from lnmdetect.stages.phantom_truth import choose_key_images
 
 SEED, FIRST = 7, 11
 """A training phantom of few slices with nodes."""
@@ -142,3 +144,43 @@ def test_ctrl_c_leaves_no_truth_of_an_earlier_run(
     with pytest.raises(KeyboardInterrupt):
         make_ct_phantoms(PhantomRequest(1, SEED, tmp_path, workers=1, overwrite=True))
     assert not (tmp_path / "truth.json").exists()
+
+
+def section(node: int, slice_index: int, area: int) -> CrossSection:
+    return CrossSection(node, slice_index, (0, 0), np.ones((1, area), dtype=bool))
+
+
+def test_each_node_gets_its_largest_cross_section_before_any_gets_a_second() -> None:
+    sections = [
+        *(section(0, index, area) for index, area in ((4, 9), (5, 30), (6, 20))),
+        *(section(1, index, area) for index, area in ((1, 3), (2, 5))),
+    ]
+    assert choose_key_images(sections, 1) == [5]
+    assert choose_key_images(sections, 2) == [2, 5]
+    assert choose_key_images(sections, 3) == [2, 5, 6]
+    assert choose_key_images(sections, 99) == [1, 2, 4, 5, 6]
+    assert choose_key_images([], 3) == []
+
+
+def test_key_images_are_slices_of_the_whole_scan_with_their_truth(
+    made: Path, truth: CocoDataset, tmp_path: Path
+) -> None:
+    make_ct_phantoms(request(tmp_path, key_images=3))
+    key_truth = read_coco(tmp_path / "truth.json")
+    assert key_truth.coverage == "key_images"
+    assert [image.image_id for image in key_truth.images] == [1, 2, 3]
+    files = sorted((tmp_path / "scan").rglob("*.dcm"))
+    assert len(files) == 3
+    for path in files:
+        assert path.read_bytes() == (made / path.relative_to(tmp_path)).read_bytes()
+    whole = {image.sop_instance_uid: image.image_id for image in truth.images}
+    for image in key_truth.images:
+        expected = truth.by_image()[whole[image.sop_instance_uid]]
+        found = key_truth.by_image()[image.image_id]
+        assert [node.box_xyxy for node in found] == [node.box_xyxy for node in expected]
+        assert found
+
+
+def test_no_key_image_at_all_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--key-images: expected one slice a patient or more"):
+        make_ct_phantoms(request(tmp_path, key_images=0))
