@@ -70,7 +70,7 @@ def draw_decision_curve(axes: Axes, plot: DecisionPlot) -> None:
         axes.axvline(plot.threshold, color="#222222", linewidth=0.8, linestyle="-.", label=label)
     top = max(float(np.nanmax(curve.y, initial=0.05)) for curve in (plot.model, plot.treat_all))
     axes.set_xlim(0, 1)
-    axes.set_ylim(-0.25 * top, 1.1 * top)
+    axes.set_ylim(-0.25 * top, 1.75 * top)  # room for the legend above the curves
     axes.set_xlabel("threshold probability of metastasis")
     axes.set_ylabel("net benefit (true positives per box)")
-    axes.legend(loc="best")
+    axes.legend(loc="upper right")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from lnmdetect.cli import app
@@ -296,6 +297,22 @@ def test_a_full_page_leaves_the_least_bad_slices_out(monkeypatch: pytest.MonkeyP
     cut = browser(evaluation(), scan=None)
     assert cut.slices == whole[:3]
     assert cut.available == 7
+
+
+def test_key_images_of_png_are_shown_without_their_files_names() -> None:
+    Path("png").mkdir()
+    stored = np.full((SIDE, SIDE), 24, np.uint16)
+    stored[10:50, 10:50] = 1024 + 60
+    Image.fromarray(stored).save("png/Jane_Doe.png")
+    image = ImageRecord(7, "png/Jane_Doe.png", SIDE, SIDE, "p0", "s", "", 0, 0.0, (1.0, 1.0))
+    truth, found = truth_node(1, 7, FAR, BENIGN), found_node(1, 7, NODE, 0.9, 0.9)
+    write([image], [truth], "truth.json", coverage="key_images", scan_root=".")
+    write([image], [found], "nodes.json", coverage="key_images", scan_root=".")
+    result = report(ReportRequest(QUICK))
+    assert (result.slices, result.pictures) == (1, 1)
+    page = result.output.read_text(encoding="utf-8")
+    assert '"name":"image 7"' in page
+    assert "Doe" not in page
 
 
 def test_without_an_operating_threshold_all_boxes_are_shown(
