@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lnmdetect.core.errors import OutputError
+from lnmdetect.core.errors import OutputError, UsageError
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.io.figures_evaluation import figure_paths, write_figures
 from lnmdetect.io.json_files import refuse_existing, require_folder
 from lnmdetect.io.report_page import write_report
+from lnmdetect.io.report_view import ReportView
 from lnmdetect.io.run_record import RunRecord, record_path
 from lnmdetect.stages.evaluate import full_evaluation
 from lnmdetect.stages.evaluation_request import EvalRequest
@@ -61,44 +62,61 @@ def report(request: ReportRequest, progress: Progress = SILENT) -> ReportResult:
 
     Raises:
         InputError: a file is missing or cannot be used, or nothing is at `scan`.
-        UsageError: an option cannot be used.
+        UsageError: an option cannot be used, or the output is not named .html.
         OutputError: an output exists and `overwrite` is false, or cannot be written.
     """
-    refuse_existing(request.output, overwrite=request.overwrite)
-    if request.figures is not None:
-        _require_figures_folder(request.figures)
-    asked = request.evaluation
-    config = {"threshold": asked.threshold, "bootstrap": asked.bootstrap, "by": list(asked.by)}
-    record = RunRecord("report", config, seed=asked.seed)
-    evaluation = full_evaluation(asked, progress)
+    _check_outputs(request)
+    record = RunRecord("report", _config(request), seed=request.evaluation.seed)
+    evaluation = full_evaluation(request.evaluation, progress)
     record.lap("evaluate")
     plots = evaluation_plots(evaluation)
     if request.figures is not None:
         for path in figure_paths(plots, request.figures):
             refuse_existing(path, overwrite=request.overwrite)
     view = report_view(evaluation, scan=request.scan, progress=progress)
-    record.lap("draw")
     write_report(view, request.output, overwrite=request.overwrite)
     figures: tuple[Path, ...] = ()
     if request.figures is not None:
         figures = write_figures(plots, request.figures, overwrite=request.overwrite)
+    record.lap("draw")
     info = evaluation.result.info
     stamps = (*info.truth, *info.detections_of, *info.classes_of, *info.truth_boxes_of)
     record.inputs |= {stamp.file: stamp.sha256 for stamp in stamps}
     record.write(record_path(request.output))
+    return _result(request.output, view, figures)
+
+
+def _config(request: ReportRequest) -> dict[str, object]:
+    asked = request.evaluation
+    return {"threshold": asked.threshold, "bootstrap": asked.bootstrap, "by": list(asked.by)}
+
+
+def _result(output: Path, view: ReportView, figures: tuple[Path, ...]) -> ReportResult:
+    shown = view.browser
     return ReportResult(
-        output=request.output,
-        slices=len(view.browser.slices),
-        available=view.browser.available,
-        pictures=sum(bool(item.picture) for item in view.browser.slices),
-        bytes=request.output.stat().st_size,
+        output=output,
+        slices=len(shown.slices),
+        available=shown.available,
+        pictures=sum(bool(item.picture) for item in shown.slices),
+        bytes=output.stat().st_size,
         figures=figures,
-        notes=(*view.notes, *view.browser.notes),
+        notes=(*view.notes, *shown.notes),
     )
 
 
-def _require_figures_folder(folder: Path) -> None:
-    """Raise where `folder` is a file, or may not be written into."""
+def _check_outputs(request: ReportRequest) -> None:
+    """Raise, before any work, where the page or the figures cannot be written."""
+    if request.output.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(
+            "--output",
+            expected="a name that ends in .html",
+            got=repr(request.output.name),
+            remedy="Name the page so.",
+        )
+    refuse_existing(request.output, overwrite=request.overwrite)
+    folder = request.figures
+    if folder is None:
+        return
     if folder.exists() and not folder.is_dir():
         raise OutputError(
             folder.name,

@@ -181,6 +181,19 @@ def test_a_swipe_goes_on(page: Page, report: Path) -> None:
     assert place(page) == (1, 6)
 
 
+def test_a_screen_reader_finds_a_name_for_all_that_can_be_operated_and_for_pictures(
+    page: Page, report: Path
+) -> None:
+    page.open(report)
+    nodes = page.call("Accessibility.getFullAXTree")["nodes"]
+    told = [(n["role"]["value"], n.get("name", {}).get("value", "")) for n in nodes if "role" in n]
+    roles = ("button", "slider", "combobox", "checkbox", "link", "image", "table", "region")
+    found = [(role, name) for role, name in told if role in roles]
+    assert {role for role, _ in found} == set(roles)
+    assert [role for role, name in found if not name] == []
+    assert {"banner", "navigation", "main", "contentinfo", "status"} <= {role for role, _ in told}
+
+
 def test_the_tab_key_stops_at_a_table_only_where_it_scrolls(page: Page, report: Path) -> None:
     stops = "[...document.querySelectorAll('.scrolled')].map(e => e.tabIndex)"
     page.open(report)

@@ -102,8 +102,11 @@ def test_headings_go_down_one_level_at_a_time(report_view: ReportView) -> None:
     assert all(b - a <= 1 for a, b in pairwise(levels))
 
 
-def test_every_table_has_a_caption_and_scoped_heads(report_view: ReportView) -> None:
+def test_the_language_is_told_and_every_table_has_a_caption_and_scoped_heads(
+    report_view: ReportView,
+) -> None:
     page = render_report(report_view)
+    assert '<html lang="en">' in page
     assert page.count("<table") == page.count("<caption>") > 4
     assert not re.search(r"<th(?! scope=)[ >]", page)
 

@@ -14,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from lnmdetect.cli import app
-from lnmdetect.core.errors import InputError, OutputError
+from lnmdetect.core.errors import InputError, OutputError, UsageError
 from lnmdetect.core.records import (
     BENIGN,
     LYMPH_NODE,
@@ -379,6 +379,11 @@ def test_existing_outputs_stay() -> None:
     report(replace(other, overwrite=True))
 
 
+def test_a_page_that_browsers_would_not_open_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"--output: expected a name that ends in \.html"):
+        report(ReportRequest(QUICK, output=Path("report.pdf")))
+
+
 @pytest.mark.usefixtures("files")
 def test_figures_do_not_go_into_a_file() -> None:
     Path("figures").write_text("mine")
@@ -409,6 +414,18 @@ def test_figures_are_drawn_from_the_numbers_of_the_evaluation() -> None:
     assert plots.reliability.counts.sum() == 4
     assert plots.decision_curve is not None
     assert plots.decision_curve.threshold == 0.5
+
+
+def test_a_perfect_classifier_stands_in_the_upper_left_corner_of_the_roc_plot(
+    images: tuple[ImageRecord, ...],
+) -> None:
+    write(images, TRUTH, "truth.json")
+    write(images, [node for node in FOUND if node.annotation_id != 2], "nodes.json")
+    plots = evaluation_plots(evaluation())
+    assert plots.roc is not None
+    assert plots.roc.points[0].at == (0.0, 1.0)
+    assert plots.precision_recall is not None
+    assert plots.precision_recall.points[0].at == (1.0, 1.0)
 
 
 def test_a_row_tells_its_intervals_and_where_another_than_usual_comes_from() -> None:
