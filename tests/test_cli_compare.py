@@ -74,6 +74,12 @@ def test_readers_prints_them_and_writes_the_figure() -> None:
     assert json.loads(shown) == json.loads(Path("readers.json").read_text())
 
 
+def test_the_model_beside_the_readers_is_that_of_classified_truth_boxes_if_given() -> None:
+    code, shown, _ = run("--readers", "readers.csv", "--truth-nodes", "b.json")
+    assert code == 0
+    assert "beside b.json" in shown
+
+
 def test_an_evaluation_draws_its_figures_where_it_is_told() -> None:
     code, _, said = run("--nodes", "a.json", "--bootstrap", "20", "--figures", "drawn", "--ap50")
     assert code == 0

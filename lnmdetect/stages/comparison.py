@@ -105,8 +105,9 @@ def _check_files(request: CompareRequest) -> None:
             got=f"the same content twice ({a.file} and {b.file})",
             remedy="Give the files of two models, or of one model run in two ways.",
         )
+    truth = {FileStamp.of(path).sha256 for path in request.truth}
     for stamp in (a, b):
-        if stamp in [FileStamp.of(path) for path in request.truth]:
+        if stamp.sha256 in truth:
             raise UsageError(
                 "--compare",
                 expected="prediction files",

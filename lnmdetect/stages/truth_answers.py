@@ -13,7 +13,7 @@ from lnmdetect.stages.evaluation_truth import Truth
 def truth_answers(found: Predictions) -> Answers:
     """Return what a file says of each truth box: of the box itself, or of one above threshold."""
     chosen = found.above
-    if found.on_truth_boxes or chosen is None:
+    if chosen is None:
         chosen = np.ones(len(found.rows), dtype=bool)
     return answers_on_truth(match_tables(found.tables), found.said, chosen)
 
