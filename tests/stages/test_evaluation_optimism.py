@@ -255,3 +255,16 @@ def test_without_boxes_or_classes_there_is_nothing_to_choose_on() -> None:
     write_coco(replace(data, annotations=plain), Path("nodes.json"), overwrite=True)
     with pytest.raises(InputError, match=r"nodes\.json: expected boxes with class probabilities"):
         run(choose_node_threshold="youden", optimistic=True)
+
+
+def test_a_node_at_the_chosen_threshold_itself_is_called_metastatic() -> None:
+    data = read_coco(Path("nodes.json"))
+    surer = tuple(
+        replace(node, **said(0.6)) if node.category_id == BENIGN and node.image_id < 3 else node
+        for node in data.annotations
+    )
+    write_coco(replace(data, annotations=surer), Path("nodes.json"), overwrite=True)
+    result = run(choose_node_threshold="sensitivity=1", optimistic=True)
+    assert result.thresholds.classifier.value == 0.4  # the metastatic node's own, the lowest
+    assert result.classification is not None
+    assert result.classification.figures.tpr.value == 1.0
