@@ -203,8 +203,10 @@ def _info(
     chosen = bundle.threshold if request.threshold is None else None
     root = scan_root(request.boxes, dataset, request.scan)
     hidden = bool(dataset.info.get("pseudonymised_uids"))
+    # Of boxes that were classified before, nothing that another classifier said may stay.
+    kept = {k: v for k, v in dataset.info.items() if not k.startswith("classifier_")}
     return {
-        **dataset.info,
+        **kept,
         "description": "Cervical lymph nodes, classified. Research use only.",
         "lnmdetect_version": __version__,
         **({} if hidden else {"scan_root": relative_root(root, request.output)}),

@@ -256,6 +256,24 @@ def test_a_threshold_of_the_users_was_chosen_on_nobody_known(
     )
 
 
+def test_nothing_of_an_earlier_classifier_stays(
+    run: Classify, bundles: Path, tmp_path: Path
+) -> None:
+    seen = PatientDigests.of(["p0"], "0" * 64)
+    model = with_another(
+        bundles / "classifier-tiny",
+        tmp_path / "seen",
+        threshold=Threshold(0.5, "a rule", "1 patient", seen),
+        temperature=Temperature(2.0, "1 patient", seen),
+        trained_on=seen,
+    )
+    first = run(model=str(model)).output
+    assert len(seen_and_evaluated(read_coco(first).info, ["p0"])) == 3
+    again = read_coco(run(boxes=first, output=tmp_path / "again.json").output).info
+    assert seen_and_evaluated(again, ["p0"]) == ()
+    assert again["classifier"]["temperature"] == 1.0
+
+
 def test_pixels_can_lie_elsewhere(
     run: Classify, boxes: Path, toy_data: Path, tmp_path: Path
 ) -> None:
