@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lnmdetect.core.progress import SILENT, Progress
-from lnmdetect.io.figures_data import EvaluationPlots
+from lnmdetect.io.figures_data import CurvePlot, DecisionPlot, EvaluationPlots
 from lnmdetect.io.figures_evaluation import svg_bytes
 from lnmdetect.io.figures_inline import inline_svg
 from lnmdetect.io.report_view import Plot, ReportView, Section
 from lnmdetect.stages.evaluate import Evaluation
-from lnmdetect.stages.evaluation_result import EvalResult
+from lnmdetect.stages.evaluation_result import ClassificationFigures, EvalResult
 from lnmdetect.stages.evaluation_tables import scored_sentence
 from lnmdetect.stages.report_checklist import checklist
 from lnmdetect.stages.report_facts import facts
@@ -31,6 +31,7 @@ from lnmdetect.stages.report_tables import (
 
 TITLE = "Lymph nodes on neck CT: evaluation of detection and classification"
 BAND = "Band: 95 % interval over patients, point by point."
+NO_BAND = "No band: too few patients, or no resamples."
 
 
 def report_view(
@@ -96,7 +97,8 @@ def _detection(result: EvalResult, plots: EvaluationPlots) -> Section:
                 plots,
                 "froc",
                 title="FROC: sensitivity against false positives an image",
-                caption=f"Mean sensitivity at 1/8 to 8 false positives an image: {mean}. {BAND}",
+                caption=f"Mean sensitivity at 1/8 to 8 false positives an image: {mean}. "
+                f"{_band_told(plots.froc)}",
                 missing=missing or "no truth box counts",
             ),
             _plot(
@@ -115,42 +117,56 @@ def _detection(result: EvalResult, plots: EvaluationPlots) -> Section:
 
 
 def _classification(result: EvalResult, plots: EvaluationPlots) -> Section:
-    classes = drawn_classes(result)
+    drawn = drawn_classes(result)
     all_classes = (
         result.classification,
         result.classification_of_all_boxes,
         result.classification_on_truth_boxes,
     )
     told = [one for one in all_classes if one is not None]
-    auc = "" if classes is None else in_brackets(classes.figures.auc)
-    area = "" if classes is None else in_brackets(classes.figures.pr_auc)
-    missing = "no box has class probabilities" if classes is None else classes.figures.auc.reason
-    captions = {
-        "roc": ("ROC curve", f"Area under the curve: {auc}. {BAND}"),
-        "precision_recall": ("Precision against recall", f"Area under the steps: {area}."),
-        "reliability": (
-            "Reliability",
-            "Observed share of metastatic boxes against P(metastatic), in ten bins of equal "
-            "width; bars: boxes a bin.",
-        ),
-        "decision_curve": (
-            "Decision curve",
-            "Net benefit of acting on P(metastatic) at each threshold probability (Vickers and "
-            f"Elkin 2006). {BAND}",
-        ),
-    }
+    missing = "no box has class probabilities" if drawn is None else drawn.figures.auc.reason
     return Section(
         "classification",
         "Classification",
         "Benign against metastatic; metastatic is the positive class."
-        + ("" if classes is None else f" Curves: {boxes_told(classes)}."),
+        + ("" if drawn is None else f" Curves: {boxes_told(drawn)}."),
         plots=tuple(
             _plot(plots, name, title=title, caption=caption, missing=missing or "no box")
-            for name, (title, caption) in captions.items()
+            for name, title, caption in _class_captions(drawn, plots)
         ),
         figures=tuple(classification_table(one) for one in told),
         tables=tuple(confusion_table(one) for one in told),
     )
+
+
+def _class_captions(
+    drawn: ClassificationFigures | None, plots: EvaluationPlots
+) -> Iterator[tuple[str, str, str]]:
+    """Give name, title and caption of each figure of the classes."""
+    auc = "" if drawn is None else in_brackets(drawn.figures.auc)
+    area = "" if drawn is None else in_brackets(drawn.figures.pr_auc)
+    yield "roc", "ROC curve", f"Area under the curve: {auc}. {_band_told(plots.roc)}"
+    yield "precision_recall", "Precision against recall", f"Area under the steps: {area}."
+    yield (
+        "reliability",
+        "Reliability",
+        "Observed share of metastatic boxes against P(metastatic), in ten bins of equal width; "
+        "bars: boxes a bin.",
+    )
+    yield (
+        "decision_curve",
+        "Decision curve",
+        "Net benefit of acting on P(metastatic) at each threshold probability (Vickers and Elkin "
+        f"2006). {_band_told(plots.decision_curve)}",
+    )
+
+
+def _band_told(plot: CurvePlot | DecisionPlot | None) -> str:
+    """Return what the band of a curve is, or why there is none; nothing without a curve."""
+    if plot is None:
+        return ""
+    curve = plot.model if isinstance(plot, DecisionPlot) else plot.curve
+    return NO_BAND if curve.band is None else BAND
 
 
 def _plot(plots: EvaluationPlots, name: str, *, title: str, caption: str, missing: str) -> Plot:

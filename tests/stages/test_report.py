@@ -416,6 +416,16 @@ def test_figures_are_drawn_from_the_numbers_of_the_evaluation() -> None:
     assert plots.decision_curve.threshold == 0.5
 
 
+@pytest.mark.usefixtures("files")
+def test_a_caption_tells_of_a_band_only_where_there_is_one() -> None:
+    for resamples, told in ((20, "Band: 95 %"), (0, "No band:")):
+        view = report_view(full_evaluation(EvalRequest(bootstrap=resamples)))
+        plots = [plot for section in view.sections for plot in section.plots]
+        captions = [plot.caption for plot in plots if "band" in plot.caption.lower()]
+        assert len(captions) == 3
+        assert all(told in caption for caption in captions)
+
+
 def test_a_perfect_classifier_stands_in_the_upper_left_corner_of_the_roc_plot(
     images: tuple[ImageRecord, ...],
 ) -> None:
