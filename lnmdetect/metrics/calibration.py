@@ -15,8 +15,13 @@ CLIP = 1e-6
 """Probabilities nearer to 0 or 1 count as this near where log odds are taken."""
 SANDWICH = "Wald, variance clustered by patient"
 _ECE_METHOD = "bootstrap over patients; resampling raises this error, so both ends lie high"
+_NO_VARIANCE = "none: the variance clustered by patient is 0 here"
 _MAX_STEPS = 50
+_LARGEST_STEP = 5.0
+"""Of log odds: farther, all expected values may round to 0 or 1, where no step can be told."""
 _TOLERANCE = 1e-10
+_SAME = 1e-6
+"""Log odds nearer to each other are the same: files hold six digits of a probability."""
 
 
 @dataclass(frozen=True)
@@ -144,11 +149,11 @@ def recalibration(
     ones = np.ones((len(log_odds), 1))
     intercept = _logistic(ones, is_positive, patient, offset=log_odds)
     benign, metastatic = log_odds[~is_positive], log_odds[is_positive]
-    if np.ptp(log_odds) < _TOLERANCE:
+    if np.ptp(log_odds) < _SAME:
         return intercept, undefined("all nodes have the same probability")
     if benign.max() <= metastatic.min() or metastatic.max() <= benign.min():
         return intercept, undefined("the probability separates the classes: no finite slope")
-    design = np.column_stack([ones, log_odds])
+    design = np.column_stack([ones, log_odds - log_odds.mean()])
     return intercept, _logistic(design, is_positive, patient, offset=np.zeros(len(log_odds)))
 
 
@@ -164,26 +169,28 @@ def _logistic(design: Values, is_positive: Flags, patient: Places, *, offset: Va
         [np.bincount(group, weights=residual * column) for column in design.T]
     )
     meat = scores.T @ scores * (patients / max(patients - 1, 1))
-    clustered = variance @ meat @ variance
+    clustered, alone = (variance @ meat @ variance)[-1, -1], variance[-1, -1]
+    lacking = ONE_PATIENT if patients < 2 else _NO_VARIANCE if clustered < _SAME * alone else None
     value = float(weights[-1])
     return Figure(
         value,
-        interval=_wald(value, clustered[-1, -1]) if patients > 1 else None,
-        interval_method=SANDWICH if patients > 1 else ONE_PATIENT,
-        independent_interval=_wald(value, variance[-1, -1]),
+        interval=None if lacking else _wald(value, clustered),
+        interval_method=lacking or SANDWICH,
+        independent_interval=_wald(value, alone),
         independent_method="Wald",
         n=len(design),
     )
 
 
 def _fitted(design: Values, is_positive: Flags, offset: Values) -> tuple[Values, Values]:
-    """Return (F,) weights and (N,) expected values, by Newton's steps, halved where they worsen."""
+    """Return (F,) weights and (N,) expected values, by Newton's steps, cut where they go astray."""
     weights = np.zeros(design.shape[1])
     loss = _loss(design @ weights + offset, is_positive)
     for _ in range(_MAX_STEPS):
         expected = _expit(design @ weights + offset)
         information = design.T @ (design * (expected * (1 - expected))[:, None])
         step = np.linalg.solve(information, design.T @ (is_positive - expected))
+        step = step / max(1.0, np.abs(design @ step).max() / _LARGEST_STEP)
         while _loss(design @ (weights + step) + offset, is_positive) > loss + _TOLERANCE:
             step = step / 2
         weights = weights + step

@@ -2,7 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
@@ -152,6 +152,27 @@ def test_probabilities_of_exactly_zero_and_one_stay_finite() -> None:
     for figure in recalibration(truth, probability, np.arange(5)):
         assert figure.value is not None
         assert np.isfinite(figure.interval or ()).all()
+
+
+def test_one_sure_mistake_among_sure_answers_has_its_intercept() -> None:
+    # Newton's whole step leads to where all expected values round to 1.
+    truth = np.array([False] + [True] * 10)
+    probability = np.array([0.0] * 7 + [1.0] * 4)
+    log_odds = np.where(probability > 0, 1, -1) * np.log((1 - 1e-6) / 1e-6)
+    root = brentq(lambda a: (truth - 1 / (1 + np.exp(-log_odds - a))).sum(), 0, 60, xtol=1e-12)
+    intercept, slope = recalibration(truth, probability, np.arange(11))
+    assert intercept.value == pytest.approx(root, abs=1e-8)
+    assert slope.reason == "the probability separates the classes: no finite slope"
+
+
+def test_patients_whose_residuals_cancel_leave_no_interval() -> None:
+    truth = np.array([True, False, False, True])
+    probability, patient = np.array([0.9, 0.9, 0.1, 0.1]), np.array([1, 0, 0, 1])
+    slope = recalibration(truth, probability, patient)[1]
+    assert slope.value == pytest.approx(0, abs=1e-12)
+    assert slope.interval is None
+    assert slope.interval_method == "none: the variance clustered by patient is 0 here"
+    assert np.isfinite(slope.independent_interval or (np.nan, 0.0)).all()
 
 
 def test_one_class_or_no_node_or_one_patient_is_told() -> None:
