@@ -6,15 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from lnmdetect.cli import app
 from lnmdetect.core.errors import InputError, OutputError, UsageError
+from lnmdetect.core.records import CocoDataset, ImageRecord
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.fold_file import read_folds
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.io.scan_source import open_source
 from lnmdetect.stages.evaluate import evaluate
 from lnmdetect.stages.evaluation_request import EvalRequest
 from lnmdetect.stages.split import SplitRequest, SplitResult, split
@@ -86,6 +90,28 @@ def test_truth_files_of_the_folds_hold_every_slice_once_and_find_their_pixels(
         assert store.read(part.images[0]).shape == (96, 96)
         keys += [image.join_key for image in part.images]
     assert sorted(keys) == sorted(i.join_key for i in read_coco(toy_data / "truth.json").images)
+
+
+def test_truth_files_of_png_slices_find_them(tmp_path: Path) -> None:
+    images = []
+    for number in range(1, 5):
+        name = f"pngs/{number}.png"
+        (tmp_path / "data" / "pngs").mkdir(parents=True, exist_ok=True)
+        stored = np.full((8, 8), 1024 + number, dtype=np.uint16)
+        cv2.imwrite(str(tmp_path / "data" / name), stored)
+        images.append(ImageRecord(number, name, 8, 8, f"p{number}", name, "", 0, 0.0, (0.5, 0.5)))
+    info = {"coverage": "key_images", "scan_root": "pngs"}
+    write_coco(CocoDataset(info, tuple(images), ()), tmp_path / "data" / "truth.json")
+    request = SplitRequest(
+        tmp_path / "data" / "truth.json",
+        tmp_path / "folds.json",
+        folds=2,
+        write_truth=tmp_path / "elsewhere",
+    )
+    for path in split(request).truth_files:
+        for handle in open_source(path).scans:
+            (record,) = handle.images
+            assert handle.load().voxels_hu.max() == int(record.patient[1:])
 
 
 def test_folds_that_are_there_are_taken_as_they_are(deal: Split, tmp_path: Path) -> None:

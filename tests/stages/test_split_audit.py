@@ -194,6 +194,19 @@ def test_a_brightened_and_noised_copy_is_a_warning_and_a_leak_when_strict(
     assert audit(AuditRequest(files, strict=True)).failed
 
 
+def test_slices_of_one_patient_are_no_copies_of_each_other(
+    write_pngs: WritePngs,
+) -> None:
+    files = (write_pngs("a", [textured(1)]), write_pngs("b", [textured(1) + np.int16(9)]))
+    assert len(audit(AuditRequest(files)).warnings) == 1
+    data = read_coco(files[1])
+    named = tuple(replace(image, patient="a1") for image in data.images)
+    write_coco(replace(data, images=named), files[1], overwrite=True)
+    result = audit(AuditRequest(files))
+    assert [leak.kind for leak in result.leaks] == ["patient"]
+    assert result.warnings == ()
+
+
 def test_empty_slices_are_alike_and_no_leak(write_pngs: WritePngs) -> None:
     air = np.full((96, 96), -1000, dtype=np.int16)
     files = (write_pngs("a", [textured(1), air]), write_pngs("b", [air, textured(2)]))
