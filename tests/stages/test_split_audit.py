@@ -240,9 +240,10 @@ def test_the_truth_file_may_stand_beside_the_folds_file(toy_data: Path, tmp_path
     assert result.leaks[0].patients == ("p1",)
 
 
-def test_headers_that_name_one_patient_for_all_tell_nothing(tmp_path: Path) -> None:
+def write_alike(folder: Path, patients: int) -> tuple[Path, Path]:
+    """Folds of patients, one slice each, whose headers all name the same one."""
     images = []
-    for number in range(3):
+    for number in range(patients):
         meta = CtSeriesMeta(
             seed=f"s{number}",
             patient_id="ANON",
@@ -251,21 +252,29 @@ def test_headers_that_name_one_patient_for_all_tell_nothing(tmp_path: Path) -> N
             thickness_mm=3.0,
             origin_mm=(0.0, 0.0, 0.0),
         )
-        (file,) = write_ct_series(textured(number)[None], tmp_path / "scan" / str(number), meta)
-        uid = file.sop_instance_uid
-        size, series = (96, 96), f"series {number}"
+        (file,) = write_ct_series(textured(number)[None], folder / "scan" / str(number), meta)
+        uid, name = file.sop_instance_uid, f"p{number}"
         images.append(
-            ImageRecord(
-                number + 1, f"{uid}.dcm", *size, f"p{number}", series, uid, 0, 0.0, (0.5, 0.5)
-            )
+            ImageRecord(number + 1, f"{uid}.dcm", 96, 96, name, name, uid, 0, 0.0, (0.5, 0.5))
         )
-    write_coco(CocoDataset({"scan_root": "scan"}, tuple(images), ()), tmp_path / "truth.json")
-    folds = (Fold("1", ("p0",)), Fold("2", ("p1", "p2")))
-    write_folds(FoldSet(folds), tmp_path / "folds.json")
-    result = audit(AuditRequest((tmp_path / "folds.json", tmp_path / "truth.json")))
+    write_coco(CocoDataset({"scan_root": "scan"}, tuple(images), ()), folder / "truth.json")
+    others = tuple(image.patient for image in images[1:])
+    write_folds(FoldSet((Fold("1", ("p0",)), Fold("2", others))), folder / "folds.json")
+    return folder / "folds.json", folder / "truth.json"
+
+
+def test_headers_that_name_one_patient_for_all_tell_nothing(tmp_path: Path) -> None:
+    result = audit(AuditRequest(write_alike(tmp_path, 3)))
     assert (result.leaks, result.warnings) == ((), ())
     name = "patient under two pseudonyms, by the headers"
     assert check(result, name).remark == "the headers of all name the same one"
+
+
+def test_headers_that_name_one_patient_for_two_are_a_warning(tmp_path: Path) -> None:
+    result = audit(AuditRequest(write_alike(tmp_path, 2)))
+    (warning,) = result.warnings
+    assert (warning.kind, warning.patients) == ("patient id in the headers", ("p0", "p1"))
+    assert "ANON" not in repr(result)
 
 
 def test_one_file_needs_its_truth_file(toy_data: Path, tmp_path: Path) -> None:
