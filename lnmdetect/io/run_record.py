@@ -58,6 +58,14 @@ class RunRecord:
         self.timings_s[name] = self.timings_s.get(name, 0.0) + round(now - self._clock, 3)
         self._clock = now
 
+    def add_inputs(self, files: Iterable[tuple[str, str]]) -> None:
+        """Add files by name and sha256; another file of the same name becomes `name (2)`."""
+        for name, sha256 in files:
+            key, number = name, 1
+            while self.inputs.setdefault(key, sha256) != sha256:
+                number += 1
+                key = f"{name} ({number})"
+
     def write(self, path: Path, *, overwrite: bool = True) -> None:
         """Write the record."""
         write_json(self.to_json(), path, overwrite=overwrite)

@@ -1,6 +1,6 @@
 """Both stages together: classes on predicted boxes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from lnmdetect.metrics.average_precision import ap_of_curve
 from lnmdetect.metrics.classification import Classification, classification
 from lnmdetect.metrics.cohort import Cohort
 from lnmdetect.metrics.figure import Figure, undefined
-from lnmdetect.metrics.froc import Froc, found_truth, froc
+from lnmdetect.metrics.froc import FROC_RATES, Froc, found_truth, froc
 from lnmdetect.metrics.matching import Matches, find_overlaps, match
 from lnmdetect.metrics.patients import PatientFigures, patient_figures
 from lnmdetect.metrics.ranking import Curve
@@ -95,7 +95,12 @@ def classified_hits(matches: Matches, said: BoxClasses) -> Flags:
 
 
 def end_to_end(
-    matches: Matches, said: BoxClasses, cohort: Cohort, *, chosen: Flags | None
+    matches: Matches,
+    said: BoxClasses,
+    cohort: Cohort,
+    *,
+    chosen: Flags | None,
+    scan_rates: Sequence[float] = FROC_RATES,
 ) -> EndToEnd:
     """Return the figures of both stages.
 
@@ -104,6 +109,7 @@ def end_to_end(
         said: what the classifier said about the D detections of the tables.
         cohort: whose the images are.
         chosen: (D,) the detections at or above the detector's threshold, None where unknown.
+        scan_rates: false positives a scan at which the sensitivity is read.
     """
     curves = {
         name: _class_curve(matches.tables, said, key, cohort) for name, key in CLASSES.items()
@@ -112,7 +118,7 @@ def end_to_end(
     return EndToEnd(
         ap50={name: ap_of_curve(curve, cohort) for name, curve in curves.items()},
         froc_metastatic=froc(metastatic, cohort, per="image"),
-        froc_metastatic_per_scan=froc(metastatic, cohort, per="scan"),
+        froc_metastatic_per_scan=froc(metastatic, cohort, per="scan", rates=scan_rates),
         found_and_called={
             name: undefined(NO_THRESHOLD)
             if chosen is None

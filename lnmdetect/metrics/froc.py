@@ -113,6 +113,8 @@ def froc_reading(curve: Curve, units: Values, rates: Sequence[float]) -> Reading
         hits = draws.hits(curve).take(last, axis=1)
         false_positives = draws.detections(curve, stops) - hits
         allowed = np.floor((draws.weights @ units)[:, None] * wanted + _ROUNDING)
+        # No more can be found than there are, however many are allowed.
+        allowed = np.minimum(allowed, false_positives.max(initial=0))
         within = places_in_rows(false_positives, allowed, side="right")
         hits = np.concatenate([np.zeros((len(hits), 1), dtype=np.int64), hits], axis=1)
         found = np.take_along_axis(hits, within, axis=1)

@@ -206,7 +206,8 @@ def finish_calibration(
         },
     )
     write_with_weights_of(source, written, bundle_card(written), overwrite=request.overwrite)
-    record.inputs |= {s.file: s.sha256 for s in (*truth.stamps, *validation.found.stamps)}
+    stamps = (*truth.stamps, *validation.found.stamps)
+    record.add_inputs((stamp.file, stamp.sha256) for stamp in stamps)
     record.model = {source.name: source.sha256}
     record.lap("calibrate")
     record.write(request.output / RUN)

@@ -82,7 +82,7 @@ def compare(request: CompareRequest, progress: Progress = SILENT) -> Comparison:
     record.lap("compare")
     if request.output is not None:
         write_json(result.to_json(), request.output, overwrite=request.overwrite)
-        record.inputs |= {stamp.file: stamp.sha256 for stamp in truth.stamps}
+        record.add_inputs((stamp.file, stamp.sha256) for stamp in truth.stamps)
         record.inputs |= {"A": a.stamps[0].sha256, "B": b.stamps[0].sha256}
         record.write(record_path(request.output))
     return result

@@ -74,7 +74,7 @@ def full_evaluation(request: EvalRequest, progress: Progress = SILENT) -> Evalua
         write_json(result.metrics_json(), request.output, overwrite=request.overwrite)
         info = result.info
         stamps = (*info.truth, *info.detections_of, *info.classes_of, *info.truth_boxes_of)
-        record.inputs |= {stamp.file: stamp.sha256 for stamp in stamps}
+        record.add_inputs((stamp.file, stamp.sha256) for stamp in stamps)
         record.write(record_path(request.output))
     return Evaluation(request, files, truth, inputs, kinds, result)
 
@@ -85,6 +85,7 @@ def _config(request: EvalRequest) -> dict[str, object]:
         "bootstrap": request.bootstrap,
         "seed": request.seed,
         "by": list(request.by),
+        "scan_rates": list(request.scan_rates),
         "choose_threshold": request.choose_threshold,
         "choose_node_threshold": request.choose_node_threshold,
         "optimistic": request.optimistic,
@@ -117,7 +118,7 @@ def _result(
     next(steps)
     of_classes = class_figures(inputs, cohort)
     next(steps)
-    both = both_stages(inputs, cohort)
+    both = both_stages(inputs, cohort, scan_rates=request.scan_rates)
     next(steps)
     groups, groups_of_truth = figures_by_group(request.by, inputs, truth)
     next(steps, None)

@@ -100,12 +100,16 @@ def _on_predicted(
     return ClassificationFigures("predicted", score_min, at_threshold, figures)
 
 
-def both_stages(inputs: EvalInputs, cohort: Cohort) -> EndToEnd | None:
+def both_stages(
+    inputs: EvalInputs, cohort: Cohort, *, scan_rates: Sequence[float]
+) -> EndToEnd | None:
     """Return the figures of boxes and classes as one result, None without classified detections."""
     if inputs.classes is None or inputs.class_matches is None:
         return None
     classes = inputs.classes
-    return end_to_end(inputs.class_matches, classes.said, cohort, chosen=classes.above)
+    return end_to_end(
+        inputs.class_matches, classes.said, cohort, chosen=classes.above, scan_rates=scan_rates
+    )
 
 
 def figures_by_group(

@@ -87,7 +87,7 @@ def compare_readers(request: ReadersRequest, progress: Progress = SILENT) -> Rea
     if request.output is not None:
         write_json(result.to_json(), request.output, overwrite=request.overwrite)
         stamps = (*truth.stamps, *found.stamps, result.info.readers)
-        record.inputs |= {stamp.file: stamp.sha256 for stamp in stamps}
+        record.add_inputs((stamp.file, stamp.sha256) for stamp in stamps)
         record.write(record_path(request.output))
     return result
 

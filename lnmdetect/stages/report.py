@@ -81,7 +81,7 @@ def report(request: ReportRequest, progress: Progress = SILENT) -> ReportResult:
     record.lap("draw")
     info = evaluation.result.info
     stamps = (*info.truth, *info.detections_of, *info.classes_of, *info.truth_boxes_of)
-    record.inputs |= {stamp.file: stamp.sha256 for stamp in stamps}
+    record.add_inputs((stamp.file, stamp.sha256) for stamp in stamps)
     record.write(record_path(request.output))
     return _result(request.output, view, figures)
 

@@ -39,6 +39,18 @@ def test_a_record_says_what_was_run_with_what_on_what(tmp_path: Path) -> None:
     assert (found["failures"], found["exit_status"]) == (0, 0)
 
 
+def test_files_of_one_name_are_all_recorded_and_the_same_file_once() -> None:
+    record = RunRecord("eval", {})
+    record.add_inputs([("truth.json", "ab"), ("truth.json", "cd"), ("truth.json", "ab")])
+    record.add_inputs([("truth.json", "ef"), ("nodes.json", "ab")])
+    assert record.inputs == {
+        "truth.json": "ab",
+        "truth.json (2)": "cd",
+        "truth.json (3)": "ef",
+        "nodes.json": "ab",
+    }
+
+
 def test_a_run_in_which_a_part_failed_says_6(tmp_path: Path) -> None:
     found = RunRecord("detect", {}, failures=2).to_json()
     assert (found["failures"], found["exit_status"]) == (2, 6)

@@ -63,6 +63,14 @@ def test_equal_scores_are_counted_together(make_image: Make) -> None:
     assert curve.points[0].threshold is None
 
 
+def test_where_any_number_is_allowed_all_hits_count(four_images: list[ImageBoxes]) -> None:
+    whose = Cohort(np.arange(4), np.arange(4), Resamples(4, count=50))
+    curve = Curve.of_matches(match_images(four_images), whose)
+    points = froc(curve, whose, per="image", rates=(100.0, 1e15, 1e300)).points
+    assert points[0].sensitivity.value == 0.75
+    assert [point.sensitivity for point in points] == [points[0].sensitivity] * 3
+
+
 def test_ignored_detections_are_no_false_positives(make_image: Make) -> None:
     images = [make_image([BOX, OTHER], [OTHER, BOX], [0.9, 0.5], ignored=[False, True])]
     assert curve_of(images).points[0].sensitivity.value == 1.0

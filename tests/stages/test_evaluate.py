@@ -538,6 +538,17 @@ def test_the_tables_show_value_interval_count_and_reason() -> None:
     assert "Operating threshold of the detector: 0.5 (nodes.json)" in lines
 
 
+def test_all_curves_a_scan_are_read_at_the_rates_that_were_asked_for() -> None:
+    write_random(0)
+    result = evaluate(EvalRequest(bootstrap=0, scan_rates=(3.0, 5.0)))
+    assert result.end_to_end is not None
+    read = result.end_to_end.froc_metastatic_per_scan.points
+    assert [point.false_positives for point in read] == [3.0, 5.0]
+    _, table = printed(result_tables(result)).split("FROC: sensitivity at false positives per scan")
+    lines = [line for line in table.split("└")[0].splitlines() if line[:1] in "┃│"]
+    assert [line.count("┃") + line.count("│") for line in lines] == [6] * 4
+
+
 def test_ap50_alone_is_one_row_and_a_bare_json_object() -> None:
     write_two_nodes()
     write("boxes.json", [image(1)], [node(1, 1, BOX, score=0.9)])
@@ -580,6 +591,7 @@ def test_a_run_record_with_the_hashes_of_the_files_lies_beside_the_metrics() -> 
         "bootstrap": 2000,
         "seed": 0,
         "by": [],
+        "scan_rates": [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0],
         "choose_threshold": None,
         "choose_node_threshold": None,
         "optimistic": False,
