@@ -1,5 +1,7 @@
 """Groups of an evaluation: the short axis, and any column of truth.json that is asked for."""
 
+import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
@@ -37,7 +39,7 @@ def groups_by(
         labels, names = _by_short_axis(truth)
         found[SHORT_AXIS] = _figures(labels, names, truth_group, inputs)
     for column in columns:
-        if column != SHORT_AXIS:
+        if column not in found:
             labels, names, grouping = _by_column(column, truth)
             found[column] = _figures(labels, names, grouping, inputs)
     return found
@@ -94,28 +96,51 @@ def _column(column: str, truth: Truth) -> tuple[Values, Grouping]:
 def _labels(values: Values) -> Labels:
     """Return the name of each value's group: numbers of many values by quartile."""
     given = [value for value in values if value is not None]
-    numeric = bool(given) and all(
-        isinstance(value, int | float) and not isinstance(value, bool) for value in given
-    )
-    if not numeric or len(set(given)) <= NUMERIC_GROUPS * 2:
+    if not _are_numbers(given) or len(set(given)) <= NUMERIC_GROUPS * 2:
         return [NOT_GIVEN if value is None else _name(value) for value in values]
     cuts = np.unique(np.quantile(given, np.arange(1, NUMERIC_GROUPS) / NUMERIC_GROUPS))
-    names = [f"under {cuts[0]:.4g}"]
-    names += [f"{low:.4g} to {high:.4g}" for low, high in pairwise(cuts)]
-    names.append(f"{cuts[-1]:.4g} or more")
+    texts = _distinct_texts(cuts)
+    names = [f"under {texts[0]}"]
+    names += [f"{low} to {high}" for low, high in pairwise(texts)]
+    names.append(f"{texts[-1]} or more")
     return [
         NOT_GIVEN if value is None else names[int(np.digitize(value, cuts))] for value in values
     ]
 
 
+def _are_numbers(given: Values) -> bool:
+    """Return whether all values are numbers that 64 bits can hold, and there is one."""
+    return bool(given) and all(
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) <= sys.float_info.max
+        for value in given
+    )
+
+
+def _distinct_texts(cuts: NDArray[np.float64]) -> Sequence[str]:
+    """Return (K,) different numbers as texts: to the unit, and as far as they differ."""
+    whole = len(f"{np.abs(cuts).max():.0f}")
+    texts: list[str] = []
+    for digits in range(max(4, min(whole, 17)), 18):
+        texts = [f"{cut:.{digits}g}" for cut in cuts]
+        if len(set(texts)) == len(texts):
+            break
+    return texts
+
+
 def _name(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()  # as the file has it
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
-def _natural(name: str) -> tuple[int, float, str]:
-    """Return a key that puts "under" first and numbers before words, by size."""
-    words = name.removeprefix("under ").split(" ")
+def _natural(name: str) -> tuple[int, float, bool, str]:
+    """Return a key that puts numbers before words, by size, and "under 5" before "5 to 8"."""
+    under, words = name.startswith("under "), name.removeprefix("under ").split(" ")
     try:
-        return (0, float(words[0]) - (0.5 if name.startswith("under ") else 0), name)
+        number = float(words[0])
     except ValueError:
-        return (1, 0.0, name)
+        number = math.nan
+    is_word = not math.isfinite(number)
+    return (int(is_word), 0.0 if is_word else number, not under, name)

@@ -115,10 +115,56 @@ def test_many_numbers_are_cut_at_their_quartiles_and_few_are_kept() -> None:
     assert list(groups("kvp")) == ["80", "100", "120"]
 
 
+def test_numbers_that_differ_far_behind_are_groups_of_their_own() -> None:
+    write(boxes=40, image_acquired=[20190401 + k for k in range(40)])
+    rows = groups("acquired")
+    assert list(rows) == [
+        "under 20190411",
+        "20190411 to 20190420",
+        "20190420 to 20190430",
+        "20190430 or more",
+    ]
+    assert [row.images for row in rows.values()] == [10, 10, 10, 10]
+    write(image_mas=[1234567.0, 1234568.0, 1234567.0, 0.1, 0.1, 0.1])
+    assert {name: row.images for name, row in groups("mas").items()} == {
+        "0.1": 3,
+        "1234567": 2,
+        "1234568": 1,
+    }
+
+
+def test_a_group_is_named_as_the_file_has_it() -> None:
+    write(image_portable=[True, False, True, False, True, None], image_slot=["10", 9] * 3)
+    assert list(groups("portable")) == ["false", "true", "not given"]
+    assert list(groups("slot")) == ["9", "10"]
+    write(image_word=["nan", "b", "inf", "7", "under 5", "under"])
+    assert list(groups("word")) == ["under 5", "7", "b", "inf", "nan", "under"]
+
+
+def test_a_value_on_a_quartile_belongs_to_the_group_above_and_eight_values_are_kept() -> None:
+    write(boxes=18, image_age=[1.0] * 4 + [2.0] * 5 + [float(k) for k in range(3, 12)])
+    rows = groups("age")
+    assert {name: row.images for name, row in rows.items()} == {
+        "under 2": 4,
+        "2 to 2.5": 5,
+        "2.5 to 6.75": 4,
+        "6.75 or more": 5,
+    }
+    write(boxes=16, image_age=[float(k % 8) for k in range(16)])
+    assert list(groups("age")) == [str(k) for k in range(8)]
+
+
+def test_numbers_beyond_all_measure_are_names() -> None:
+    write(boxes=10, image_uid=[10**400 + k for k in range(10)])
+    assert [row.images for row in groups("uid").values()] == [1] * 10
+
+
 def test_a_column_that_truth_does_not_have_is_refused() -> None:
     write()
     with pytest.raises(UsageError, match=r"--by scaner: expected a field .* got none of that name"):
         groups("scaner")
+    with pytest.raises(UsageError, match=r"--by short_axis_mm: expected a field"):
+        groups("short_axis_mm")
 
 
 def test_a_column_of_a_name_each_is_refused() -> None:
