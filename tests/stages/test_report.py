@@ -34,7 +34,7 @@ from lnmdetect.stages.report_boxes import shown_boxes, worst_first
 from lnmdetect.stages.report_checklist import checklist
 from lnmdetect.stages.report_plots import evaluation_plots, write_evaluation_figures
 from lnmdetect.stages.report_slices import browser, shown_part
-from lnmdetect.stages.report_tables import figure_row, in_brackets
+from lnmdetect.stages.report_tables import confusion_table, figure_row, in_brackets
 from lnmdetect.stages.report_view import report_view
 
 SIDE, SLICES, PATIENTS = 64, 6, 2
@@ -426,12 +426,16 @@ def test_a_caption_tells_of_a_band_only_where_there_is_one() -> None:
         assert all(told in caption for caption in captions)
 
 
-def test_a_perfect_classifier_stands_in_the_upper_left_corner_of_the_roc_plot(
+def test_a_perfect_classifier_errs_nowhere_and_stands_in_the_upper_left_corner(
     images: tuple[ImageRecord, ...],
 ) -> None:
     write(images, TRUTH, "truth.json")
     write(images, [node for node in FOUND if node.annotation_id != 2], "nodes.json")
-    plots = evaluation_plots(evaluation())
+    done = evaluation()
+    assert done.result.classification is not None
+    counts = confusion_table(done.result.classification).rows
+    assert counts == (("metastatic", "2", "0", "2"), ("benign", "0", "1", "1"))
+    plots = evaluation_plots(done)
     assert plots.roc is not None
     assert plots.roc.points[0].at == (0.0, 1.0)
     assert plots.precision_recall is not None
