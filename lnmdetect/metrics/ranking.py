@@ -182,5 +182,4 @@ def places_in_rows(rising: Counts, wanted: Counts, *, side: Literal["left", "rig
     start = np.arange(rows)[:, None] * (highest + 1)
     laid, sought = ((counts.astype(np.int64) + start).ravel() for counts in (rising, wanted))
     places = np.searchsorted(laid, sought, side=side)
-    within = places.reshape(wanted.shape) - np.arange(rows)[:, None] * length
-    return np.asarray(np.clip(within, 0, length))
+    return np.asarray(places.reshape(wanted.shape) - np.arange(rows)[:, None] * length)

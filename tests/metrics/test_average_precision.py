@@ -172,6 +172,12 @@ def test_a_size_without_truth_is_undefined(make_image: Make) -> None:
     assert figures["under 5 mm"] == Figure(None, "no truth box that counts")
 
 
+def test_patients_without_truth_do_not_make_an_interval(make_image: Make) -> None:
+    images = [make_image([BOX], [BOX, FAR], [0.3, 0.9]), make_image([], [FAR], [0.5])]
+    figure = average_precision(BoxTables.of_images(images), cohort(np.arange(2), 50)).ap50
+    assert (figure.interval, figure.interval_method) == (None, "none: a single patient")
+
+
 def test_the_interval_of_one_patient_is_none_and_says_why(make_image: Make) -> None:
     tables = BoxTables.of_images([make_image([BOX], [FAR, BOX], [0.9, 0.3])])
     figure = average_precision(tables, cohort(np.array([0]), 50)).ap50

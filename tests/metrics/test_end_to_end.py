@@ -14,6 +14,7 @@ from lnmdetect.metrics.end_to_end import (
 )
 from lnmdetect.metrics.figure import Figure
 from lnmdetect.metrics.matching import match_images
+from lnmdetect.metrics.resampling import Resamples
 from lnmdetect.metrics.tables import ImageBoxes
 
 Make = Callable[..., ImageBoxes]
@@ -102,6 +103,23 @@ def test_nodes_of_the_other_class_are_false_positives_and_unknown_ones_are_ignor
     result = both_stages([image], classes, 0.4)
     assert result.ap50["metastatic"].value == pytest.approx(0.5)
     assert result.ap50["benign"].value == pytest.approx(1.0)
+
+
+def test_boxes_without_a_class_are_of_no_account_for_classes(make_image: Make) -> None:
+    # The best box, on the benign node, was not classified, whatever its numbers say.
+    image = make_image([A, B], [B, A], [0.9, 0.8], classes=[METASTATIC, BENIGN])
+    p = np.array([1.0, 0.6])
+    result = both_stages([image], [BoxClasses(np.array([False, True]), 1 - p, p, p >= 0.5)], 0.5)
+    assert result.ap50["metastatic"].value == pytest.approx(1.0)
+    assert result.found_and_called["benign"].value == 0.0
+    empty = make_image([], [FAR], [0.9])
+    unclassified = BoxClasses(np.array([False]), np.zeros(1), np.ones(1), np.array([True]))
+    matches = match_images([image, empty])
+    patients = Cohort(np.arange(2), np.arange(2), Resamples(2, count=20))
+    parts = joined([said([0.4, 0.6]), unclassified])
+    of_patients = end_to_end(matches, parts, patients, chosen=np.ones(3, dtype=bool)).patients
+    assert (of_patients.sensitivity.value, of_patients.specificity.value) == (1.0, 1.0)
+    assert of_patients.auc.value == 1.0
 
 
 def test_a_node_is_found_and_called_at_both_thresholds(make_image: Make) -> None:

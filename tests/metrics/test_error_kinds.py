@@ -50,6 +50,27 @@ def test_a_node_that_is_found_and_called_otherwise_is_of_the_wrong_class(make_im
     assert count_errors(kinds).wrong_class == 1
 
 
+def test_a_duplicate_overlaps_by_half_or_more_and_ignored_truth_makes_no_near_miss(
+    make_image: Make,
+) -> None:
+    half_of_a, near_c = (10.0, 10.0, 20.0, 15.0), (54.0, 50.0, 64.0, 60.0)
+    image = make_image([A, C], [A, half_of_a, near_c], [0.9, 0.8, 0.7], ignored=[False, True])
+    matches = match_images([image])
+    kinds = error_kinds(matches, np.ones(3, dtype=bool))
+    # The third is covered by ignored truth to 60 %: it lies there. Less would be background.
+    assert kinds.found.tolist() == ["hit", "duplicate", "ignored"]
+    beside_c = (56.0, 50.0, 66.0, 60.0)
+    matches = match_images([make_image([C], [beside_c], [0.9], ignored=[True])])
+    assert error_kinds(matches, np.ones(1, dtype=bool)).found.tolist() == ["background"]
+
+
+def test_a_wrong_call_below_the_threshold_leaves_its_node_missed(make_image: Make) -> None:
+    matches = match_images([make_image([A], [A], [0.3], classes=[METASTATIC])])
+    wrong = BoxClasses(np.array([True]), np.array([0.9]), np.array([0.1]), np.array([False]))
+    kinds = error_kinds(matches, np.array([False]), wrong)
+    assert (kinds.found.tolist(), kinds.truth.tolist()) == (["below threshold"], ["missed"])
+
+
 def test_a_hit_below_the_threshold_leaves_its_node_missed(make_image: Make) -> None:
     matches = match_images([make_image([A], [A], [0.3])])
     kinds = error_kinds(matches, np.array([False]))

@@ -7,6 +7,7 @@ import pytest
 from lnmdetect.metrics.cohort import Cohort
 from lnmdetect.metrics.figure import Figure
 from lnmdetect.metrics.froc import Froc, OperatingPoint, froc, operating_point
+from lnmdetect.metrics.intervals import wilson_interval
 from lnmdetect.metrics.matching import match_images
 from lnmdetect.metrics.ranking import Curve
 from lnmdetect.metrics.resampling import Resamples
@@ -63,6 +64,27 @@ def test_equal_scores_are_counted_together(make_image: Make) -> None:
     assert curve.points[0].threshold is None
 
 
+def test_a_rate_that_is_no_binary_fraction_allows_what_it_says(make_image: Make) -> None:
+    # 0.29 x 100 is 28.999999999999996: 29 false positives are allowed on 100 images.
+    wrong = [make_image([], [FAR], [0.9]) for _ in range(29)]
+    images = [make_image([BOX], [BOX], [0.1]), *wrong, *[make_image()] * 70]
+    assert curve_of(images, rates=(0.29,)).points[0].sensitivity.value == 1.0
+    assert curve_of(images, rates=(0.28,)).points[0].sensitivity.value == 0.0
+
+
+def test_where_all_is_found_each_patient_counts_once(make_image: Make) -> None:
+    images = [make_image([BOX, OTHER], [BOX, OTHER], [0.9, 0.8])] * 4
+    whose = Cohort(np.arange(4), np.arange(4), Resamples(4, count=50))
+    found = froc(Curve.of_matches(match_images(images), whose), whose, per="image")
+    sensitivity = found.points[0].sensitivity
+    assert sensitivity.interval == wilson_interval(4, 4)
+    assert (
+        sensitivity.interval_method == "Wilson, each patient counted once: no resample can differ"
+    )
+    assert sensitivity.independent_interval == wilson_interval(8, 8)
+    assert found.mean.interval_method == "none: all resamples give the same value"
+
+
 def test_where_any_number_is_allowed_all_hits_count(four_images: list[ImageBoxes]) -> None:
     whose = Cohort(np.arange(4), np.arange(4), Resamples(4, count=50))
     curve = Curve.of_matches(match_images(four_images), whose)
@@ -95,6 +117,14 @@ def test_the_operating_point_counts_boxes_at_or_above_the_threshold(
     assert point.false_positives_per_image.value == 0.75
     assert point.precision.value == 0.4
     assert point_of(four_images, 0.51).precision.value == 0.5
+
+
+def test_a_box_on_ignored_truth_is_of_no_account_at_the_operating_point(make_image: Make) -> None:
+    images = [make_image([BOX, OTHER], [BOX, OTHER, FAR], [0.9, 0.8, 0.7], ignored=[False, True])]
+    point = point_of(images, 0.5)
+    assert (point.precision.value, point.precision.n) == (0.5, 2)
+    assert (point.sensitivity.value, point.sensitivity.n) == (1.0, 1)
+    assert point.false_positives_per_image.value == 1.0
 
 
 def test_an_operating_point_without_boxes_truth_or_images_says_so(make_image: Make) -> None:

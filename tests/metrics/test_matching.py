@@ -51,6 +51,12 @@ def test_a_detection_takes_the_truth_it_overlaps_most(make_image: Make) -> None:
     assert match_image(image)[1].tolist() == [1]
 
 
+def test_of_truth_overlapped_equally_the_last_is_taken_first(make_image: Make) -> None:
+    # As COCO's evaluation does, which matters where the two are of different classes.
+    image = make_image([BOX, OTHER, BOX], [BOX, BOX], [0.9, 0.8])
+    assert match_image(image)[1].tolist() == [2, 0]
+
+
 def test_ignored_truth_takes_any_number_of_boxes_and_neither_hits_nor_misses(
     make_image: Make,
 ) -> None:

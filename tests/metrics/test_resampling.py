@@ -74,6 +74,9 @@ def test_where_all_succeed_each_patient_counts_once() -> None:
         found = Resamples(4).share(np.full(20, all_right), patient, of="node")
         assert found.interval == wilson_interval(4 * all_right, 4)
         assert found.interval_method == "Wilson, each patient counted once: no resample can differ"
+    # Six more patients without a node have no say.
+    among_ten = Resamples(10).share(np.ones(20, dtype=bool), patient, of="node")
+    assert among_ten.interval == wilson_interval(4, 4)
 
 
 def test_where_there_is_no_interval_the_method_says_why() -> None:
