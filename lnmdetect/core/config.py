@@ -80,7 +80,10 @@ class OptimiserConfig(Part):
     """Optimiser, schedule and length of a training.
 
     Attributes:
-        gamma: factor of each step of the step schedule; step_epochs: epochs between two steps.
+        gamma: factor of each step of the step and plateau schedules.
+        step_epochs: epochs between two steps of the step schedule.
+        plateau_epochs: epochs without a better validation metric after which the plateau schedule
+            takes a step.
         patience: epochs without a better validation metric before stopping; None never stops early.
         steps_an_epoch: None for one pass over the training images (times the copies).
     """
@@ -89,9 +92,10 @@ class OptimiserConfig(Part):
     learning_rate: Positive
     weight_decay: float = Field(ge=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    schedule: Literal["constant", "step", "cosine"] = "constant"
+    schedule: Literal["constant", "step", "cosine", "plateau"] = "constant"
     gamma: float = Field(default=0.1, gt=0, le=1)
     step_epochs: Count | None = None
+    plateau_epochs: Count | None = None
     warmup_steps: int = Field(default=0, ge=0)
     epochs: Count
     steps_an_epoch: Count | None = None
@@ -103,6 +107,8 @@ class OptimiserConfig(Part):
     def _check(self) -> "OptimiserConfig":
         if self.schedule == "step" and self.step_epochs is None:
             raise ValueError("step_epochs: expected a number with schedule: step")
+        if self.schedule == "plateau" and self.plateau_epochs is None:
+            raise ValueError("plateau_epochs: expected a number with schedule: plateau")
         return self
 
 
@@ -196,6 +202,9 @@ class ClassifierRecipe(Part):
     """All that defines the second stage.
 
     Crops are cut from the slices as they are: `input` has neither spacing nor body mask.
+
+    Attributes:
+        monitor: the validation figure whose best epoch is kept.
     """
 
     arm: Literal["classifier"] = "classifier"
@@ -206,6 +215,7 @@ class ClassifierRecipe(Part):
     augmentation: AugmentationConfig
     optimiser: OptimiserConfig
     validation_share: float = Field(default=0.2, gt=0, lt=1)
+    monitor: Literal["auc", "accuracy"] = "auc"
 
     @model_validator(mode="after")
     def _check(self) -> "ClassifierRecipe":

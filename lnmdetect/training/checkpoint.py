@@ -20,6 +20,7 @@ class FitState:
         rows: one row of figures a finished epoch.
         sums: loss terms added up over the steps of the epoch under way.
         best: best validation figure so far; best_epoch: the epoch (from 1) it came from.
+        seconds: taken so far, validation included.
     """
 
     step: int = 0
@@ -27,6 +28,7 @@ class FitState:
     sums: dict[str, float] = field(default_factory=dict)
     best: float = float("-inf")
     best_epoch: int = 0
+    seconds: float = 0.0
 
 
 def save_state(

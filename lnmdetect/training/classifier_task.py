@@ -43,7 +43,7 @@ class ClassifierTask:
         temperature: the logits are divided by it; over several views, those of their mean.
     """
 
-    monitor = "auc"
+    monitor: str
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class ClassifierTask:
         temperature: float = 1.0,
     ) -> None:
         self.device = device
+        self.monitor = recipe.monitor
         self.temperature = temperature
         self.flips: tuple[tuple[int, ...], ...] = SINGLE_VIEW
         self.flip_average = recipe.model.flip_average

@@ -22,8 +22,14 @@ from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.io.run_files import save_best, save_curves
 from lnmdetect.training.checkpoint import FitState, load_state, save_state
 from lnmdetect.training.devices import Compute
-from lnmdetect.training.optimisers import build_optimiser, learning_rate
+from lnmdetect.training.optimisers import (
+    build_optimiser,
+    learning_rate,
+    plateau_drops,
+    scheduled_step,
+)
 from lnmdetect.training.task import Task
+from lnmdetect.training.time_budget import TimeBudget
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,8 @@ class FitSettings:
         folder: receives checkpoints and curves; must exist.
         resume: whether to go on from the folder's last checkpoint.
         identity: what a resumed run must share with the one begun, by name (recipe, seed, data).
+        budget_s: seconds the training may take; it then ends with a validation, within an epoch if
+            need be, and the learning rate's schedule with it. None: all epochs.
     """
 
     optimiser: OptimiserConfig
@@ -43,15 +51,22 @@ class FitSettings:
     folder: Path
     resume: bool = False
     identity: Mapping[str, str] = field(default_factory=dict)
+    budget_s: float | None = None
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a training reached: one row of figures an epoch, and the best one."""
+    """What a training reached: one row of figures an epoch, and the best one.
+
+    Attributes:
+        steps, seconds: taken, validations included.
+    """
 
     rows: tuple[dict[str, float], ...]
     best: float
     best_epoch: int
+    steps: int = 0
+    seconds: float = 0.0
 
 
 BatchSource = Callable[[int, int], Iterable[Any]]
@@ -68,7 +83,8 @@ def fit(
     """Return the curves of a training; the best weights lie in `best.safetensors` of the folder.
 
     On the CPU of one machine the same seeds give the same weights, interrupted and resumed or
-    not; on a GPU they may differ in the last bits from the first step on.
+    not; on a GPU they may differ in the last bits from the first step on. With a time budget the
+    weights depend on the machine's speed.
 
     Args:
         task: its module is trained in place.
@@ -101,23 +117,29 @@ def fit(
     )
     steps = settings.steps_an_epoch
     left, total = _steps_left(batches, state, settings)
+    clock = TimeBudget(settings.budget_s, state.seconds)
     started = time.monotonic()
     with _interruptible() as interrupted:
         for batch in progress.track(left, description="training", total=total):
             with settings.compute.autocast():
                 task.module.train()
                 terms = task.losses(batch)
+            rate = _set_rate(optimiser, task.monitor, state, settings, clock.share)
             _step(terms, optimiser, scaler, state, settings)
-            if state.step % steps == 0:
-                _finish_epoch(task, validation, state, settings, time.monotonic() - started)
-                save()
+            if state.step % steps == 0 or clock.is_out:
+                validated = time.monotonic()
+                _finish_epoch(task, validation, state, settings, rate, seconds=validated - started)
                 started = time.monotonic()
-                if _is_stale(state, settings.optimiser):
+                clock.validation_s = started - validated
+                state.seconds = clock.spent_s
+                save()
+                if clock.is_out or _is_stale(state, settings.optimiser):
                     break
             if interrupted():
+                state.seconds = clock.spent_s
                 save()
                 raise KeyboardInterrupt
-    return FitResult(tuple(state.rows), state.best, state.best_epoch)
+    return FitResult(tuple(state.rows), state.best, state.best_epoch, state.step, state.seconds)
 
 
 def predict(task: Task, batches: Iterable[Any], compute: Compute) -> Iterator[Any]:
@@ -135,12 +157,32 @@ def _steps_left(
     """Return the batches from the state's step to the last epoch's end, and how many they are."""
     steps = settings.steps_an_epoch
     epoch = state.step // steps
-    end = epoch if _is_stale(state, settings.optimiser) else settings.optimiser.epochs
+    is_over = _is_stale(state, settings.optimiser) or _is_late(state, settings)
+    end = epoch if is_over else settings.optimiser.epochs
     sources = (
         batches(number, state.step - number * steps if number == epoch else 0)
         for number in range(epoch, end)
     )
     return chain.from_iterable(sources), max(0, end * steps - state.step)
+
+
+def _set_rate(
+    optimiser: torch.optim.Optimizer,
+    monitor: str,
+    state: FitState,
+    settings: FitSettings,
+    time_share: float,
+) -> float:
+    """Return the learning rate that is due, after giving it to the optimiser."""
+    config, steps = settings.optimiser, settings.steps_an_epoch
+    drops = 0
+    if config.plateau_epochs is not None:
+        drops = plateau_drops([row[monitor] for row in state.rows], config.plateau_epochs)
+    due = scheduled_step(config, state.step, steps, time_share)
+    rate = learning_rate(config, due, steps, drops=drops)
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    return rate
 
 
 def _step(
@@ -153,9 +195,6 @@ def _step(
     """Follow the gradient of the summed terms once."""
     values = {name: float(term.detach()) for name, term in terms.items()}
     _require_finite(values, state.step)
-    rate = learning_rate(settings.optimiser, state.step, settings.steps_an_epoch)
-    for group in optimiser.param_groups:
-        group["lr"] = rate
     optimiser.zero_grad(set_to_none=True)
     total = torch.stack([term.float() for term in terms.values()]).sum()
     scaler.scale(total).backward()  # type: ignore[no-untyped-call]
@@ -183,16 +222,31 @@ def _require_finite(values: dict[str, float], step: int) -> None:
 
 
 def _finish_epoch(
-    task: Task, validation: Iterable[Any], state: FitState, settings: FitSettings, seconds: float
+    task: Task,
+    validation: Iterable[Any],
+    state: FitState,
+    settings: FitSettings,
+    rate: float,
+    *,
+    seconds: float,
 ) -> None:
-    """Score the validation items, keep the weights if they are the best, and write the curves."""
+    """Score the validation items, keep the weights if they are the best, and write the curves.
+
+    Args:
+        task: gives the figures.
+        validation: batches.
+        state: changed in place.
+        settings: gives the folder.
+        rate: learning rate of the last step.
+        seconds: that the steps took.
+    """
     random = torch.get_rng_state()
     figures = task.score(list(predict(task, validation, settings.compute)))
     torch.set_rng_state(random)
-    epoch = state.step // settings.steps_an_epoch
-    means = {name: value / settings.steps_an_epoch for name, value in state.sums.items()}
+    epoch = -(-state.step // settings.steps_an_epoch)
+    steps = state.step - (epoch - 1) * settings.steps_an_epoch  # fewer where the time ran out
+    means = {name: value / steps for name, value in state.sums.items()}
     state.sums.clear()
-    rate = learning_rate(settings.optimiser, state.step - 1, settings.steps_an_epoch)
     state.rows.append(
         {"epoch": epoch, "learning_rate": rate, **means, **figures, "seconds": round(seconds, 1)}
     )
@@ -204,6 +258,10 @@ def _finish_epoch(
 
 def _is_stale(state: FitState, config: OptimiserConfig) -> bool:
     return config.patience is not None and len(state.rows) - state.best_epoch >= config.patience
+
+
+def _is_late(state: FitState, settings: FitSettings) -> bool:
+    return settings.budget_s is not None and state.seconds >= settings.budget_s
 
 
 @contextmanager

@@ -4,9 +4,15 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from lnmdetect.core.config import OptimiserConfig
-from lnmdetect.training.optimisers import build_optimiser, learning_rate
+from lnmdetect.training.optimisers import (
+    build_optimiser,
+    learning_rate,
+    plateau_drops,
+    scheduled_step,
+)
 
 
 def config(**changes: object) -> OptimiserConfig:
@@ -72,3 +78,27 @@ def test_a_step_of_sgd_is_the_gradient_and_the_weight_decay_by_hand() -> None:
     (3 * weight).sum().backward()  # type: ignore[no-untyped-call]
     sgd.step()
     assert float(weight.detach()) == pytest.approx(2 - 0.1 * (3 + 0.01 * 2))
+
+
+def test_time_that_is_gone_moves_the_schedule_on_but_not_the_warm_up() -> None:
+    warming = config(warmup_steps=2)  # 4 epochs of 5 steps
+    assert scheduled_step(warming, 1, 5, 0.9) == 1
+    assert scheduled_step(warming, 3, 5, 0.5) == 10
+    assert scheduled_step(warming, 12, 5, 0.5) == 12
+    assert scheduled_step(warming, 3, 5, 0.0) == 3
+    cosine = config(schedule="cosine")
+    due = scheduled_step(cosine, 0, 5, 0.5)
+    assert learning_rate(cosine, due, 5) == pytest.approx(0.05)
+
+
+def test_the_rate_drops_after_epochs_without_a_better_score_and_waits_anew() -> None:
+    assert plateau_drops([], 2) == 0
+    assert plateau_drops([0.5, 0.5], 2) == 0
+    assert plateau_drops([0.5, 0.5, 0.4], 2) == 1
+    assert plateau_drops([0.5, 0.5, 0.4, 0.4], 2) == 1
+    assert plateau_drops([0.5, 0.5, 0.4, 0.4, 0.5], 2) == 2
+    assert plateau_drops([0.5, 0.5, 0.6, 0.6, 0.7], 2) == 0
+    plateau = config(schedule="plateau", plateau_epochs=2, gamma=0.1)
+    assert [learning_rate(plateau, 7, 5, drops=k) for k in (0, 2)] == pytest.approx([0.1, 0.001])
+    with pytest.raises(ValidationError, match="plateau_epochs: expected a number"):
+        config(schedule="plateau")
