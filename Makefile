@@ -42,7 +42,7 @@ demo: $(STAMP) ## three unseen phantom patients through all stages, with a pictu
 	cd demo && lnmdetect eval --ap50
 	cd demo && lnmdetect eval
 	cd demo && lnmdetect overlay nodes.json --truth truth.json -o contact_sheet.png
-	cd demo && lnmdetect report
+	cd demo && lnmdetect report --by level
 	@echo "The picture: $(CURDIR)/demo/contact_sheet.png"
 	@echo "The report:  $(CURDIR)/demo/report.html"
 

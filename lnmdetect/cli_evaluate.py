@@ -89,4 +89,20 @@ def show_evaluation(request: "EvalRequest", talk: Talk, *, figures: Path | None)
 
         written = write_evaluation_figures(evaluation, figures, overwrite=request.overwrite)
         talk.note(f"Written: {', '.join(map(str, written))}")
-    talk.hint("lnmdetect", "overlay", result.scored, "--truth", request.truth[0])
+    talk.hint("lnmdetect", "report", *_files_given(request))
+
+
+def _files_given(request: "EvalRequest") -> list[object]:
+    """Return the options that name the request's files, without those that need not be named."""
+    from lnmdetect.stages.evaluation_request import TRUTH
+
+    given: list[object] = []
+    for option, paths in (
+        ("--truth", () if request.truth == (TRUTH,) else request.truth),
+        ("--boxes", request.boxes),
+        ("--nodes", request.nodes),
+        ("--truth-nodes", request.truth_nodes),
+    ):
+        for path in paths:
+            given += [option, path]
+    return given

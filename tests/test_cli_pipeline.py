@@ -120,7 +120,7 @@ def test_what_comes_next_is_true_as_typed(folder: Path) -> None:
     moved = "lnmdetect classify boxes.json -o moved/nodes.json"
     assert hint(moved) == "lnmdetect eval --nodes moved/nodes.json"
     shown = hint("lnmdetect eval --nodes moved/nodes.json")
-    assert shown == "lnmdetect overlay moved/nodes.json --truth truth.json"
+    assert shown == "lnmdetect report --nodes moved/nodes.json"
     assert hint("lnmdetect run scan/ -o out") == "lnmdetect eval --nodes out/nodes.json"
     for line in (shown, "lnmdetect eval --nodes out/nodes.json"):
         assert typed(line).exit_code == 0

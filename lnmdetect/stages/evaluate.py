@@ -136,5 +136,4 @@ def _result(
         groups=groups,
         groups_of_truth_boxes=groups_of_truth,
         ap50_only=request.ap50_only,
-        scored=files.detections[0],
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from lnmdetect.core.records import Coverage
@@ -114,7 +113,6 @@ class EvalResult:
         classification_on_truth_boxes: of truth boxes that were classified.
         errors: where errors arise, at the operating thresholds.
         groups: column to figures of its groups; groups_of_truth_boxes: of classified truth boxes.
-        scored: the file whose boxes were scored.
     """
 
     info: EvalInfo
@@ -128,7 +126,6 @@ class EvalResult:
     groups: Mapping[str, tuple[GroupFigures, ...]]
     groups_of_truth_boxes: Mapping[str, tuple[GroupFigures, ...]]
     ap50_only: bool
-    scored: Path
 
     @property
     def ap50(self) -> Figure:
