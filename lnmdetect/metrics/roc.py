@@ -61,7 +61,9 @@ def tpr_on_grid(steps: Steps) -> Values:
     found = np.full((len(steps.positives), len(FPR_GRID)), np.nan)
     for row in np.flatnonzero(steps.both_classes):
         hits, alarms = steps.true_positives[row], steps.false_positives[row]
-        at = np.interp(FPR_GRID * alarms[-1], np.append(0.0, alarms), np.append(0.0, hits))
+        # 0.29 x 100 comes to a bit less than 29, and would be read below a step that stands there.
+        wanted = np.round(FPR_GRID * alarms[-1], 9)
+        at = np.interp(wanted, np.append(0.0, alarms), np.append(0.0, hits))
         found[row] = at / hits[-1]
     return found
 

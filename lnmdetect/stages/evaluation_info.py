@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from lnmdetect import __version__
+from lnmdetect.core.records import BENIGN, METASTATIC
 from lnmdetect.core.wording import counted
 from lnmdetect.metrics.matching import IOU_OF_A_HIT, MAX_DETECTIONS
 from lnmdetect.stages.evaluation_files import EvalInputs
@@ -13,6 +16,8 @@ from lnmdetect.stages.evaluation_truth import Truth
 
 FEW_PATIENTS = 20
 """With fewer, percentile intervals cover less than they say (Efron, Tibshirani 1993, 14)."""
+FEW_RESAMPLES = 1000
+"""The least for percentile intervals (Efron, Tibshirani 1993, 14.3)."""
 
 
 def eval_info(truth: Truth, inputs: EvalInputs) -> EvalInfo:
@@ -56,7 +61,7 @@ def over_patients_sentence(resamples: int, seed: int) -> str:
     """Return how the 95 % intervals come about that allow for several boxes of a patient."""
     if resamples == 0:
         return "none over patients, since no resamples were asked for"
-    return f"95 %, percentiles of {resamples} resamples of the patients (seed {seed})"
+    return f"95 %, percentiles of {counted(resamples, 'resample')} of the patients (seed {seed})"
 
 
 def truth_notes(truth: Truth) -> Iterator[str]:
@@ -64,8 +69,13 @@ def truth_notes(truth: Truth) -> Iterator[str]:
     if truth.columns.is_phantom:
         yield "Phantom figures: the scans are synthetic and say nothing about patients."
     yield from _fold_warning(truth.columns.info)
-    patients = truth.cohort.patients
-    if 1 < patients < FEW_PATIENTS and truth.cohort.resamples.count:
+    patients, resamples = truth.cohort.patients, truth.cohort.resamples.count
+    if 0 < resamples < FEW_RESAMPLES:
+        yield (
+            f"{counted(resamples, 'resample')}: too few for the ends of a 95 % interval, which "
+            "another seed would move."
+        )
+    if 1 < patients < FEW_PATIENTS and resamples:
         yield (
             f"{patients} patients: resamples of so few hold little but copies of each other, and "
             "the intervals over patients are too narrow."
@@ -89,11 +99,45 @@ def _notes(truth: Truth, inputs: EvalInputs) -> Iterator[str]:
     yield from file_notes(found)
     if labelled is not found:
         yield from file_notes(labelled)
+        yield from _threshold_note(found, labelled)
+    yield from _left_out_notes(truth, inputs)
+    if truth.columns.coverage == "key_images":
+        yield "Truth holds key images: what is said a scan or a patient is about these slices only."
     if len(truth.stamps) > 1:
         yield (
             f"{len(truth.stamps)} truth files are pooled: one ranking over boxes of several files, "
             "which may be of several models."
         )
+
+
+def _threshold_note(found: Predictions, labelled: Predictions) -> Iterator[str]:
+    """Say so where classes are taken at another threshold of the detector than detections."""
+    own, other = labelled.detector_threshold, found.detector_threshold
+    if not labelled.classified or labelled.on_truth_boxes:
+        return
+    if (own.value, own.values) != (other.value, other.values):
+        has_one = own.value is not None or own.values is not None
+        at = "" if own.value is None else f", {own.value:.4g}"
+        yield (
+            f"{labelled.files} has {'another' if has_one else 'no'} operating threshold of the "
+            f"detector{at}: classes, both stages, errors and groups go by that file, the other "
+            f"figures by {found.files}."
+        )
+
+
+def _left_out_notes(truth: Truth, inputs: EvalInputs) -> Iterator[str]:
+    """Give what some figures leave out that others count."""
+    table = truth.table
+    unknown = int((~table.ignored & ~np.isin(table.classes, (BENIGN, METASTATIC))).sum())
+    if unknown and inputs.labelled.classified:
+        boxes = counted(unknown, "truth box is", "truth boxes are")
+        yield f"{boxes} of unknown status: no figure of classes counts them."
+    names = truth.columns.nodes.node_ids
+    of_counted = [names[place] for place in np.flatnonzero(~table.ignored).tolist()]
+    nameless = of_counted.count(None)
+    if inputs.found is not None and 0 < nameless < len(of_counted):
+        boxes = counted(nameless, "truth box names", "truth boxes name")
+        yield f"{boxes} no node (node_id): the sensitivity for nodes leaves them out."
 
 
 def file_notes(found: Predictions) -> Iterator[str]:
@@ -103,6 +147,10 @@ def file_notes(found: Predictions) -> Iterator[str]:
     if found.unscored:
         boxes = counted(found.unscored, f"box of {name} is", f"boxes of {name} are")
         yield f"{boxes} not scored: truth, of key images, does not list the slice."
+    classless = 0 if found.on_truth_boxes else int((~found.said.classified).sum())
+    if found.classified and classless:
+        boxes = counted(classless, f"box of {name} has", f"boxes of {name} have")
+        yield f"{boxes} no class: figures of classes leave them out."
     if found.missing_images:
         images = counted(found.missing_images, "truth image is", "truth images are")
         yield f"{images} not in {name}: nothing is found there."

@@ -6,7 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from lnmdetect.core.columns import CocoColumns
+from lnmdetect.core.columns import CocoColumns, NodeColumns
+from lnmdetect.core.records import BENIGN, METASTATIC
+from lnmdetect.core.wording import counted
+
+_ROUNDING = 1e-6
+"""To which files round a probability and its threshold."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,25 @@ def classifier_threshold(name: str, columns: CocoColumns) -> Threshold:
     values = np.unique(given[np.isfinite(given)]).tolist()
     if not values and info.get("classifier_threshold") is not None:
         values = [float(info["classifier_threshold"])]
-    if len(values) == 1:
-        source = info.get("classifier_threshold_source")
-        return Threshold(values[0], f"{name}, from {source}" if source else name)
+    if not values and not np.isfinite(columns.nodes.p_metastatic).any():
+        return Threshold(None, f"{name} holds no class probabilities")
     got = f"{len(values)} different thresholds" if values else "no threshold of the classifier"
+    if len(values) == 1:
+        against = _called_against(values[0], columns.nodes)
+        if not against:
+            source = info.get("classifier_threshold_source")
+            return Threshold(values[0], f"{name}, from {source}" if source else name)
+        boxes = counted(against, "box", "boxes")
+        got = f"{boxes} called against its threshold of {values[0]:.4g}"
     return Threshold(None, f"{name} gives {got}; each box counts as the category it has")
+
+
+def _called_against(threshold: float, nodes: NodeColumns) -> int:
+    """Return how many boxes have the category that the threshold on P(metastatic) denies."""
+    above = nodes.p_metastatic > threshold + _ROUNDING
+    below = nodes.p_metastatic < threshold - _ROUNDING
+    benign, metastatic = nodes.category == BENIGN, nodes.category == METASTATIC
+    return int(((above & benign) | (below & metastatic)).sum())
 
 
 def one_threshold(thresholds: Sequence[Threshold]) -> Threshold:

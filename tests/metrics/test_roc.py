@@ -40,6 +40,14 @@ def test_a_resample_of_one_class_has_no_area_and_no_curve() -> None:
     assert np.isnan(curves[1:]).all()
 
 
+def test_a_step_that_stands_on_the_grid_is_read_at_its_top() -> None:
+    # 29 of 100 benign nodes, then both metastatic ones; 0.29 x 100 is 28.999999999999996.
+    truth = np.array([False] * 29 + [True] * 2 + [False] * 71)
+    nodes = ranked_nodes(truth, -np.arange(102.0), np.zeros(102, dtype=np.int64))
+    (curves,) = nodes.measured(np.ones((1, 1)), tpr_on_grid)
+    assert curves[0].tolist() == [0.0] * 29 + [1.0] * 72
+
+
 def test_the_curve_is_that_of_scikit_learn_from_corner_to_corner() -> None:
     nodes, resamples = drawn_nodes(1, 80, 5), Resamples(5)
     ranking = np.repeat(nodes.rankings, np.diff(np.append(nodes.starts, 80)))

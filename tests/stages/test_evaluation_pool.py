@@ -142,6 +142,67 @@ def test_few_patients_are_told_and_no_resamples_leave_no_interval() -> None:
     assert not any("resamples of so few" in note for note in none.info.notes)
 
 
+def test_what_some_figures_leave_out_is_told() -> None:
+    write("truth.json", range(1, 9), found=False)
+    write("nodes.json", range(1, 9), found=True, threshold=0.2)
+    assert evaluate(EvalRequest()).info.notes[1:] == ()  # the first: few patients
+    truth, found = (json.loads(Path(name).read_text()) for name in ("truth.json", "nodes.json"))
+    truth["info"]["coverage"] = "key_images"
+    truth["categories"].append({"id": 3, "name": "lymph_node"})
+    truth["annotations"][0] |= {"category_id": 3, "node_id": "a"}
+    truth["annotations"][1] |= {"iscrowd": 1}
+    for box in found["annotations"][:2]:
+        del box["probabilities"], box["threshold"]
+    Path("truth.json").write_text(json.dumps(truth))
+    Path("nodes.json").write_text(json.dumps(found))
+    assert evaluate(EvalRequest(bootstrap=20)).info.notes == (
+        "20 resamples: too few for the ends of a 95 % interval, which another seed would move.",
+        "8 patients: resamples of so few hold little but copies of each other, and the intervals "
+        "over patients are too narrow.",
+        "2 boxes of nodes.json have no class: figures of classes leave them out.",
+        "1 truth box is of unknown status: no figure of classes counts them.",
+        "6 truth boxes name no node (node_id): the sensitivity for nodes leaves them out.",
+        "Truth holds key images: what is said a scan or a patient is about these slices only.",
+    )
+
+
+def test_classes_at_another_threshold_of_the_detector_are_told() -> None:
+    write("truth.json", range(1, 9), found=False)
+    for name, threshold in (("boxes.json", 0.2), ("nodes.json", 0.6), ("none.json", None)):
+        write(name, range(1, 9), found=True, threshold=threshold)
+
+    def told(nodes: str) -> list[str]:
+        request = EvalRequest(boxes=(Path("boxes.json"),), nodes=(Path(nodes),), bootstrap=0)
+        return [note for note in evaluate(request).info.notes if "operating threshold" in note]
+
+    assert told("nodes.json") == [
+        "nodes.json has another operating threshold of the detector, 0.6: classes, both stages, "
+        "errors and groups go by that file, the other figures by boxes.json."
+    ]
+    (none,) = told("none.json")
+    assert none.startswith("none.json has no operating threshold of the detector: classes")
+    write("same.json", range(1, 9), found=True, threshold=0.2)
+    assert told("same.json") == []
+
+
+def test_a_threshold_that_the_calls_deny_is_none() -> None:
+    write("truth.json", range(1, 9), found=False)
+    write("nodes.json", range(1, 9), found=True, threshold=0.2)
+    # P(metastatic) is 0.6 and the threshold 0.5: of eight boxes four are called benign.
+    threshold = evaluate(EvalRequest(bootstrap=0)).thresholds.classifier
+    assert threshold.value is None
+    assert threshold.source == (
+        "nodes.json gives 4 boxes called against its threshold of 0.5; each box counts as the "
+        "category it has"
+    )
+    found = json.loads(Path("nodes.json").read_text())
+    for box in found["annotations"]:
+        del box["probabilities"], box["threshold"]
+    Path("nodes.json").write_text(json.dumps(found))
+    source = evaluate(EvalRequest(bootstrap=0)).thresholds.classifier.source
+    assert source == "nodes.json holds no class probabilities"
+
+
 def test_the_seed_gives_the_same_intervals_and_another_gives_others() -> None:
     write("truth.json", range(1, 9), found=False)
     write("nodes.json", range(3, 9), found=True)
