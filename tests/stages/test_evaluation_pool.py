@@ -67,6 +67,21 @@ def test_pooled_folds_are_one_data_set_and_each_has_its_own_threshold() -> None:
     assert [stamp.file for stamp in result.info.detections_of] == ["nodes_1.json", "nodes_2.json"]
 
 
+def test_a_file_without_a_threshold_leaves_none_for_the_pool_and_equal_ones_are_one() -> None:
+    write_two_folds()
+    write("nodes_2.json", range(5, 9), found=True)
+    lacking = evaluate(EvalRequest(truth=TRUTHS, nodes=NODES, bootstrap=0))
+    threshold = lacking.thresholds.detector
+    assert (threshold.value, threshold.values) == (None, None)
+    assert threshold.source == "nodes_2.json gives no info.operating_threshold"
+    assert lacking.detection is not None
+    assert lacking.detection.operating_point is None
+    write("nodes_2.json", range(5, 9), found=True, threshold=0.15)
+    alike = evaluate(EvalRequest(truth=TRUTHS, nodes=NODES, bootstrap=0)).thresholds.detector
+    assert (alike.value, alike.values) == (0.15, None)
+    assert alike.source == "nodes_1.json; nodes_2.json"
+
+
 def test_one_truth_file_can_be_met_by_several_prediction_files() -> None:
     write_two_folds()
     write("truth.json", range(1, 9), found=False)
@@ -95,10 +110,13 @@ def test_a_slice_in_two_prediction_files_is_refused() -> None:
 def test_truth_of_two_kinds_is_not_pooled() -> None:
     write_two_folds()
     data = json.loads(TRUTHS[1].read_text())
-    data["info"]["phantom"] = True
-    TRUTHS[1].write_text(json.dumps(data))
-    with pytest.raises(InputError, match=r"truth_2\.json: info\.phantom: expected False"):
-        evaluate(EvalRequest(truth=TRUTHS, nodes=NODES))
+    for key, other, expected in (
+        ("phantom", True, r"truth_2\.json: info\.phantom: expected False, as in truth_1\.json"),
+        ("coverage", "key_images", r"truth_2\.json: info\.coverage: expected all_slices"),
+    ):
+        TRUTHS[1].write_text(json.dumps({**data, "info": {key: other}}))
+        with pytest.raises(InputError, match=expected):
+            evaluate(EvalRequest(truth=TRUTHS, nodes=NODES))
 
 
 def test_classified_truth_boxes_can_stand_beside_predicted_ones() -> None:
@@ -201,6 +219,51 @@ def test_a_threshold_that_the_calls_deny_is_none() -> None:
     Path("nodes.json").write_text(json.dumps(found))
     source = evaluate(EvalRequest(bootstrap=0)).thresholds.classifier.source
     assert source == "nodes.json holds no class probabilities"
+
+
+def test_a_name_is_a_nodes_within_its_scan_and_a_series_a_scan_within_its_patient() -> None:
+    write("truth.json", range(1, 5), found=False)
+    write("nodes.json", range(1, 5), found=True, threshold=0.2)
+    truth = json.loads(Path("truth.json").read_text())
+    for row, (patient, series) in enumerate((("a", "1"), ("a", "1"), ("a", "2"), ("b", "1"))):
+        truth["images"][row]["lnmdetect"] |= {"patient": patient, "series": series}
+        truth["annotations"][row]["node_id"] = "left"
+    Path("truth.json").write_text(json.dumps(truth))
+    result = evaluate(EvalRequest(bootstrap=0))
+    assert (result.info.patients, result.info.scans) == (2, 3)
+    assert result.detection is not None
+    assert result.detection.nodes_per_scan.mean.n == 3
+
+
+def test_poles_that_were_classified_are_no_test_and_no_box_astray() -> None:
+    write("truth.json", range(1, 9), found=False)
+    write("nodes.json", range(1, 9), found=True)
+    truth, nodes = (json.loads(Path(name).read_text()) for name in ("truth.json", "nodes.json"))
+    truth["annotations"][0]["iscrowd"] = nodes["annotations"][0]["iscrowd"] = 1
+    for box in nodes["annotations"]:
+        del box["score"]
+    Path("truth.json").write_text(json.dumps(truth))
+    Path("nodes.json").write_text(json.dumps(nodes))
+    result = evaluate(EvalRequest(bootstrap=0))
+    assert (result.info.detections, result.info.unscored_detections) == (7, 0)
+    assert result.classification_on_truth_boxes is not None
+    assert result.classification_on_truth_boxes.figures.n == 7
+    assert result.classification_on_truth_boxes.score_min is None
+
+
+def test_a_box_of_unknown_class_is_not_classified_whatever_its_probabilities() -> None:
+    write("truth.json", range(1, 9), found=False)
+    write("nodes.json", range(1, 9), found=True, threshold=0.0)
+    nodes = json.loads(Path("nodes.json").read_text())
+    nodes["categories"].append({"id": 3, "name": "lymph_node"})
+    nodes["annotations"][0]["category_id"] = 3
+    Path("nodes.json").write_text(json.dumps(nodes))
+    result = evaluate(EvalRequest(bootstrap=0))
+    assert result.classification is not None
+    assert result.classification.figures.n == 7
+    assert "1 box of nodes.json has no class: figures of classes leave them out." in (
+        result.info.notes
+    )
 
 
 def test_the_seed_gives_the_same_intervals_and_another_gives_others() -> None:
