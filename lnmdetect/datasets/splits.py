@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lnmdetect.core.errors import InputError
+from lnmdetect.core.records import CocoDataset
 
 
 @dataclass(frozen=True)
@@ -47,3 +48,20 @@ def split_patients(patients: Sequence[str], validation_share: float, seed: int) 
         tuple(name for name in names if name not in validation),
         tuple(name for name in names if name in validation),
     )
+
+
+def named_split(truth: CocoDataset, validation: Sequence[str]) -> PatientSplit:
+    """Return the split of a data set's patients whose validation patients are named.
+
+    Raises:
+        InputError: one of them is not in the data set, or none is left on a side.
+    """
+    there, named = set(truth.patients()), set(validation)
+    if not named or named >= there or not named <= there:
+        raise InputError(
+            "validation patients",
+            expected="some of the patients that may be trained on, and not all",
+            got=f"{len(named & there)} of {len(there)}, and {len(named - there)} others",
+            remedy="Name patients of the truth file.",
+        )
+    return PatientSplit(tuple(sorted(there - named)), tuple(sorted(named)))

@@ -172,12 +172,12 @@ def _write_truth(request: SplitRequest, truth: CocoDataset, folds: FoldSet) -> t
     for fold, path in zip(folds.folds, paths, strict=True):
         part = fold_part(truth, [fold])
         block = {"fold": fold.name, "protocol": folds.protocol, "warning": folds.warning}
-        info = {**part.info, **_place(request.truth, truth, path), "split": block}
+        info = {**part.info, **place_of_pixels(request.truth, truth, path), "split": block}
         write_coco(replace(part, info=info), path, overwrite=request.overwrite)
     return paths
 
 
-def _place(data: Path, truth: CocoDataset, path: Path) -> dict[str, str]:
+def place_of_pixels(data: Path, truth: CocoDataset, path: Path) -> dict[str, str]:
     """Return `scan_root` as seen from `path`; PNGs are named from the truth file's own folder."""
     if any(not image.sop_instance_uid for image in truth.images):
         return {"scan_root": relative_root(data.parent, path)}

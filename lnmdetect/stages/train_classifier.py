@@ -21,15 +21,14 @@ from lnmdetect.datasets.classifier_data import (
 )
 from lnmdetect.io.recipes import read_recipe
 from lnmdetect.metrics.thresholds import youden_threshold
+from lnmdetect.stages.training_finish import finish_training, training_record
 from lnmdetect.stages.training_run import (
     TrainingInputs,
     TrainRequest,
     TrainResult,
-    finish_training,
     fit_task,
     open_training,
     start_compute,
-    training_record,
 )
 from lnmdetect.training.classifier_task import ClassifierTask
 from lnmdetect.training.devices import Compute

@@ -22,20 +22,22 @@ from lnmdetect.metrics.cohort import Cohort
 from lnmdetect.metrics.froc import operating_point
 from lnmdetect.metrics.matching import match_images
 from lnmdetect.metrics.thresholds import threshold_at_sensitivity
+from lnmdetect.stages.training_finish import finish_training, training_record
 from lnmdetect.stages.training_run import (
     TrainingInputs,
     TrainRequest,
     TrainResult,
-    finish_training,
     fit_task,
     open_training,
     start_compute,
-    training_record,
 )
 from lnmdetect.training.detector_task import DetectorTask, truth_boxes, with_detections
 from lnmdetect.training.devices import Compute
 from lnmdetect.training.engine import predict
 from lnmdetect.training.loaders import plain_batches
+
+BLIND_THRESHOLD = 0.5
+"""Of a detector that no threshold helps, where one is kept all the same."""
 
 
 def train_detector(request: TrainRequest, progress: Progress = SILENT) -> TrainResult:
@@ -68,7 +70,9 @@ def train_detector(request: TrainRequest, progress: Progress = SILENT) -> TrainR
         progress=progress,
     )
     record.lap("fit")
-    threshold, figures = choose_threshold(task, validation, recipe, progress)
+    threshold, figures = choose_threshold(
+        task, validation, recipe, progress, blind_too=request.blind_too
+    )
     return finish_training(
         request,
         recipe,
@@ -115,7 +119,12 @@ def _spread(slices: Sequence[TruthSlice], count: int | None) -> list[TruthSlice]
 
 
 def choose_threshold(
-    task: DetectorTask, slices: Sequence[TruthSlice], recipe: DetectorRecipe, progress: Progress
+    task: DetectorTask,
+    slices: Sequence[TruthSlice],
+    recipe: DetectorRecipe,
+    progress: Progress,
+    *,
+    blind_too: bool = False,
 ) -> tuple[Threshold, dict[str, float | None]]:
     """Return the score at the recipe's box sensitivity on all validation slices, and figures there.
 
@@ -123,7 +132,7 @@ def choose_threshold(
     says so.
 
     Raises:
-        ModelError: no detection hits a node.
+        ModelError: no detection hits a node, and `blind_too` does not allow that.
     """
     data = WholeSlices(slices, recipe)
     loader = progress.track(
@@ -137,7 +146,9 @@ def choose_threshold(
     matches = match_images(images)
     value = threshold_at_sensitivity(matches, recipe.sensitivity_target)
     rule = f"box sensitivity {recipe.sensitivity_target:.2f} at IoU 0.5"
-    if not matches.hit.any():
+    if blind_too and not matches.hit.any():
+        value, rule = BLIND_THRESHOLD, "no detection hits a node: 0.5 stands in"
+    elif not matches.hit.any():
         raise ModelError(
             "operating threshold",
             expected="a detection that hits a node of a validation patient",

@@ -1,9 +1,8 @@
-"""What the two trainings share: the request, the run's folder, the split and the bundle."""
+"""What the two trainings share: the request, the run's folder, the split and the fit."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +10,19 @@ import torch
 
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.errors import OutputError
-from lnmdetect.core.patient_digests import PatientDigests
 from lnmdetect.core.progress import Progress
 from lnmdetect.core.records import CocoDataset
-from lnmdetect.core.thresholds import Threshold
 from lnmdetect.datasets.classifier_data import TrainingCrops
 from lnmdetect.datasets.detector_data import TrainingWindows
-from lnmdetect.datasets.splits import PatientSplit
-from lnmdetect.io.bundles import Bundle, as_stored, read_bundle, write_bundle
-from lnmdetect.io.cards import bundle_card
+from lnmdetect.datasets.splits import PatientSplit, named_split, split_patients
+from lnmdetect.io.bundles import as_stored
 from lnmdetect.io.coco import read_coco
-from lnmdetect.io.figures_training import plot_learning_curves
 from lnmdetect.io.imagenet import load_imagenet_body
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.pixel_roots import scan_root
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.run_files import LAST, forget_run, load_best, make_run_folder
-from lnmdetect.io.run_record import RunRecord
-from lnmdetect.stages.training_split import HeldOut, hold_out, new_split, stored_split
+from lnmdetect.stages.training_split import HeldOut, hold_out, stored_split, write_split
 from lnmdetect.training.classifier_task import ClassifierTask
 from lnmdetect.training.detector_task import DetectorTask
 from lnmdetect.training.devices import choose_device, limit_threads, training_compute
@@ -52,6 +46,9 @@ class TrainRequest:
         workers: processes that prepare batches.
         cache: where prepared pixels are kept; None keeps them in the run's folder.
         folds, fold: folds.json, and the fold of it that is not touched; None trains on all.
+        validation: patients that choose epoch and threshold; None draws the recipe's share.
+        budget_minutes: the training ends within them; None: all epochs.
+        blind_too: keep a detector that hits no validation node, with a threshold of 0.5.
     """
 
     data: Path
@@ -67,6 +64,9 @@ class TrainRequest:
     cache: Path | None = None
     folds: Path | None = None
     fold: str | None = None
+    validation: tuple[str, ...] | None = None
+    budget_minutes: float | None = None
+    blind_too: bool = False
 
     @property
     def cache_folder(self) -> Path:
@@ -76,7 +76,13 @@ class TrainRequest:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """Where a training's bundle lies, and what it reached on validation patients."""
+    """Where a training's bundle lies, and what it reached on validation patients.
+
+    Attributes:
+        metric: that chose the best epoch.
+        kept: losses and validation figures of that epoch.
+        steps, epochs, seconds: that the training took, validations included.
+    """
 
     bundle: Path
     metric: str
@@ -85,6 +91,10 @@ class TrainResult:
     threshold: float
     curves: Path
     notes: tuple[str, ...] = ()
+    kept: Mapping[str, float] = field(default_factory=dict)
+    steps: int = 0
+    epochs: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -143,7 +153,10 @@ def _split(
     if request.resume and path.is_file():
         return stored_split(truth, path, request.data)
     share = recipe.validation_share
-    return new_split(truth, path, held_out=held_out, share=share, seed=request.seed)
+    drawn = split_patients(truth.patients(), share, request.seed)
+    if request.validation is not None:
+        drawn = named_split(truth, request.validation)
+    return write_split(drawn, path, held_out)
 
 
 def start_compute(request: TrainRequest) -> torch.device:
@@ -163,6 +176,7 @@ def fit_settings(
         steps_an_epoch=steps,
         folder=request.output,
         resume=request.resume,
+        budget_s=None if request.budget_minutes is None else 60 * request.budget_minutes,
         identity={
             "recipe": hashlib.sha256(recipe.model_dump_json().encode()).hexdigest(),
             "seed": str(request.seed),
@@ -214,87 +228,3 @@ def fit_task(
     fitted = fit(task, batches, validation, settings, progress)
     task.module.load_state_dict(as_stored(load_best(request.output)))
     return fitted
-
-
-def finish_training(
-    request: TrainRequest,
-    recipe: Recipe,
-    fitted: FitResult,
-    *,
-    metric: str,
-    threshold: Threshold,
-    figures: Mapping[str, float | None],
-    inputs: TrainingInputs,
-    record: RunRecord,
-) -> TrainResult:
-    """Return the result after writing the bundle, the curves' picture and run.json.
-
-    Args:
-        request: gives the folder.
-        recipe: of the network.
-        fitted: curves and best epoch.
-        metric: name of the validation metric.
-        threshold: chosen on the validation patients.
-        figures: others reached on them.
-        inputs: trained on.
-        record: of the run so far.
-    """
-    folder = request.output / BUNDLE
-    seen = partial(PatientDigests.of, truth_sha256=sha256_of_file(request.data))
-    bundle = Bundle(
-        name=recipe.name,
-        recipe=recipe,
-        threshold=replace(threshold, patients=seen(inputs.split.validation)),
-        trained_on=seen(inputs.split.training),
-        is_phantom=inputs.truth.is_phantom,
-        figures={metric: fitted.best, "epoch": fitted.best_epoch, **figures},
-        sha256="",
-        folder=folder,
-        data=_described(request, inputs),
-    )
-    write_bundle(bundle, load_best(request.output), bundle_card(bundle), overwrite=True)
-    curves = request.output / CURVES_PNG
-    plot_learning_curves(list(fitted.rows), curves, overwrite=True)
-    record.lap("threshold")
-    record.model = {recipe.name: read_bundle(str(folder), recipe.arm).sha256}
-    record.write(request.output / RUN)
-    return TrainResult(
-        bundle=folder,
-        metric=metric,
-        best=fitted.best,
-        best_epoch=fitted.best_epoch,
-        threshold=threshold.value,
-        curves=curves,
-        notes=inputs.held_out.notes() if inputs.held_out else (),
-    )
-
-
-def _described(request: TrainRequest, inputs: TrainingInputs) -> dict[str, Any]:
-    """Return what tells a card's reader which data a bundle has seen."""
-    phantoms = inputs.truth.info.get("phantoms") or [
-        {key: inputs.truth.info.get(key) for key in ("setting", "seed")}
-    ]
-    return {
-        "seed of the training": request.seed,
-        "patients trained on": len(inputs.split.training),
-        "patients validated on": len(inputs.split.validation),
-        **(inputs.held_out.described() if inputs.held_out else {}),
-        **({"phantoms": phantoms} if inputs.truth.is_phantom else {}),
-        "sha256 of the truth file": sha256_of_file(request.data),
-    }
-
-
-def training_record(request: TrainRequest, recipe: Recipe) -> RunRecord:
-    """Return a started record of the run."""
-    record = RunRecord(
-        command=f"train {recipe.arm}",
-        config={
-            "recipe": recipe.model_dump(mode="json"),
-            "init": request.init,
-            "fold": request.fold,
-        },
-        seed=request.seed,
-    )
-    for file in filter(None, (request.data, request.folds)):
-        record.inputs[file.name] = sha256_of_file(file)
-    return record

@@ -7,7 +7,7 @@ from typing import Any
 from lnmdetect.core.errors import InputError, UsageError
 from lnmdetect.core.folds import TEST, TRAIN, FoldSet, fold_part
 from lnmdetect.core.records import CocoDataset
-from lnmdetect.datasets.splits import PatientSplit, split_patients
+from lnmdetect.datasets.splits import PatientSplit
 from lnmdetect.io.fold_file import read_folds
 from lnmdetect.io.json_files import read_json, sha256_of_file, write_json
 from lnmdetect.stages.fold_fit import require_no_shared_patient, require_same_patients
@@ -110,11 +110,8 @@ def _described(folds: FoldSet, folds_file: Path, fold: str, data: Path) -> HeldO
     )
 
 
-def new_split(
-    truth: CocoDataset, path: Path, *, held_out: HeldOut | None, share: float, seed: int
-) -> PatientSplit:
+def write_split(split: PatientSplit, path: Path, held_out: HeldOut | None) -> PatientSplit:
     """Return a new split of the patients that may be trained on, which is written to `path`."""
-    split = split_patients(truth.patients(), share, seed)
     record: dict[str, Any] = dict(vars(split))
     if held_out is not None:
         record |= {

@@ -3,7 +3,8 @@
 import pytest
 
 from lnmdetect.core.errors import InputError
-from lnmdetect.datasets.splits import PatientSplit, split_patients
+from lnmdetect.core.records import CocoDataset, ImageRecord
+from lnmdetect.datasets.splits import PatientSplit, named_split, split_patients
 
 NAMES = [f"p{i}" for i in range(20)]
 
@@ -43,3 +44,15 @@ def test_fewer_than_two_patients_are_refused(names: list[str]) -> None:
 def test_a_split_with_a_patient_on_both_sides_cannot_be_built() -> None:
     with pytest.raises(ValueError, match="got 1 on both"):
         PatientSplit(("a", "b"), ("b", "c"))
+
+
+def test_named_patients_validate_and_all_others_train() -> None:
+    images = tuple(
+        ImageRecord(k, f"{k}.png", 8, 8, name, "s", "", 0, 0.0, (1.0, 1.0))
+        for k, name in enumerate(["b", "a", "c", "a"], start=1)
+    )
+    truth = CocoDataset({}, images, ())
+    assert named_split(truth, ["b"]) == PatientSplit(("a", "c"), ("b",))
+    for wrong in (["a", "b", "c"], [], ["a", "d"]):
+        with pytest.raises(InputError, match="validation patients"):
+            named_split(truth, wrong)

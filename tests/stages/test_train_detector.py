@@ -40,7 +40,7 @@ WEIGHTS = "bundle/weights.safetensors"
 def chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four steps of training find no node yet: the threshold is given, its choice tested below."""
 
-    def given(*_: Any) -> tuple[Threshold, dict[str, float | None]]:
+    def given(*_: Any, **__: Any) -> tuple[Threshold, dict[str, float | None]]:
         return Threshold(0.25, "a rule", "validation patients"), {"validation_slices": 12.0}
 
     monkeypatch.setattr(stage, "choose_threshold", given)
@@ -326,11 +326,16 @@ def slices(toy_data: Path, tmp_path: Path, recipe_fields: Fields) -> list[TruthS
 
 
 def choose(
-    answers: list[Detections], slices: list[TruthSlice], sensitivity: float, fields: Fields
+    answers: list[Detections],
+    slices: list[TruthSlice],
+    sensitivity: float,
+    fields: Fields,
+    *,
+    blind_too: bool = False,
 ) -> tuple[Threshold, dict[str, float | None]]:
     recipe = DetectorRecipe(**fields("detector", sensitivity_target=sensitivity))
     task: Any = Oracle(answers)
-    return stage.choose_threshold(task, slices, recipe, SILENT)
+    return stage.choose_threshold(task, slices, recipe, SILENT, blind_too=blind_too)
 
 
 def falling_scores(slices: list[TruthSlice]) -> list[Detections]:
@@ -370,6 +375,15 @@ def test_out_of_reach_the_lowest_hit_is_taken_and_the_rule_says_so(
     assert figures["sensitivity_at_threshold"] == pytest.approx(4 / 7)
 
 
+def test_a_detector_that_finds_no_node_may_be_kept(
+    slices: list[TruthSlice], recipe_fields: Fields
+) -> None:
+    miss = Detections(np.array([[0.0, 0, 5, 5]]), np.array([0.9]))
+    threshold, figures = choose([miss] * 6, slices, 0.75, recipe_fields, blind_too=True)
+    assert (threshold.value, threshold.rule) == (0.5, "no detection hits a node: 0.5 stands in")
+    assert figures["sensitivity_at_threshold"] == 0
+
+
 def test_a_training_that_finds_no_node_says_so(
     slices: list[TruthSlice], recipe_fields: Fields
 ) -> None:
@@ -383,7 +397,7 @@ def test_the_threshold_is_chosen_with_the_weights_that_are_stored(
 ) -> None:
     seen: dict[str, torch.Tensor] = {}
 
-    def watch(task: DetectorTask, *_: Any) -> tuple[Threshold, dict[str, float | None]]:
+    def watch(task: DetectorTask, *_: Any, **__: Any) -> tuple[Threshold, dict[str, float | None]]:
         seen.update({name: v.clone() for name, v in task.module.state_dict().items()})
         return Threshold(0.25, "a rule", "validation patients"), {}
 

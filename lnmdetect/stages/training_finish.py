@@ -1,0 +1,113 @@
+"""What a training leaves: its bundle, the picture of its curves, run.json."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from lnmdetect.core.config import Recipe
+from lnmdetect.core.patient_digests import PatientDigests
+from lnmdetect.core.thresholds import Threshold
+from lnmdetect.io.bundles import Bundle, read_bundle, write_bundle
+from lnmdetect.io.cards import bundle_card
+from lnmdetect.io.figures_training import plot_learning_curves
+from lnmdetect.io.json_files import sha256_of_file
+from lnmdetect.io.run_files import load_best
+from lnmdetect.io.run_record import RunRecord
+from lnmdetect.stages.training_run import (
+    BUNDLE,
+    CURVES_PNG,
+    RUN,
+    TrainingInputs,
+    TrainRequest,
+    TrainResult,
+)
+from lnmdetect.training.engine import FitResult
+
+
+def finish_training(
+    request: TrainRequest,
+    recipe: Recipe,
+    fitted: FitResult,
+    *,
+    metric: str,
+    threshold: Threshold,
+    figures: Mapping[str, float | None],
+    inputs: TrainingInputs,
+    record: RunRecord,
+) -> TrainResult:
+    """Return the result after writing the bundle, the curves' picture and run.json.
+
+    Args:
+        request: gives the folder.
+        recipe: of the network.
+        fitted: curves and best epoch.
+        metric: name of the validation metric.
+        threshold: chosen on the validation patients.
+        figures: others reached on them.
+        inputs: trained on.
+        record: of the run so far.
+    """
+    folder = request.output / BUNDLE
+    seen = partial(PatientDigests.of, truth_sha256=sha256_of_file(request.data))
+    bundle = Bundle(
+        name=recipe.name,
+        recipe=recipe,
+        threshold=replace(threshold, patients=seen(inputs.split.validation)),
+        trained_on=seen(inputs.split.training),
+        is_phantom=inputs.truth.is_phantom,
+        figures={metric: fitted.best, "epoch": fitted.best_epoch, **figures},
+        sha256="",
+        folder=folder,
+        data=_described(request, inputs),
+    )
+    write_bundle(bundle, load_best(request.output), bundle_card(bundle), overwrite=True)
+    curves = request.output / CURVES_PNG
+    plot_learning_curves(list(fitted.rows), curves, overwrite=True)
+    record.lap("threshold")
+    record.model = {recipe.name: read_bundle(str(folder), recipe.arm).sha256}
+    record.write(request.output / RUN)
+    return TrainResult(
+        bundle=folder,
+        metric=metric,
+        best=fitted.best,
+        best_epoch=fitted.best_epoch,
+        threshold=threshold.value,
+        curves=curves,
+        notes=inputs.held_out.notes() if inputs.held_out else (),
+        kept=next(row for row in fitted.rows if row["epoch"] == fitted.best_epoch),
+        steps=fitted.steps,
+        epochs=len(fitted.rows),
+        seconds=round(fitted.seconds, 1),
+    )
+
+
+def _described(request: TrainRequest, inputs: TrainingInputs) -> dict[str, Any]:
+    """Return what tells a card's reader which data a bundle has seen."""
+    phantoms = inputs.truth.info.get("phantoms") or [
+        {key: inputs.truth.info.get(key) for key in ("setting", "seed")}
+    ]
+    return {
+        "seed of the training": request.seed,
+        "patients trained on": len(inputs.split.training),
+        "patients validated on": len(inputs.split.validation),
+        **(inputs.held_out.described() if inputs.held_out else {}),
+        **({"phantoms": phantoms} if inputs.truth.is_phantom else {}),
+        "sha256 of the truth file": sha256_of_file(request.data),
+    }
+
+
+def training_record(request: TrainRequest, recipe: Recipe) -> RunRecord:
+    """Return a started record of the run."""
+    record = RunRecord(
+        command=f"train {recipe.arm}",
+        config={
+            "recipe": recipe.model_dump(mode="json"),
+            "init": request.init,
+            "fold": request.fold,
+        },
+        seed=request.seed,
+    )
+    for file in filter(None, (request.data, request.folds)):
+        record.inputs[file.name] = sha256_of_file(file)
+    return record
