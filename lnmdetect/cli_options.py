@@ -60,7 +60,8 @@ By = Annotated[
     ),
 ]
 Bootstrap = Annotated[
-    int, typer.Option("--bootstrap", min=0, help="Resamples of the patients; 0: none.")
+    int,
+    typer.Option("--bootstrap", min=0, max=100_000, help="Resamples of the patients; 0: none."),
 ]
 FpPerScan = Annotated[
     list[float] | None,

@@ -109,3 +109,9 @@ def test_wrong_use_is_one_sentence_and_a_code(words: str, code: int, message: st
     assert found == code
     assert message in said
     assert shown == ""
+
+
+def test_more_resamples_than_memory_holds_are_a_usage_error() -> None:
+    for arguments in ([], ["--compare", "a.json", "b.json"]):
+        result = CliRunner().invoke(app, ["eval", "--bootstrap", "1000000000", *arguments])
+        assert result.exit_code == 2

@@ -95,6 +95,7 @@ def _column(column: str, truth: Truth) -> tuple[Values, Grouping]:
 
 def _labels(values: Values) -> Labels:
     """Return the name of each value's group: numbers of many values by quartile."""
+    values = [None if value == "" else value for value in values]
     given = [value for value in values if value is not None]
     if not _are_numbers(given) or len(set(given)) <= NUMERIC_GROUPS * 2:
         return [NOT_GIVEN if value is None else _name(value) for value in values]

@@ -137,6 +137,12 @@ def test_a_group_is_named_as_the_file_has_it() -> None:
     write(image_portable=[True, False, True, False, True, None], image_slot=["10", 9] * 3)
     assert list(groups("portable")) == ["false", "true", "not given"]
     assert list(groups("slot")) == ["9", "10"]
+    write(image_site=["", "A", None, "", "A", "B"])
+    assert {name: row.images for name, row in groups("site").items()} == {
+        "A": 2,
+        "B": 1,
+        "not given": 3,
+    }
     write(image_word=["nan", "b", "inf", "7", "under 5", "under"])
     assert list(groups("word")) == ["under 5", "7", "b", "inf", "nan", "under"]
 
