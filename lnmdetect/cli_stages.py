@@ -9,7 +9,10 @@ from lnmdetect import cli_options as options
 from lnmdetect.cli_console import Talk
 
 ScanArgument = Annotated[
-    Path, typer.Argument(help="Folder, DICOM file or zip; key images may be PNG or a JSON.")
+    Path,
+    typer.Argument(
+        help="Folder, DICOM file or zip, or a JSON that lists slices; key images may be PNG."
+    ),
 ]
 NodesArgument = Annotated[Path, typer.Argument(help="boxes.json or nodes.json.")]
 
