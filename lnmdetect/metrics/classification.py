@@ -67,7 +67,8 @@ class Classification:
         auc: area under the ROC curve of P(metastatic).
         pr_auc: area under the steps of precision over recall.
         accuracy, balanced_accuracy: of the calls; balanced: mean of `tpr` and `tnr`.
-        majority_accuracy: accuracy of calling all nodes what most of them are.
+        majority_accuracy: accuracy of calling all nodes what most of them are, in every resample
+            what most of the sample are.
         tpr, tnr, ppv, npv: sensitivity, specificity and predictive values of the calls.
         decision_curve: net benefit by threshold probability; empty without a node.
     """
