@@ -8,6 +8,7 @@ import numpy as np
 from lnmdetect import __version__
 from lnmdetect.core.records import BENIGN, METASTATIC
 from lnmdetect.core.wording import counted
+from lnmdetect.metrics.end_to_end import classified_hits
 from lnmdetect.metrics.matching import IOU_OF_A_HIT, MAX_DETECTIONS
 from lnmdetect.stages.evaluation_files import EvalInputs
 from lnmdetect.stages.evaluation_inputs import Predictions
@@ -95,7 +96,8 @@ def _notes(truth: Truth, inputs: EvalInputs) -> Iterator[str]:
     if inputs.found is None:
         yield f"No detection figures: {found.files} holds truth boxes, which carry no score."
     if not labelled.classified:
-        yield f"No classification figures: {labelled.files} holds no class probabilities."
+        what = "classification figures" if inputs.truth_boxes is None else "classes of found boxes"
+        yield f"No {what}: {labelled.files} holds no class probabilities."
     yield from file_notes(found)
     if labelled is not found:
         yield from file_notes(labelled)
@@ -128,10 +130,17 @@ def _threshold_note(found: Predictions, labelled: Predictions) -> Iterator[str]:
 def _left_out_notes(truth: Truth, inputs: EvalInputs) -> Iterator[str]:
     """Give what some figures leave out that others count."""
     table = truth.table
-    unknown = int((~table.ignored & ~np.isin(table.classes, (BENIGN, METASTATIC))).sum())
-    if unknown and inputs.labelled.classified:
+    known = ~table.ignored & np.isin(table.classes, (BENIGN, METASTATIC))
+    unknown = int((~table.ignored & ~known).sum())
+    if unknown and (inputs.classes is not None or inputs.truth_boxes is not None):
         boxes = counted(unknown, "truth box is", "truth boxes are")
         yield f"{boxes} of unknown status: no figure of classes counts them."
+    if inputs.truth_boxes is not None and inputs.truth_box_matches is not None:
+        said = classified_hits(inputs.truth_box_matches, inputs.truth_boxes.said)
+        missing = int(known.sum()) - int(said.sum())
+        if missing:
+            boxes = counted(missing, "truth box has", "truth boxes have")
+            yield f"{boxes} no class in {inputs.truth_boxes.files}, and its figures none of them."
     names = truth.columns.nodes.node_ids
     of_counted = [names[place] for place in np.flatnonzero(~table.ignored).tolist()]
     nameless = of_counted.count(None)

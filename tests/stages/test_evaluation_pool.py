@@ -139,6 +139,31 @@ def test_classified_truth_boxes_can_stand_beside_predicted_ones() -> None:
     assert alone.classification_on_truth_boxes is not None
 
 
+def test_truth_boxes_without_a_class_and_found_boxes_without_classes_are_told() -> None:
+    write("truth.json", range(1, 9), found=False)
+    write("nodes.json", range(1, 9), found=True, threshold=0.0)
+    found = json.loads(Path("nodes.json").read_text())
+    classified = json.loads(Path("nodes.json").read_text())
+    for node in classified["annotations"]:
+        del node["score"]
+    for node in found["annotations"]:
+        del node["probabilities"]
+    Path("boxes.json").write_text(json.dumps(found))
+    Path("truth_nodes.json").write_text(json.dumps(classified))
+    request = EvalRequest(
+        boxes=(Path("boxes.json"),), truth_nodes=(Path("truth_nodes.json"),), bootstrap=0
+    )
+    assert evaluate(request).info.notes == (
+        "No classes of found boxes: boxes.json holds no class probabilities.",
+    )
+    del classified["annotations"][0], classified["annotations"][0]["probabilities"]
+    Path("truth_nodes.json").write_text(json.dumps(classified))
+    assert (
+        "2 truth boxes have no class in truth_nodes.json, and its figures none of them."
+        in evaluate(request).info.notes
+    )
+
+
 def test_detections_are_no_classified_truth_boxes() -> None:
     write("truth.json", range(1, 3), found=False)
     write("nodes.json", range(1, 3), found=True)
