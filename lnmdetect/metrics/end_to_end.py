@@ -13,13 +13,12 @@ from lnmdetect.metrics.cohort import Cohort
 from lnmdetect.metrics.figure import Figure, undefined
 from lnmdetect.metrics.froc import FROC_RATES, Froc, found_truth, froc
 from lnmdetect.metrics.matching import Matches, find_overlaps, match
-from lnmdetect.metrics.patients import PatientFigures, patient_figures
+from lnmdetect.metrics.patients import NO_THRESHOLD, PatientFigures, patient_figures
 from lnmdetect.metrics.ranking import Curve
 from lnmdetect.metrics.tables import BoxTables
 
 Flags = NDArray[np.bool_]
 CLASSES = {"benign": BENIGN, "metastatic": METASTATIC}
-NO_THRESHOLD = "no operating threshold of the detector is known"
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from lnmdetect.core.records import METASTATIC
 from lnmdetect.metrics.average_precision import ap50_of
 from lnmdetect.metrics.classification import auc_over_patients
 from lnmdetect.metrics.cohort import Cohort
-from lnmdetect.metrics.end_to_end import NO_THRESHOLD, BoxClasses, classified_hits
+from lnmdetect.metrics.end_to_end import BoxClasses, classified_hits
 from lnmdetect.metrics.figure import Figure, undefined
 from lnmdetect.metrics.froc import found_truth, operating_point
 from lnmdetect.metrics.matching import Matches, match_tables
+from lnmdetect.metrics.patients import NO_THRESHOLD
 from lnmdetect.metrics.tables import BoxTables, TruthTable
 
 Flags = NDArray[np.bool_]

@@ -11,6 +11,8 @@ from lnmdetect.metrics.cohort import Cohort
 from lnmdetect.metrics.figure import Figure, undefined
 from lnmdetect.metrics.tables import BoxTables
 
+NO_THRESHOLD = "no operating threshold of the detector is known"
+
 
 @dataclass(frozen=True)
 class PatientFigures:
@@ -63,7 +65,7 @@ def patient_figures(
         return cohort.resamples.share(called_right[among], places[among], of=of)
 
     if chosen is None:
-        sensitivity = specificity = undefined("no operating threshold of the detector is known")
+        sensitivity = specificity = undefined(NO_THRESHOLD)
     else:
         called = np.zeros(cohort.patients, bool)
         called[found_owner[called_metastatic & chosen]] = True

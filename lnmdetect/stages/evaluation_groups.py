@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lnmdetect.core.columns import Values
 from lnmdetect.core.errors import UsageError
+from lnmdetect.core.records import CATEGORY_NAMES
 from lnmdetect.metrics.average_precision import SIZES_MM, size_names
 from lnmdetect.metrics.groups import GroupFigures, GroupInputs, image_group, truth_group
 from lnmdetect.stages.evaluation_truth import Truth
@@ -20,7 +21,6 @@ MAX_GROUPS = 24
 NUMERIC_GROUPS = 4
 """A column of many numbers is cut at its quartiles."""
 NOT_GIVEN = "not given"
-_CLASS_NAMES = {1: "benign", 2: "metastatic", 3: "lymph_node"}
 
 Labels = Sequence[str]
 Grouping = Callable[[str, NDArray[np.bool_], GroupInputs], GroupFigures]
@@ -77,7 +77,7 @@ def _by_column(column: str, truth: Truth) -> tuple[Labels, Sequence[str], Groupi
 
 def _column(column: str, truth: Truth) -> tuple[Values, Grouping]:
     if column == CLASS:
-        return [_CLASS_NAMES[int(key)] for key in truth.columns.nodes.category], truth_group
+        return [CATEGORY_NAMES[int(key)] for key in truth.columns.nodes.category], truth_group
     of_nodes = truth.columns.node_column(column)
     if of_nodes is not None:
         return of_nodes, truth_group

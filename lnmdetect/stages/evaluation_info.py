@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from lnmdetect import __version__
-from lnmdetect.core.records import BENIGN, METASTATIC
 from lnmdetect.core.wording import counted
 from lnmdetect.metrics.end_to_end import classified_hits
 from lnmdetect.metrics.matching import IOU_OF_A_HIT, MAX_DETECTIONS
@@ -14,6 +13,7 @@ from lnmdetect.stages.evaluation_files import EvalInputs
 from lnmdetect.stages.evaluation_inputs import Predictions
 from lnmdetect.stages.evaluation_result import EvalInfo
 from lnmdetect.stages.evaluation_truth import Truth
+from lnmdetect.stages.truth_answers import known_truth
 
 FEW_PATIENTS = 20
 """With fewer, percentile intervals cover less than they say (Efron, Tibshirani 1993, 14)."""
@@ -130,7 +130,7 @@ def _threshold_note(found: Predictions, labelled: Predictions) -> Iterator[str]:
 def _left_out_notes(truth: Truth, inputs: EvalInputs) -> Iterator[str]:
     """Give what some figures leave out that others count."""
     table = truth.table
-    known = ~table.ignored & np.isin(table.classes, (BENIGN, METASTATIC))
+    known = known_truth(truth)
     unknown = int((~table.ignored & ~known).sum())
     if unknown and (inputs.classes is not None or inputs.truth_boxes is not None):
         boxes = counted(unknown, "truth box is", "truth boxes are")

@@ -136,6 +136,12 @@ def test_a_node_is_found_and_called_at_both_thresholds(make_image: Make) -> None
     assert at_b.found_and_called["metastatic"].value == 1.0
 
 
+def test_ignored_truth_need_not_be_found_and_called(make_image: Make) -> None:
+    image = make_image([A, B], [A], [0.9], ignored=[False, True], classes=[METASTATIC, METASTATIC])
+    found = both_stages([image], [said([0.9])], 0.5).found_and_called["metastatic"]
+    assert (found.value, found.n) == (1.0, 1)
+
+
 def test_a_class_without_truth_is_undefined_and_named(make_image: Make) -> None:
     image = make_image([A], [A], [0.9], classes=[UNKNOWN])
     result = both_stages([image], [said([0.7])], 0.5)

@@ -28,6 +28,14 @@ def test_a_node_is_found_with_the_best_of_its_boxes_and_counts_once(make_image: 
     assert found.mean.n == 2
 
 
+def test_of_two_boxes_of_a_node_the_better_one_finds_it(make_image: Make) -> None:
+    images = [make_image([A], [A, FAR], [0.4, 0.6]), make_image([A], [A], [0.9])]
+    whose = Cohort(ONE_SCAN, ONE_SCAN, Resamples(1, count=0))
+    curve = node_curve(match_images(images), np.array([0, 0]), whose)
+    (point,) = froc(curve, whose, per="scan", of="node", rates=(0.5,)).points
+    assert (point.sensitivity.value, point.threshold) == (1.0, 0.9)
+
+
 def test_boxes_of_no_node_and_ignored_boxes_make_no_node(make_image: Make) -> None:
     images = [make_image([A, B], [A, B], [0.9, 0.8], ignored=[False, True]), make_image()]
     whose = Cohort(ONE_SCAN, ONE_SCAN, Resamples(1, count=0))

@@ -67,6 +67,11 @@ def test_patients_whose_nodes_are_of_unknown_status_are_left_out() -> None:
     truth = [(0, UNKNOWN), (1, UNKNOWN), (1, METASTATIC), (2, BENIGN)]
     result = figures(truth, [], patients=3)
     assert (result.n, result.positives, result.unknown) == (2, 1, 1)
+    found = [(0, 0.9, 0.9), (1, 0.8, 0.8), (2, 0.7, 0.2)]
+    called = figures(truth, found, patients=3)
+    # Patient 0, of unknown status, is called metastatic and has the highest score of all.
+    assert (called.sensitivity.value, called.specificity.value) == (1.0, 1.0)
+    assert (called.specificity.n, called.auc.value, called.auc.n) == (1, 1.0, 2)
 
 
 def test_what_cannot_be_told_is_undefined_with_a_reason() -> None:
