@@ -82,6 +82,19 @@ def test_a_file_without_a_threshold_leaves_none_for_the_pool_and_equal_ones_are_
     assert alike.source == "nodes_1.json; nodes_2.json"
 
 
+def test_studies_that_could_not_be_read_are_summed_over_the_pool() -> None:
+    write_two_folds()
+    for path, failed in zip(NODES, (1, 2), strict=True):
+        data = json.loads(path.read_text())
+        data["info"]["failed_studies"] = failed
+        path.write_text(json.dumps(data))
+    notes = evaluate(EvalRequest(truth=TRUTHS, nodes=NODES, bootstrap=0)).info.notes
+    assert (
+        "3 studies of the input could not be read when nodes_1.json, nodes_2.json was made."
+        in notes
+    )
+
+
 def test_one_truth_file_can_be_met_by_several_prediction_files() -> None:
     write_two_folds()
     write("truth.json", range(1, 9), found=False)
