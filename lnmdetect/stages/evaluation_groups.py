@@ -100,7 +100,7 @@ def _labels(values: Values) -> Labels:
     if not _are_numbers(given) or len(set(given)) <= NUMERIC_GROUPS * 2:
         return [NOT_GIVEN if value is None else _name(value) for value in values]
     cuts = np.unique(np.quantile(given, np.arange(1, NUMERIC_GROUPS) / NUMERIC_GROUPS))
-    texts = _distinct_texts(cuts)
+    texts = _texts_of_cuts(cuts, given)
     names = [f"under {texts[0]}"]
     names += [f"{low} to {high}" for low, high in pairwise(texts)]
     names.append(f"{texts[-1]} or more")
@@ -119,13 +119,13 @@ def _are_numbers(given: Values) -> bool:
     )
 
 
-def _distinct_texts(cuts: NDArray[np.float64]) -> Sequence[str]:
-    """Return (K,) different numbers as texts: to the unit, and as far as they differ."""
+def _texts_of_cuts(cuts: NDArray[np.float64], given: Values) -> Sequence[str]:
+    """Return (K,) cuts as texts, with as many digits as leave every given value on its side."""
+    groups, texts = np.digitize(given, cuts), list[str]()
     whole = len(f"{np.abs(cuts).max():.0f}")
-    texts: list[str] = []
     for digits in range(max(4, min(whole, 17)), 18):
         texts = [f"{cut:.{digits}g}" for cut in cuts]
-        if len(set(texts)) == len(texts):
+        if np.array_equal(np.digitize(given, np.array(texts, dtype=np.float64)), groups):
             break
     return texts
 

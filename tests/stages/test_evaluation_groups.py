@@ -119,10 +119,10 @@ def test_numbers_that_differ_far_behind_are_groups_of_their_own() -> None:
     write(boxes=40, image_acquired=[20190401 + k for k in range(40)])
     rows = groups("acquired")
     assert list(rows) == [
-        "under 20190411",
-        "20190411 to 20190420",
-        "20190420 to 20190430",
-        "20190430 or more",
+        "under 20190410.8",
+        "20190410.8 to 20190420.5",
+        "20190420.5 to 20190430.2",
+        "20190430.2 or more",
     ]
     assert [row.images for row in rows.values()] == [10, 10, 10, 10]
     write(image_mas=[1234567.0, 1234568.0, 1234567.0, 0.1, 0.1, 0.1])
