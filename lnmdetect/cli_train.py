@@ -33,7 +33,7 @@ def train(
     scan: options.Scan = None,
     init: Annotated[
         str | None,
-        typer.Option("--init", help="imagenet: start a width-1 recipe of 3 channels from it."),
+        typer.Option("--init", help="imagenet, or a file of its weights: start from them."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint.")

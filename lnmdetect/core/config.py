@@ -134,11 +134,14 @@ class DetectorConfig(Part):
 
 
 class ClassifierConfig(Part):
-    """A-ResNet50-W and its parts.
+    """A-ResNet50-W and its parts, or another network.
 
     Attributes:
-        bottleneck_factor: 2 doubles the inner width of each bottleneck, 1 is the plain ResNet-50.
-        attention: whether coordinate attention stands before every residual sum.
+        backbone: name of the network; `models.backbones` lists them.
+        width: multiplier of every layer's channels in the ResNet family; the others ignore it.
+        bottleneck_factor: 2 doubles the inner width of each bottleneck, 1 is the plain ResNet-50;
+            of resnet50 only.
+        attention: whether coordinate attention stands before every residual sum; of resnet50 only.
         classes: `not_a_node` first where the model has it.
         crop_margin: share of the box's longer side added, in all.
         size_px: side of the square input.
@@ -150,6 +153,7 @@ class ClassifierConfig(Part):
             the work, never done while training.
     """
 
+    backbone: str = "resnet50"
     width: Positive = 1
     bottleneck_factor: Count = 2
     attention: bool = True

@@ -1,13 +1,35 @@
-"""A-ResNet50-W: wide ResNet-50 with coordinate attention (Wang et al. 2023, section 3.1.2)."""
+"""Class scores of a crop through a ResNet; with its defaults A-ResNet50-W (Wang et al. 2023)."""
 
 from torch import Tensor, nn
 
 from lnmdetect.models.coordinate_attention import CoordinateAttention
-from lnmdetect.models.resnet import ResNet50
+from lnmdetect.models.resnet import ResNet, ResNet50
 
 
-class NodeClassifier(nn.Module):
-    """Class scores of a crop around one box.
+class PooledClassifier(nn.Module):
+    """A ResNet, the mean of its last map over all places, and one linear layer.
+
+    Args:
+        body: gives the maps.
+        classes: number of classes.
+        dropout: before the last layer.
+    """
+
+    def __init__(self, body: ResNet, classes: int, *, dropout: float = 0) -> None:
+        super().__init__()
+        self.body = body
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(body.out_channels[-1], classes)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Return (N, classes) logits for crops (N, in_channels, S, S) in [0, 1]."""
+        features = self.body(crops)[-1].mean(dim=(2, 3))  # (N, C5)
+        logits: Tensor = self.fc(self.dropout(features))
+        return logits
+
+
+class NodeClassifier(PooledClassifier):
+    """Wide ResNet-50 with coordinate attention (Wang et al. 2023, section 3.1.2).
 
     Args:
         in_channels: of the crop.
@@ -28,14 +50,6 @@ class NodeClassifier(nn.Module):
         attention: bool = True,
         dropout: float = 0,
     ) -> None:
-        super().__init__()
         gate = CoordinateAttention if attention else None
-        self.body = ResNet50(in_channels, width=width, factor=factor, attention=gate)
-        self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(self.body.out_channels[-1], classes)
-
-    def forward(self, crops: Tensor) -> Tensor:
-        """Return (N, classes) logits for crops (N, in_channels, S, S) in [0, 1]."""
-        features = self.body(crops)[-1].mean(dim=(2, 3))  # (N, C5)
-        logits: Tensor = self.fc(self.dropout(features))
-        return logits
+        body = ResNet50(in_channels, width=width, factor=factor, attention=gate)
+        super().__init__(body, classes, dropout=dropout)

@@ -30,7 +30,7 @@ from lnmdetect.stages.training_run import (
     open_training,
     start_compute,
 )
-from lnmdetect.training.classifier_task import ClassifierTask
+from lnmdetect.training.classifier_task import ClassifierTask, chosen_backbone
 from lnmdetect.training.devices import Compute
 from lnmdetect.training.engine import predict
 from lnmdetect.training.loaders import plain_batches
@@ -40,12 +40,14 @@ def train_classifier(request: TrainRequest, progress: Progress = SILENT) -> Trai
     """Return where the trained bundle lies and what it reached on validation patients.
 
     Raises:
+        UsageError: there is no such network, or its crops would be too small.
         InputError: truth or pixels are unsound, or a class is missing on either side of the split.
         OutputError: the run's folder holds another training.
         ModelError: the loss is not finite, or the checkpoint does not fit.
     """
     recipe = read_recipe(request.recipe, "classifier")
     assert isinstance(recipe, ClassifierRecipe)
+    chosen_backbone(recipe)  # refused before the crops are cut
     device = start_compute(request)
     record = training_record(request, recipe)
     inputs = open_training(request, recipe)

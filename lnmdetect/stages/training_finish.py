@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from lnmdetect.core.config import Recipe
@@ -11,6 +12,7 @@ from lnmdetect.core.thresholds import Threshold
 from lnmdetect.io.bundles import Bundle, read_bundle, write_bundle
 from lnmdetect.io.cards import bundle_card
 from lnmdetect.io.figures_training import plot_learning_curves
+from lnmdetect.io.imagenet import given_file
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.run_files import load_best
 from lnmdetect.io.run_record import RunRecord
@@ -98,16 +100,21 @@ def _described(request: TrainRequest, inputs: TrainingInputs) -> dict[str, Any]:
 
 
 def training_record(request: TrainRequest, recipe: Recipe) -> RunRecord:
-    """Return a started record of the run."""
+    """Return a started record of the run.
+
+    Raises:
+        UsageError: `--init` is neither imagenet nor a file of weights.
+    """
     record = RunRecord(
         command=f"train {recipe.arm}",
         config={
             "recipe": recipe.model_dump(mode="json"),
-            "init": request.init,
+            "init": Path(request.init).name if request.init else None,
             "fold": request.fold,
         },
         seed=request.seed,
     )
-    for file in filter(None, (request.data, request.folds)):
+    init = given_file(request.init) if request.init and not request.resume else None
+    for file in filter(None, (request.data, request.folds, init)):
         record.inputs[file.name] = sha256_of_file(file)
     return record

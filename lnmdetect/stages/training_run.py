@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from lnmdetect.core.config import Recipe
+from lnmdetect.core.config import ClassifierRecipe, Recipe
 from lnmdetect.core.errors import OutputError
 from lnmdetect.core.progress import Progress
 from lnmdetect.core.records import CocoDataset
@@ -17,13 +17,13 @@ from lnmdetect.datasets.detector_data import TrainingWindows
 from lnmdetect.datasets.splits import PatientSplit, named_split, split_patients
 from lnmdetect.io.bundles import as_stored
 from lnmdetect.io.coco import read_coco
-from lnmdetect.io.imagenet import load_imagenet_body
+from lnmdetect.io.imagenet import load_imagenet, load_imagenet_body
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.pixel_roots import scan_root
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.run_files import LAST, forget_run, load_best, make_run_folder
 from lnmdetect.stages.training_split import HeldOut, hold_out, stored_split, write_split
-from lnmdetect.training.classifier_task import ClassifierTask
+from lnmdetect.training.classifier_task import ClassifierTask, imagenet_weights
 from lnmdetect.training.detector_task import DetectorTask
 from lnmdetect.training.devices import choose_device, limit_threads, training_compute
 from lnmdetect.training.engine import FitResult, FitSettings, fit
@@ -41,7 +41,8 @@ class TrainRequest:
         recipe: name of a bundled recipe, or path of a YAML file.
         output: the run's folder.
         scan: where the pixels are; None takes the truth's `info.scan_root`.
-        init: `imagenet`, or None to start from random weights; a resumed run has its own.
+        init: `imagenet`, a file with these weights, or None to start from random ones; a resumed
+            run has its own.
         resume: go on from the folder's last checkpoint.
         workers: processes that prepare batches.
         cache: where prepared pixels are kept; None keeps them in the run's folder.
@@ -192,6 +193,14 @@ def _fold_identity(request: TrainRequest) -> dict[str, str]:
     return {"fold": request.fold, "folds file": sha256_of_file(request.folds)}
 
 
+def _start_from(init: str, task: DetectorTask | ClassifierTask, recipe: Recipe) -> None:
+    """Fill the task's network with ImageNet weights."""
+    if isinstance(recipe, ClassifierRecipe):
+        load_imagenet(task.module, imagenet_weights(recipe), init)
+    else:
+        load_imagenet_body(task.module.get_submodule("body"), init)
+
+
 def fit_task(
     request: TrainRequest,
     recipe: Recipe,
@@ -214,7 +223,7 @@ def fit_task(
         progress: told about every step.
     """
     if request.init and not request.resume:
-        load_imagenet_body(task.module.body, request.init)
+        _start_from(request.init, task, recipe)
     steps = steps_an_epoch(len(data), recipe.optimiser)
     batches = training_batches(
         data,

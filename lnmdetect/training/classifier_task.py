@@ -6,31 +6,59 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from lnmdetect.core.config import ClassifierRecipe
+from lnmdetect.core.pretrained import Pretrained
 from lnmdetect.core.records import CATEGORY_NAMES, METASTATIC
 from lnmdetect.datasets.classifier_data import ClassifierBatch
 from lnmdetect.metrics.classification import auc_by_ranks
 from lnmdetect.metrics.temperature import at_temperature
-from lnmdetect.models.classifier import NodeClassifier
+from lnmdetect.models.backbones import Backbone, ClassifierSizes, backbone
 
 SINGLE_VIEW: tuple[tuple[int, ...], ...] = ((),)
 ALL_VIEWS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
 """Axes of (N, C, H, W) that each view flips: left-right is 3, anterior-posterior 2."""
 
 
-def build_classifier(recipe: ClassifierRecipe) -> NodeClassifier:
-    """Return the untrained network of a recipe."""
+def chosen_backbone(recipe: ClassifierRecipe) -> Backbone:
+    """Return the kind of network that a recipe names.
+
+    Raises:
+        UsageError: there is none of that name, or the recipe's crops are too small for it.
+    """
+    return backbone(recipe.model.backbone, recipe.model.size_px)
+
+
+def classifier_sizes(recipe: ClassifierRecipe) -> ClassifierSizes:
+    """Return what fixes the shape of a recipe's network."""
     model = recipe.model
-    return NodeClassifier(
-        recipe.input.channels + model.size_channel,
-        len(model.classes),
+    return ClassifierSizes(
+        in_channels=recipe.input.channels + model.size_channel,
+        classes=len(model.classes),
         width=model.width,
+        dropout=model.dropout,
         factor=model.bottleneck_factor,
         attention=model.attention,
-        dropout=model.dropout,
     )
+
+
+def build_classifier(recipe: ClassifierRecipe) -> nn.Module:
+    """Return the untrained network of a recipe.
+
+    Raises:
+        UsageError: see `chosen_backbone`.
+    """
+    return chosen_backbone(recipe).build(classifier_sizes(recipe))
+
+
+def imagenet_weights(recipe: ClassifierRecipe) -> Pretrained:
+    """Return which published weights a recipe's network may start from.
+
+    Raises:
+        UsageError: there are none of its width.
+    """
+    return chosen_backbone(recipe).imagenet(classifier_sizes(recipe))
 
 
 class ClassifierTask:

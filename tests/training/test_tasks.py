@@ -266,7 +266,7 @@ def test_a_temperature_divides_the_logits_and_of_several_views_those_of_the_mean
     recipe = ClassifierRecipe(**recipe_fields("classifier", model=model))
     torch.manual_seed(0)
     task = ClassifierTask(recipe, CPU, temperature=2.5)
-    torch.nn.init.normal_(task.module.fc.weight, std=2.0)
+    torch.nn.init.normal_(task.module.get_parameter("fc.weight"), std=2.0)
     task.module.eval()
     crops = torch.rand(3, recipe.input.channels, 32, 32)
     batch = ClassifierBatch(crops, torch.zeros(3))
