@@ -1,6 +1,6 @@
 """Files of disjoint slices as one: the folds of a cross-validation, the sites of a study."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -13,6 +13,8 @@ T = TypeVar("T", ImageColumns, NodeColumns)
 
 def pooled(parts: Sequence[CocoColumns]) -> CocoColumns:
     """Return the records of all files, numbered anew; `info` is the first file's.
+
+    Of the fold (`info.split`) that of a file goes first whose deal has a warning.
 
     Args:
         parts: one or more files whose slices are distinct, which the caller has checked.
@@ -27,7 +29,7 @@ def pooled(parts: Sequence[CocoColumns]) -> CocoColumns:
     images = _joined(ImageColumns, [part.images for part in parts])
     joined = _joined(NodeColumns, nodes)
     return CocoColumns(
-        info=parts[0].info,
+        info=_pooled_info([part.info for part in parts]),
         images=replace(images, ids=np.arange(1, len(images) + 1)),
         nodes=replace(joined, ids=np.arange(1, len(joined) + 1)),
         image_column=_pooled_column(
@@ -37,6 +39,14 @@ def pooled(parts: Sequence[CocoColumns]) -> CocoColumns:
             [part.node_column for part in parts], [len(part.nodes) for part in parts]
         ),
     )
+
+
+def _pooled_info(infos: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    for info in infos:
+        fold = info.get("split")
+        if isinstance(fold, Mapping) and fold.get("warning"):
+            return {**infos[0], "split": fold}
+    return infos[0]
 
 
 def _joined(kind: type[T], parts: Sequence[T]) -> T:

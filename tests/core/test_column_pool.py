@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from lnmdetect.core.column_pool import pooled
 from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.io.coco_columns import columns_of
@@ -31,6 +33,15 @@ def test_a_column_that_one_file_lacks_is_empty_there() -> None:
     assert list(both.node_column("side") or ()) == ["left", None]
     assert list(both.node_column("level") or ()) == ["II", "II"]
     assert both.node_column("nothing") is None
+
+
+def test_the_warning_of_any_file_s_fold_stays() -> None:
+    parts = [dataset("a", 1), dataset("b", 1), dataset("c", 1)]
+    folds = [{"fold": "1", "warning": None}, {"fold": "2", "warning": "optimistic"}, None]
+    infos = [{**part.info, "split": fold} for part, fold in zip(parts, folds, strict=True)]
+    files = [columns_of(replace(part, info=info)) for part, info in zip(parts, infos, strict=True)]
+    assert pooled(files).info == {"series": "a", "split": folds[1]}
+    assert pooled([files[0], files[2]]).info == infos[0]
 
 
 def test_one_file_is_itself() -> None:
