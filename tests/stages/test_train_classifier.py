@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from torchvision.models import shufflenet_v2_x1_0
 
 from lnmdetect.core.config import ClassifierRecipe
-from lnmdetect.core.errors import InputError, OutputError
+from lnmdetect.core.errors import InputError, OutputError, UsageError
 from lnmdetect.core.progress import SILENT
 from lnmdetect.core.records import METASTATIC
 from lnmdetect.datasets.splits import split_patients
@@ -149,3 +151,60 @@ def test_the_threshold_is_youdens_and_the_figures_are_those_at_it(
         "tpr_at_threshold": pytest.approx(1.0),
         "tnr_at_threshold": pytest.approx(2 / 3),
     }
+
+
+def test_a_recipe_on_a_bundled_base_may_name_another_network(
+    toy_data: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(
+        "base: compact\n"
+        "name: mine\n"
+        "model: {backbone: mobilenetv2, size_px: 32}\n"
+        "optimiser: {epochs: 1, steps_an_epoch: 1, batch_size: 4, warmup_steps: 0}\n"
+        "validation_share: 0.4\n"
+    )
+    truth = toy_data / "truth.json"
+    result = train_classifier(TrainRequest(truth, str(recipe), tmp_path / "run", device="cpu"))
+    config = json.loads((result.bundle / "config.json").read_text())
+    assert config["recipe"]["model"]["backbone"] == "mobilenetv2"
+    request = ClassifyRequest(truth, tmp_path / "n.json", model=str(result.bundle), device="cpu")
+    assert classify(request).boxes == 40
+
+
+def test_a_network_without_a_name_of_ours_is_refused_before_the_folder_is_made(
+    train: Train, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"model\.backbone: expected one of resnet50"):
+        train(recipe_changes={"model": {"backbone": "resnet51"}})
+    with pytest.raises(UsageError, match=r"model\.size_px: expected 71 or more for xception"):
+        train(recipe_changes={"model": {"backbone": "xception"}})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_training_starts_from_the_weights_in_a_file(train: Train, tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    published = shufflenet_v2_x1_0(weights=None).state_dict()
+    published["conv5.0.weight"].fill_(0.125)
+    weights = tmp_path / "elsewhere" / "weights.safetensors"
+    weights.parent.mkdir()
+    save_file(published, weights)
+    changes = {
+        "model": {"backbone": "shufflenetv2"},
+        "optimiser": {"learning_rate": 1e-9, "weight_decay": 0.0},
+    }
+    result = train(recipe_changes=changes, init=str(weights))
+    trained = load_file(result.bundle / "weights.safetensors")
+    assert bool((trained["conv5.0.weight"] == 0.125).all())
+    record = (tmp_path / "run" / "run.json").read_text()
+    assert json.loads(record)["config"]["init"] == "weights.safetensors"
+    assert json.loads(record)["inputs"]["weights.safetensors"] == sha256_of_file(weights)
+    assert "elsewhere" not in record
+
+
+def test_first_weights_that_are_not_there_are_refused_before_the_folder_is_made(
+    train: Train, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"--init: expected imagenet, or a file.*'absent\.pth'"):
+        train(init="absent.pth")
+    assert not (tmp_path / "run").exists()
