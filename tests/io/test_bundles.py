@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ from torch import nn
 
 from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe
 from lnmdetect.core.errors import ModelError, OutputError
-from lnmdetect.core.patient_digests import PatientDigests
+from lnmdetect.core.patient_digests import PatientDigests, patient_digest
 from lnmdetect.core.thresholds import Temperature, Threshold
 from lnmdetect.io.bundles import (
     CONFIG,
@@ -255,3 +255,18 @@ def test_weights_as_stored_are_those_that_a_bundle_gives_back(
     assert stored["1.num_batches_tracked"].dtype == torch.int64
     given_back = read_weights(read_bundle(str(written), "detector"))
     assert all(torch.equal(stored[name], given_back[name]) for name in weights)
+
+
+@pytest.mark.parametrize("arm", ["detector", "classifier"])
+def test_the_bundled_models_tell_whom_they_have_seen(
+    arm: Literal["detector", "classifier"],
+) -> None:
+    bundle = read_bundle("compact", arm)
+    assert bundle.trained_on is not None
+    assert bundle.threshold.patients is not None
+    trained = set(bundle.trained_on.patients_sha256)
+    validated = set(bundle.threshold.patients.patients_sha256)
+    assert (len(trained), len(validated), len(trained & validated)) == (178, 32, 0)
+    seeds = [f"phantom-1000-{k:03d}" for k in range(140)]
+    seeds += [f"phantom-2000-{k:03d}" for k in range(70)]
+    assert trained | validated == {patient_digest(name) for name in seeds}
