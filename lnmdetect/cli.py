@@ -9,6 +9,7 @@ import typer
 
 from lnmdetect import (
     __version__,
+    cli_benchmark,
     cli_calibrate,
     cli_evaluate,
     cli_models,
@@ -57,6 +58,7 @@ app.command()(cli_report.report)
 app.command()(cli_split.split)
 app.command()(cli_train.train)
 app.command()(cli_calibrate.calibrate)
+app.command()(cli_benchmark.benchmark)
 app.add_typer(cli_phantom.app, name="phantom")
 app.command()(cli_models.anchors)
 app.command()(cli_models.baselines)

@@ -35,6 +35,7 @@ COMMANDS = (
     "split",
     "train",
     "calibrate",
+    "benchmark",
     "phantom",
     "anchors",
     "baselines",

@@ -28,7 +28,10 @@ from lnmdetect.stages.readers import ReadersRequest, compare_readers
 
 SPECS = Path(__file__).parents[1] / "data_specs"
 COCO_FILES = ("truth", "boxes", "nodes")
-ALL_FILES = (*COCO_FILES, "folds", "metrics", "comparison", "readers", "run", "recipe")
+ALL_FILES = (
+    *COCO_FILES,
+    *("folds", "metrics", "comparison", "readers", "benchmark", "run", "recipe"),
+)
 REFERRED_TO = ("coco", "metrics", "comparison")
 
 
@@ -282,6 +285,15 @@ BAD_PARTS: tuple[tuple[str, str, Any], ...] = (
     ("readers", "readers/0/against_model/delong/reason", None),
     ("readers", "model/roc", KeyError),
     ("readers", "info/readers/file", "home/someone/readers.csv"),
+    ("benchmark", "rows", []),
+    ("benchmark", "rows/0/status", "begun"),
+    ("benchmark", "rows/0/figures/auc", 0.5),
+    ("benchmark", "rows/0/figures/dice", {"value": 0.5}),
+    ("benchmark", "rows/0/published/auc", "0.95"),
+    ("benchmark", "rows/2/error", None),
+    ("benchmark", "correlations/depth/rho", 2),
+    ("benchmark", "info/truth/file", "home/someone/truth.json"),
+    ("benchmark", "info/phantom", KeyError),
     ("folds", "folds", []),
     ("folds", "folds/0/patients", []),
     ("folds", "folds/0/name", ""),

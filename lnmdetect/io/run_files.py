@@ -69,6 +69,12 @@ def forget_run(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
+def drop_checkpoints(folder: Path) -> None:
+    """Delete what only a training that goes on needs; curves and bundle stay."""
+    for name in (LAST, BEST):
+        (folder / name).unlink(missing_ok=True)
+
+
 def save_best(folder: Path, weights: Mapping[str, Tensor]) -> None:
     """Write the weights of the best epoch to `folder/best.safetensors`."""
     with atomic_output(folder / BEST, overwrite=True) as stream:
