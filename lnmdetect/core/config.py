@@ -14,6 +14,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 STORED_SCORE_MIN = 0.05
 """boxes.json keeps every box scored this or more; curves need them (design, section 5)."""
+YOLO_SHAPES = 9
+"""Three at each of three scales (Redmon and Farhadi 2018, section 2.3)."""
 CLASS_NAMES_2 = ("benign", "metastatic")
 CLASS_NAMES_3 = ("not_a_node", "benign", "metastatic")
 
@@ -113,24 +115,44 @@ class OptimiserConfig(Part):
 
 
 class DetectorConfig(Part):
-    """Faster R-CNN with ResNet-50 and FPN.
+    """Which detector, and its sizes.
 
     Attributes:
+        architecture: name of the detector, a row of `models.detectors.DETECTORS`.
         width: multiplier of every layer's channels, 1 being the paper's.
-        anchor_areas_px2: one area a level, P2 to P6, in pixels of the model's grid.
+        fpn: whether faster_rcnn stands on a feature pyramid (P2 to P6) or on the one map C4.
+        roi: how faster_rcnn cuts proposals from the maps: RoIAlign or RoI pooling.
+        anchor_areas_px2: in pixels of the model's grid, one a level: P2 to P6 (faster_rcnn), P3 to
+            P7 (retinanet), or all on C4 (faster_rcnn without fpn); ssd and fcos have their own.
         anchor_ratios: height / width.
+        anchor_shapes_px: nine (width, height) of yolov3, smallest first.
         proposals_train, proposals_test: kept after non-maximum suppression.
         roi_samples: proposals per image that enter the box loss.
         nms_iou: overlap from which the lower scored of two found boxes is dropped.
     """
 
+    architecture: Literal["faster_rcnn", "ssd", "yolov3", "retinanet", "fcos"] = "faster_rcnn"
     width: Positive = 1
+    fpn: bool = True
+    roi: Literal["align", "pool"] = "align"
     anchor_areas_px2: tuple[Positive, Positive, Positive, Positive, Positive]
     anchor_ratios: tuple[Positive, ...] = (0.5, 1.0, 2.0)
+    anchor_shapes_px: tuple[tuple[Positive, Positive], ...] = ()
     proposals_train: Count = 1000
     proposals_test: Count = 1000
     roi_samples: Count = 512
     nms_iou: Share = 0.5
+
+    @model_validator(mode="after")
+    def _check(self) -> "DetectorConfig":
+        shapes = len(self.anchor_shapes_px)
+        if shapes != YOLO_SHAPES and (shapes or self.architecture == "yolov3"):
+            raise ValueError(
+                f"anchor_shapes_px: expected {YOLO_SHAPES} (width, height) for yolov3, got {shapes}"
+            )
+        if self.architecture != "faster_rcnn" and (not self.fpn or self.roi != "align"):
+            raise ValueError("fpn, roi: only architecture: faster_rcnn has a choice of these")
+        return self
 
 
 class ClassifierConfig(Part):

@@ -23,6 +23,7 @@ MAX_FITTED_BOXES = 5000
 """A fit looks at evenly chosen boxes above this number; more change no size by a pixel."""
 _SEARCH_STEPS = tuple(np.geomspace(1 / spread, spread, 9) for spread in (1.6, 1.2, 1.05))
 _MAX_ROUNDS = 20
+_MAX_KMEANS_ROUNDS = 300
 _LEAST_GAIN = 1e-9
 
 
@@ -145,6 +146,38 @@ def fit_ratios(boxes_xyxy: ArrayLike, *, count: int = 3) -> tuple[float, ...]:
     sizes = box_sizes(as_boxes(boxes_xyxy))
     shares = (np.arange(count) + 0.5) / count
     return tuple(round(float(r), 3) for r in np.quantile(sizes[:, 1] / sizes[:, 0], shares))
+
+
+def fit_shapes(boxes_xyxy: ArrayLike, *, count: int = 9) -> Boxes:
+    """Return (count, 2) widths and heights, smallest area first: k-means with distance 1 - IoU.
+
+    The priors of YOLO (Redmon and Farhadi 2017, section 2; nine in their paper of 2018). Centres
+    begin at evenly spaced boxes by area and move to the means of those nearest to them, so that
+    the same boxes give the same shapes.
+
+    Args:
+        boxes_xyxy: (N, 4) px of the model's grid, N >= 1.
+        count: of shapes.
+
+    Raises:
+        ValueError: there is no box.
+    """
+    boxes = as_boxes(boxes_xyxy)
+    if len(boxes) == 0:
+        raise ValueError("boxes: expected at least one to fit shapes to, got none")
+    boxes = boxes[np.argsort(box_areas(boxes), kind="stable")]
+    sizes = box_sizes(boxes)
+    places = (np.arange(count) + 0.5) / count * len(boxes)
+    shapes = sizes[places.astype(int)]
+    for _ in range(_MAX_KMEANS_ROUNDS):
+        nearest = size_iou(sizes, shapes).argmax(axis=1)
+        filled = [k for k in range(count) if (nearest == k).any()]
+        moved = shapes.copy()
+        moved[filled] = [sizes[nearest == k].mean(axis=0) for k in filled]
+        if np.array_equal(moved, shapes):
+            break
+        shapes = moved
+    return np.asarray(shapes[np.argsort(shapes.prod(axis=1), kind="stable")])
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,21 @@
 """Faster R-CNN with ResNet-50 and FPN for one class, the node (Wang et al. 2023, section 3.1.1)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
-from torchvision.ops import FeaturePyramidNetwork, box_iou
+from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
+from lnmdetect.models.ignored import NODE_OVERLAP, touches_ignored
 from lnmdetect.models.resnet import ResNet50, scaled
 from lnmdetect.models.roi_align import PyramidRoIAlign
+from lnmdetect.models.roi_pool import LevelPool
 
 FPN_CHANNELS = 256
 HEAD_CHANNELS = 1024
@@ -23,36 +25,25 @@ CLASSES = 2
 """Background and lymph node."""
 STRIDE = 32
 """Image sides must be multiples of C5's stride."""
-IGNORE_OVERLAP = 0.3
-"""A proposal or anchor with this IoU with an ignored truth box is neither positive nor negative."""
-NODE_OVERLAP = 0.5
-"""A proposal with this IoU with a counted truth box is a node (Girshick 2015, section 2.3)."""
 
 
 @dataclass(frozen=True)
 class DetectorSizes:
-    """What fixes the detector's shape and its sampling; see `core.config.DetectorConfig`."""
+    """What fixes a detector's shape and its sampling; see `core.config.DetectorConfig`."""
 
     anchor_areas_px2: tuple[float, ...]
     anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     in_channels: int = 3
     width: float = 1
+    fpn: bool = True
+    roi: str = "align"
+    anchor_shapes_px: tuple[tuple[float, float], ...] = ()
     proposals_train: int = 1000
     proposals_test: int = 1000
     roi_samples: int = 512
     nms_iou: float = 0.5
     score_min: float = 0.05
     detections_max: int = 100
-
-
-def _touches_ignored(boxes: Tensor, target: dict[str, Tensor]) -> Tensor:
-    """Return (N,) whether a box (N, 4) overlaps an ignored truth box and is no counted node."""
-    ignored, counted = target["ignored"], target["boxes"]
-    if len(ignored) == 0 or len(boxes) == 0:
-        return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
-    touches: Tensor = (box_iou(boxes, ignored) >= IGNORE_OVERLAP).any(dim=1)
-    is_node: Tensor = (box_iou(boxes, counted) >= NODE_OVERLAP).any(dim=1)
-    return touches & ~is_node
 
 
 class IgnoringRPN(RegionProposalNetwork):  # type: ignore[misc]
@@ -64,7 +55,7 @@ class IgnoringRPN(RegionProposalNetwork):  # type: ignore[misc]
         """Return labels (1 node, 0 background, -1 left out) and matched boxes of every anchor."""
         labels, matched = super().assign_targets_to_anchors(anchors, targets)
         for label, anchor, target in zip(labels, anchors, targets, strict=True):
-            label[_touches_ignored(anchor, target) & (label == 0)] = -1
+            label[touches_ignored(anchor, target) & (label == 0)] = -1
         return labels, matched
 
 
@@ -76,7 +67,7 @@ class IgnoringRoIHeads(RoIHeads):  # type: ignore[misc]
     ) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
         """Return the sampled proposals with their matches, labels and regression targets."""
         kept = [
-            boxes[~_touches_ignored(boxes, target)]
+            boxes[~touches_ignored(boxes, target)]
             for boxes, target in zip(proposals, targets, strict=True)
         ]
         selected: tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]] = (
@@ -85,16 +76,17 @@ class IgnoringRoIHeads(RoIHeads):  # type: ignore[misc]
         return selected
 
 
-class _PooledRoIHeadsAdapter(nn.Module):
-    """Gives `PyramidRoIAlign` the call signature of torchvision's box heads."""
+class PooledRoIHeadsAdapter(nn.Module):
+    """Gives a pooling of maps the call signature of torchvision's box heads."""
 
-    def __init__(self, pool: PyramidRoIAlign) -> None:
+    def __init__(self, pool: PyramidRoIAlign | LevelPool) -> None:
         super().__init__()
         self.pool = pool
 
     def forward(
         self, features: dict[str, Tensor], proposals: list[Tensor], _: list[tuple[int, int]]
     ) -> Tensor:
+        """Return (R, C, 7, 7) of the maps (N, C, H, W) at each image's proposals (R_n, 4)."""
         pooled: Tensor = self.pool(list(features.values()), proposals)  # (R, C, 7, 7)
         return pooled
 
@@ -112,8 +104,14 @@ class NodeDetector(nn.Module):
         channels = scaled(FPN_CHANNELS, sizes.width)
         self.body = ResNet50(sizes.in_channels, width=sizes.width)
         self.fpn = FeaturePyramidNetwork(self.body.out_channels, channels, LastLevelMaxPool())
-        self.rpn = _build_rpn(sizes, channels)
-        self.roi_heads = _build_heads(sizes, channels)
+        hidden = scaled(HEAD_CHANNELS, sizes.width)
+        self.rpn = build_rpn(sizes, channels, _pyramid_anchors(sizes))
+        self.roi_heads = build_heads(
+            sizes,
+            pool=PooledRoIHeadsAdapter(_pyramid_pool(sizes.roi)),
+            head=TwoMLPHead(channels * ROI_CELLS**2, hidden),
+            predictor=FastRCNNPredictor(hidden, CLASSES),
+        )
 
     def losses(self, images: Tensor, targets: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         """Return the four terms of the multi-task loss; the module must be in train mode.
@@ -145,14 +143,25 @@ class NodeDetector(nn.Module):
         return ImageList(images, [size] * len(images)), features
 
 
-def _build_rpn(sizes: DetectorSizes, channels: int) -> IgnoringRPN:
-    anchors = AnchorGenerator(
+def _pyramid_anchors(sizes: DetectorSizes) -> AnchorGenerator:
+    return AnchorGenerator(
         sizes=tuple((area**0.5,) for area in sizes.anchor_areas_px2),
         aspect_ratios=(tuple(sizes.anchor_ratios),) * len(sizes.anchor_areas_px2),
     )
+
+
+def _pyramid_pool(how: str) -> PyramidRoIAlign | LevelPool:
+    """Return the pooling from P2 to P5; RoIAlign is our faster one of the same values."""
+    if how == "align":
+        return PyramidRoIAlign(cells=ROI_CELLS)
+    return LevelPool(2, 5, how=how, cells=ROI_CELLS)
+
+
+def build_rpn(sizes: DetectorSizes, channels: int, anchors: AnchorGenerator) -> IgnoringRPN:
+    """Return the proposal network on maps of `channels` with the anchors given."""
     return IgnoringRPN(
         anchors,
-        RPNHead(channels, len(sizes.anchor_ratios)),
+        RPNHead(channels, anchors.num_anchors_per_location()[0]),
         fg_iou_thresh=0.7,
         bg_iou_thresh=0.3,
         batch_size_per_image=256,
@@ -163,12 +172,18 @@ def _build_rpn(sizes: DetectorSizes, channels: int) -> IgnoringRPN:
     )  # Ren et al. 2017, sections 3.1.2 and 3.3
 
 
-def _build_heads(sizes: DetectorSizes, channels: int) -> IgnoringRoIHeads:
-    hidden = scaled(HEAD_CHANNELS, sizes.width)
+def build_heads(
+    sizes: DetectorSizes,
+    *,
+    pool: PooledRoIHeadsAdapter,
+    head: Callable[[Tensor], Tensor],
+    predictor: FastRCNNPredictor,
+) -> IgnoringRoIHeads:
+    """Return the box heads: `pool` cuts cells, `head` describes them, `predictor` answers."""
     return IgnoringRoIHeads(
-        _PooledRoIHeadsAdapter(PyramidRoIAlign(cells=ROI_CELLS)),
-        TwoMLPHead(channels * ROI_CELLS**2, hidden),
-        FastRCNNPredictor(hidden, CLASSES),
+        pool,
+        head,
+        predictor,
         fg_iou_thresh=NODE_OVERLAP,
         bg_iou_thresh=NODE_OVERLAP,
         batch_size_per_image=sizes.roi_samples,

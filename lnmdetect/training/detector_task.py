@@ -13,21 +13,25 @@ from lnmdetect.datasets.detector_data import DetectorBatch, DetectorItem, TruthS
 from lnmdetect.metrics.average_precision import ap50
 from lnmdetect.metrics.matching import MAX_DETECTIONS
 from lnmdetect.metrics.tables import ImageBoxes
-from lnmdetect.models.detector import DetectorSizes, NodeDetector
+from lnmdetect.models.detector import DetectorSizes
+from lnmdetect.models.detectors import DETECTORS, Detector
 
 MIN_SIDE_PX = 0.5
 """Thinner boxes, in pixels of the original image, are no cross-section of anything."""
 
 
-def build_detector(recipe: DetectorRecipe) -> NodeDetector:
+def build_detector(recipe: DetectorRecipe) -> Detector:
     """Return the untrained network of a recipe."""
     model = recipe.model
-    return NodeDetector(
+    return DETECTORS[model.architecture](
         DetectorSizes(
             anchor_areas_px2=model.anchor_areas_px2,
             anchor_ratios=model.anchor_ratios,
             in_channels=recipe.input.channels,
             width=model.width,
+            fpn=model.fpn,
+            roi=model.roi,
+            anchor_shapes_px=model.anchor_shapes_px,
             proposals_train=model.proposals_train,
             proposals_test=model.proposals_test,
             roi_samples=model.roi_samples,
@@ -61,7 +65,7 @@ class DetectorTask:
         self.module = module.to(memory_format=torch.channels_last)
 
     def losses(self, batch: DetectorBatch) -> dict[str, Tensor]:
-        """Return the RPN's and the box head's terms."""
+        """Return the detector's own terms."""
         targets = [{k: v.to(self.device) for k, v in t.items()} for t in batch.targets]
         terms: dict[str, Tensor] = self.module.losses(self._images(batch), targets)
         return terms

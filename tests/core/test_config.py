@@ -37,6 +37,27 @@ def test_channels_are_windows_times_offsets() -> None:
         (OptimiserConfig, {**OPTIMISER, "epochs": 0}, "greater than or equal to 1"),
         (DetectorConfig, {"anchor_areas_px2": (1, 2, 3, 4)}, "Field required"),
         (DetectorConfig, {"anchor_areas_px2": (1, 2, 3, 4, 0)}, "greater than 0"),
+        (DetectorConfig, {"anchor_areas_px2": (1, 2, 3, 4, 5), "architecture": "yolo"}, "'fcos'"),
+        (
+            DetectorConfig,
+            {"anchor_areas_px2": (1, 2, 3, 4, 5), "architecture": "yolov3"},
+            r"expected 9 \(width, height\) for yolov3, got 0",
+        ),
+        (
+            DetectorConfig,
+            {"anchor_areas_px2": (1, 2, 3, 4, 5), "anchor_shapes_px": [(3, 4)]},
+            r"expected 9 \(width, height\) for yolov3, got 1",
+        ),
+        (
+            DetectorConfig,
+            {"anchor_areas_px2": (1, 2, 3, 4, 5), "architecture": "ssd", "roi": "pool"},
+            "fpn, roi: only architecture: faster_rcnn",
+        ),
+        (
+            DetectorConfig,
+            {"anchor_areas_px2": (1, 2, 3, 4, 5), "architecture": "fcos", "fpn": False},
+            "fpn, roi: only architecture: faster_rcnn",
+        ),
         (ClassifierConfig, {"classes": ("metastatic", "benign")}, "classes: expected"),
         (AugmentationConfig, {"mirror": 1.5}, "less than or equal to 1"),
         (AugmentationConfig, {"rotation": 15}, "Extra inputs are not permitted"),

@@ -10,6 +10,7 @@ from lnmdetect.models.anchors import (
     coverage,
     fit_anchors,
     fit_ratios,
+    fit_shapes,
     grid_coverage,
 )
 
@@ -161,3 +162,25 @@ def test_fitted_ratios_are_evenly_spaced_quantiles_of_height_over_width() -> Non
     boxes = centred_boxes([[10, 5], [10, 10], [10, 20]], (50, 50))
     # at shares 1/6, 1/2, 5/6 between the sorted ratios 0.5, 1, 2: 1/3, 1, 5/3 of the way
     assert fit_ratios(boxes) == pytest.approx((0.667, 1.0, 1.667), abs=1e-3)
+
+
+def test_shapes_fitted_by_iou_find_the_groups_the_boxes_come_from() -> None:
+    groups = [[8, 8], [10, 20], [20, 10], [40, 40]]
+    rng = np.random.default_rng(0)
+    sizes = np.repeat(groups, 25, axis=0) * rng.uniform(0.95, 1.05, (100, 2))
+    boxes = centred_boxes(sizes.tolist(), (100, 100))[rng.permutation(100)]
+    shapes = fit_shapes(boxes, count=4)
+    assert sorted(shapes.round().tolist()) == groups
+    assert (np.diff(shapes.prod(axis=1)) >= 0).all()  # smallest area first
+    np.testing.assert_array_equal(fit_shapes(boxes, count=4), shapes)
+
+
+def test_more_shapes_than_boxes_are_the_boxes_themselves() -> None:
+    shapes = fit_shapes(centred_boxes([[4, 6], [8, 9]], (10, 10)), count=9)
+    assert shapes.shape == (9, 2)
+    assert {tuple(shape) for shape in shapes.tolist()} == {(4, 6), (8, 9)}
+
+
+def test_shapes_of_no_boxes_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected at least one to fit shapes to, got none"):
+        fit_shapes(np.zeros((0, 4)))
