@@ -13,9 +13,11 @@ class Pretrained:
         name: the library's: of a model in timm, of an enum's member in torchvision.
         head: where the library keeps the last layer, whose 1000 classes are not ours.
         body: submodule of ours that has the library's names; empty for the whole network.
+        gives_maps: whether the names are those of timm's `features_only` form.
     """
 
     library: Literal["timm", "torchvision"]
     name: str
     head: str
     body: str = ""
+    gives_maps: bool = False

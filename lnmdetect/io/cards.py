@@ -1,8 +1,11 @@
 """The card of a bundle: what it is, what it was trained on and what to expect."""
 
+from lnmdetect.core.config import ClassifierRecipe, Recipe
 from lnmdetect.core.thresholds import Temperature
 from lnmdetect.io.bundles import Bundle
 
+_PROPOSED = "resnet50"
+"""The network of the bundled recipes' source (Wang et al. 2023, section 3.1.2)."""
 _PHANTOM_NOTE = (
     "It was trained on synthetic (phantom) scans only. Every figure below is a phantom figure;\n"
     "on real scans it shows that the pipeline works, not how well nodes can be found."
@@ -22,7 +25,7 @@ Research software, not a medical device.
 
 {origin}
 
-- Recipe: `{recipe.name}`, {recipe.source}
+- Recipe: `{recipe.name}`, {recipe.source}{_network(recipe)}
 - Input: {recipe.input.channels} channels, windows {list(recipe.input.windows_hu)} HU,
   slices at {list(recipe.input.slice_offsets_mm)} mm
 - Operating threshold: {bundle.threshold.value:.4f}; {bundle.threshold.rule},
@@ -33,6 +36,13 @@ Research software, not a medical device.
 |---|---|
 {figures}
 """
+
+
+def _network(recipe: Recipe) -> str:
+    """Return the words that name another network than the one which recipes' sources propose."""
+    if not isinstance(recipe, ClassifierRecipe) or recipe.model.backbone == _PROPOSED:
+        return ""
+    return f",\n  with the network {recipe.model.backbone} in its place"
 
 
 def _temperature_line(bundle: Bundle) -> str:

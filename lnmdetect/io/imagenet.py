@@ -65,19 +65,24 @@ def load_imagenet(network: nn.Module, weights: Pretrained, init: str) -> None:
 
 
 def load_imagenet_body(body: nn.Module, init: str) -> None:
-    """Fill a ResNet-50 body, plain or of doubled inner width; see `load_imagenet`.
+    """Fill a detector's body; see `load_imagenet`.
 
     Args:
-        body: `models.resnet.ResNet50` of width 1.
+        body: of width 1: `models.resnet.ResNet50`, plain or of doubled inner width, or timm's
+            DarkNet-53 that gives maps.
         init: `imagenet`, or the path of a file with these weights.
 
     Raises:
         UsageError: `init` is neither.
         ModelError: the weights cannot be had, or the body is not of their size.
     """
-    inner = body.state_dict()["layer1.0.conv1.weight"].shape[0]
-    kind = "Wide_ResNet50_2" if inner == _WIDE_RESNET50_PLANES else "ResNet50"
-    load_imagenet(body, Pretrained("torchvision", f"{kind}_Weights.IMAGENET1K_V1", "fc"), init)
+    inner = body.state_dict().get("layer1.0.conv1.weight")
+    if inner is None:
+        weights = Pretrained("timm", "darknet53", "head.fc", gives_maps=True)
+    else:
+        kind = "Wide_ResNet50_2" if len(inner) == _WIDE_RESNET50_PLANES else "ResNet50"
+        weights = Pretrained("torchvision", f"{kind}_Weights.IMAGENET1K_V1", "fc")
+    load_imagenet(body, weights, init)
 
 
 def _last_line(error: Exception) -> str:
@@ -149,7 +154,8 @@ def _of_timm(weights: Pretrained, path: Path | None) -> dict[str, Tensor]:
     elif published.hf_hub_id:
         _require_hub()
         overlay = {"hf_hub_filename": HUB_FILE}
-    model = create_model(weights.name, pretrained=True, pretrained_cfg_overlay=overlay)
+    form: dict[str, Any] = {"features_only": True} if weights.gives_maps else {}
+    model = create_model(weights.name, pretrained=True, pretrained_cfg_overlay=overlay, **form)
     state: dict[str, Tensor] = model.state_dict()
     return state
 

@@ -79,6 +79,16 @@ def test_weights_are_stored_in_half_precision_and_read_in_single(
             assert torch.equal(read[name], value)  # the batch counters stay whole numbers
 
 
+@pytest.mark.parametrize("name", ["resnet50", "mobilenetv2"])
+def test_the_card_tells_a_network_that_is_not_the_sources(
+    name: str, bundle: Bundle, recipe_fields: Fields
+) -> None:
+    recipe = ClassifierRecipe(**recipe_fields("classifier", model={"backbone": name}))
+    words = "- Recipe: `tiny`, a test,\n  with the network mobilenetv2 in its place\n"
+    assert (words in bundle_card(replace(bundle, recipe=recipe))) is (name == "mobilenetv2")
+    assert "in its place" not in bundle_card(bundle)
+
+
 def test_the_same_weights_give_the_same_bytes(bundle: Bundle, written: Path) -> None:
     before = {path.name: path.read_bytes() for path in written.iterdir()}
     write_bundle(bundle, network().state_dict(), bundle_card(bundle), overwrite=True)

@@ -169,6 +169,21 @@ def test_every_networks_weights_have_its_names_and_sizes(
             fill(network(name), name, str(tmp_path / "weights.pth"))
 
 
+def test_a_detectors_darknet_is_filled_whole(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "weights.pth").write_bytes(b"")
+    torch.manual_seed(0)
+    state = timm.create_model("darknet53").state_dict()
+    body = timm.create_model("darknet53", features_only=True, in_chans=5)
+    monkeypatch.setattr(imagenet, "_read", lambda path: dict(state))
+    load_imagenet_body(body, str(tmp_path / "weights.pth"))
+    theirs = [value for name, value in state.items() if not name.startswith("head")]
+    ours = list(body.state_dict().values())
+    assert all(torch.equal(a, b) for a, b in zip(ours[1:], theirs[1:], strict=True))
+    assert ours[0].shape[1] == 5  # the first convolution's, see below
+
+
 def test_torchvisions_file_is_read_from_its_cache(caches: Path) -> None:
     state = published("shufflenetv2")
     folder = caches / "torch" / "hub" / "checkpoints"

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lnmdetect.models.classifier import NodeClassifier
+from lnmdetect.models.detector import DetectorSizes, NodeDetector
 from lnmdetect.models.network_depth import network_depth, tensors_in
 
 IMAGES = torch.zeros(1, 2, 8, 8)
@@ -93,6 +94,14 @@ def test_coordinate_attention_adds_two_layers_a_bottleneck() -> None:
             for gate in (False, True)
         ]
     assert depths == [50, 50 + 2 * 16]
+
+
+def test_a_detectors_depth_runs_through_proposals_and_box_head() -> None:
+    torch.manual_seed(0)
+    sizes = DetectorSizes((64, 144, 256, 400, 900), width=0.125, proposals_test=5)
+    # 49 convolutions of ResNet-50, 1 x 1 and 3 x 3 of the pyramid, 2 of the RPN, 2 hidden layers
+    # and the predictor.
+    assert network_depth(NodeDetector(sizes), torch.rand(1, 3, 64, 64)) == 49 + 2 + 2 + 3
 
 
 def test_the_network_is_left_as_it_was() -> None:

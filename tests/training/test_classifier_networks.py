@@ -18,11 +18,12 @@ from lnmdetect.io.run_files import BEST, load_best
 from lnmdetect.models.backbones import BACKBONES
 from lnmdetect.training import engine
 from lnmdetect.training.classifier_task import ClassifierTask, build_classifier
-from lnmdetect.training.devices import Compute
+from lnmdetect.training.devices import Compute, training_compute
 from lnmdetect.training.engine import FitSettings, fit, predict
 
 Fields = Callable[..., dict[str, Any]]
 CPU = Compute(torch.device("cpu"))
+TRAINING = training_compute(CPU.device)
 LABELS = [0, 1, 1, 0]
 HEAVY = ("vgg16", "vgg19", "inceptionresnetv2")
 NETWORKS = [pytest.param(n, marks=pytest.mark.slow if n in HEAVY else ()) for n in BACKBONES]
@@ -55,7 +56,7 @@ def test_every_network_takes_a_step_and_answers(
     def batches(epoch: int, first_step: int) -> Iterable[ClassifierBatch]:
         return [batch]
 
-    settings = FitSettings(recipe.optimiser, CPU, 1, tmp_path)
+    settings = FitSettings(recipe.optimiser, TRAINING, 1, tmp_path)
     fitted = fit(task, batches, [batch], settings)
     (row,) = fitted.rows
     assert 0.3 < row["cross_entropy"] < 1.5  # of a coin: 0.69
