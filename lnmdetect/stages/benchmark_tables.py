@@ -181,12 +181,12 @@ def _text(figure: Figure, form: str) -> str:
 
 def _published(row: TableRow) -> str:
     """Return the paper's figures; of those that it prints but we do not know, their names."""
-    told = [
-        f"{NAMES[name]} {'not known here' if value is None else f'{value:.3f}'}"
-        for name, value in row.row.published.items()
-        if name in NAMES
-    ]
-    return ", ".join(told) or "not in the paper"
+    printed = {name: value for name, value in row.row.published.items() if name in NAMES}
+    known = [f"{NAMES[name]} {value:.3f}" for name, value in printed.items() if value is not None]
+    unknown = [NAMES[name] for name, value in printed.items() if value is None]
+    if unknown:
+        known.append(f"{', '.join(unknown)}: not known here")
+    return "; ".join(known) or "not in the paper"
 
 
 def _validation(row: TableRow) -> str:

@@ -147,7 +147,7 @@ def assert_tables(out: Path, result: BenchmarkResult) -> None:
     text = (out / "table.md").read_text()
     assert text.startswith("# Two tiny classifiers, phantom figures\n")
     assert "| model | AUC | published (other data) | accuracy | TPR |" in text
-    assert "accuracy 0.900, TNR not known here" in text
+    assert "| accuracy 0.900; TNR: not known here |" in text
     assert "(published 50)" in text
     assert "- Plain: of others" in text
     assert "Phantom figures: all scans are synthetic." in text
