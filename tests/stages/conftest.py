@@ -12,6 +12,8 @@ import torch
 from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe
 from lnmdetect.core.thresholds import Threshold
 from lnmdetect.io.bundles import Bundle, write_bundle
+from lnmdetect.models.classifier import NodeClassifier
+from lnmdetect.models.detector import NodeDetector
 from lnmdetect.training.classifier_task import ClassifierTask
 from lnmdetect.training.detector_task import DetectorTask
 
@@ -26,6 +28,8 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, recipe_fields: Fields) -> 
     torch.manual_seed(0)
     finder = DetectorTask(DetectorRecipe(**recipe_fields("detector")), CPU)
     caller = ClassifierTask(ClassifierRecipe(**recipe_fields("classifier")), CPU)
+    assert isinstance(finder.module, NodeDetector)
+    assert isinstance(caller.module, NodeClassifier)
     # Scores on both sides of a half.
     torch.nn.init.normal_(finder.module.roi_heads.box_predictor.cls_score.weight, std=0.1)
     torch.nn.init.normal_(caller.module.fc.weight, std=0.5)
