@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from lnmdetect.models.detector import DetectorSizes, NodeDetector
+from lnmdetect.models.detector import NodeDetector
+from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.fcos import build_fcos
 from lnmdetect.models.one_stage import OneStageDetector
 from lnmdetect.models.retinanet import build_retinanet

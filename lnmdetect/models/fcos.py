@@ -11,7 +11,7 @@ from torchvision.models.detection.fcos import (
     FCOSRegressionHead,
 )
 
-from lnmdetect.models.detector import FPN_CHANNELS, DetectorSizes
+from lnmdetect.models.detector_sizes import FPN_CHANNELS, DetectorSizes
 from lnmdetect.models.one_stage import OneStageDetector, ResNetPyramid, Targets
 from lnmdetect.models.resnet import ResNet50
 

@@ -10,7 +10,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import FeaturePyramidNetwork, box_iou, clip_boxes_to_image, nms
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from lnmdetect.models.detector import DetectorSizes
+from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.ignored import stands_for_ignored
 from lnmdetect.models.resnet import ResNet50
 

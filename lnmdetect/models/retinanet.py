@@ -6,7 +6,7 @@ from torchvision.models.detection._utils import Matcher
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.retinanet import RetinaNetHead
 
-from lnmdetect.models.detector import FPN_CHANNELS, DetectorSizes
+from lnmdetect.models.detector_sizes import FPN_CHANNELS, DetectorSizes
 from lnmdetect.models.one_stage import (
     OneStageDetector,
     ResNetPyramid,

@@ -6,20 +6,19 @@ head (He et al. 2016, appendix A). All anchors stand on that map (Lin et al. 201
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.models.detection.image_list import ImageList
 
-from lnmdetect.models.detector import (
-    CLASSES,
+from lnmdetect.models.detector_sizes import CLASSES, DetectorSizes
+from lnmdetect.models.resnet import ResNet50
+from lnmdetect.models.roi_pool import LevelPool
+from lnmdetect.models.two_stage import (
     ROI_CELLS,
-    DetectorSizes,
+    ExactAnchorGenerator,
+    ExactPredictor,
     PooledRoIHeadsAdapter,
     build_heads,
     build_rpn,
 )
-from lnmdetect.models.resnet import ResNet50
-from lnmdetect.models.roi_pool import LevelPool
 
 LEVEL = 4
 """C4, at stride 2^4."""
@@ -41,12 +40,14 @@ class SingleMapDetector(nn.Module):
         self.body = ResNet50(sizes.in_channels, width=sizes.width)
         *_, channels, head_channels = self.body.out_channels
         sides = tuple(area**0.5 for area in sizes.anchor_areas_px2)
-        self.rpn = build_rpn(sizes, channels, AnchorGenerator((sides,), (sizes.anchor_ratios,)))
+        self.rpn = build_rpn(
+            sizes, channels, ExactAnchorGenerator((sides,), (sizes.anchor_ratios,))
+        )
         self.roi_heads = build_heads(
             sizes,
             pool=PooledRoIHeadsAdapter(LevelPool(LEVEL, LEVEL, how=sizes.roi, cells=ROI_CELLS)),
             head=self._fifth_stage,
-            predictor=FastRCNNPredictor(head_channels, CLASSES),
+            predictor=ExactPredictor(head_channels, CLASSES),
         )
 
     def losses(self, images: Tensor, targets: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.ssd import SSDHead
 
-from lnmdetect.models.detector import CLASSES, DetectorSizes
+from lnmdetect.models.detector_sizes import CLASSES, DetectorSizes
 from lnmdetect.models.one_stage import Maps, OneStageDetector, Targets, match_anchors
 from lnmdetect.models.resnet import ResNet50, scaled
 

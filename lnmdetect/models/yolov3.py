@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lnmdetect.models.detector import DetectorSizes
+from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.one_stage import best_boxes
 from lnmdetect.models.resnet import scaled
 from lnmdetect.models.yolo_targets import (

@@ -13,7 +13,7 @@ from lnmdetect.datasets.detector_data import DetectorBatch, DetectorItem, TruthS
 from lnmdetect.metrics.average_precision import ap50
 from lnmdetect.metrics.matching import MAX_DETECTIONS
 from lnmdetect.metrics.tables import ImageBoxes
-from lnmdetect.models.detector import DetectorSizes
+from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.detectors import DETECTORS, Detector
 
 MIN_SIDE_PX = 0.5

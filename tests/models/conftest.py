@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lnmdetect.models.detector import DetectorSizes
+from lnmdetect.models.detector_sizes import DetectorSizes
 
 SHAPES = ((6, 6), (9, 8), (12, 10), (15, 14), (18, 19), (24, 22), (30, 31), (40, 38), (60, 60))
 MakeTarget = Callable[..., dict[str, Tensor]]

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from lnmdetect.models.detector import DetectorSizes, NodeDetector
+from lnmdetect.models.detector import NodeDetector
+from lnmdetect.models.detector_sizes import DetectorSizes
+from lnmdetect.models.single_map_rcnn import SingleMapDetector
 
 AREAS = (64.0, 144.0, 256.0, 576.0, 1024.0)
 PAPER_AREAS = (256.0, 576.0, 1282.0, 1600.0, 3136.0)
@@ -148,3 +150,35 @@ def test_boxes_scored_below_the_minimum_are_dropped() -> None:
         (found,) = model(torch.rand(1, 3, 64, 64))
     assert found["boxes"].shape == (0, 4)
     assert found["scores"].shape == (0,)
+
+
+@pytest.mark.parametrize("fpn", [True, False])
+def test_boxes_far_from_the_corner_are_exact_in_bfloat16_too(fpn: bool) -> None:
+    torch.manual_seed(0)
+    sizes = DetectorSizes(AREAS, width=0.125, proposals_test=50, score_min=0.0, detections_max=50)
+    model = (NodeDetector if fpn else SingleMapDetector)(sizes).eval()
+    images = torch.rand(1, 3, 32, 1024)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        (found,) = model(images)
+    assert found["boxes"].dtype == found["scores"].dtype == torch.float32
+    far = found["boxes"][found["boxes"][:, 0] > 512]  # bfloat16 has multiples of 4 there
+    assert len(far) > 3
+    assert (far[far < 1024] % 2 != 0).float().mean() > 0.9
+
+
+def test_training_in_bfloat16_aims_at_exact_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny().train()
+    aimed: list[Tensor] = []
+    encode = model.roi_heads.box_coder.encode
+
+    def noted(boxes: list[Tensor], proposals: list[Tensor]) -> list[Tensor]:
+        aimed.extend(boxes)
+        encoded: list[Tensor] = encode(boxes, proposals)
+        return encoded
+
+    monkeypatch.setattr(model.roi_heads.box_coder, "encode", noted)
+    box = torch.tensor([[301.3, 20.3, 311.7, 30.1]])
+    with torch.autocast("cpu", torch.bfloat16):
+        model.losses(torch.rand(1, 3, 64, 512), [target(box)])
+    (boxes,) = aimed
+    assert (boxes == box).all(dim=1).any()

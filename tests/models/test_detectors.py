@@ -11,7 +11,7 @@ from torch import Tensor
 from lnmdetect.core.config import DetectorConfig
 from lnmdetect.metrics.average_precision import ap50
 from lnmdetect.metrics.tables import ImageBoxes
-from lnmdetect.models.detector import DetectorSizes
+from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.detectors import DETECTORS, Detector
 
 MakeTarget = Callable[..., dict[str, Tensor]]

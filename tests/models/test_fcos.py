@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import fcos_resnet50_fpn
 from torchvision.models.detection.fcos import FCOS
 
-from lnmdetect.models.detector import DetectorSizes
+from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.fcos import build_fcos, match_places
 from lnmdetect.models.one_stage import OneStageDetector
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from lnmdetect.models.classifier import NodeClassifier
-from lnmdetect.models.detector import DetectorSizes, NodeDetector
+from lnmdetect.models.detector import NodeDetector
+from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.network_depth import network_depth, tensors_in
 
 IMAGES = torch.zeros(1, 2, 8, 8)

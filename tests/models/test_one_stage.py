@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torchvision.models.detection._utils import Matcher, SSDMatcher
 
-from lnmdetect.models.detector import DetectorSizes
+from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.one_stage import ResNetPyramid, best_boxes, match_anchors
 from lnmdetect.models.resnet import ResNet50
 

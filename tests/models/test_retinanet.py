@@ -9,7 +9,7 @@ from torchvision.models.detection import retinanet_resnet50_fpn
 from torchvision.models.detection.retinanet import RetinaNet
 from torchvision.ops import box_iou
 
-from lnmdetect.models.detector import DetectorSizes
+from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.one_stage import OneStageDetector
 from lnmdetect.models.retinanet import build_retinanet
 

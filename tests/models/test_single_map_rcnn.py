@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from lnmdetect.models.detector import DetectorSizes
+from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.single_map_rcnn import SingleMapDetector
 
 MakeSizes = Callable[..., DetectorSizes]

@@ -9,7 +9,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import box_iou
 
-from lnmdetect.models.detector import DetectorSizes
+from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.one_stage import OneStageDetector
 from lnmdetect.models.ssd import STRIDES_PX, AddedMaps, DefaultBoxes, build_ssd
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lnmdetect.models.detector import DetectorSizes
+from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.yolo_targets import Priors, encode, grid_priors, responsible
 from lnmdetect.models.yolov3 import YoloHead, YoloV3, darknet53, yolo_losses
 
