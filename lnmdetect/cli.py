@@ -12,6 +12,7 @@ from lnmdetect import (
     cli_benchmark,
     cli_calibrate,
     cli_evaluate,
+    cli_explain,
     cli_models,
     cli_phantom,
     cli_report,
@@ -55,6 +56,7 @@ app.command("eval")(cli_evaluate.evaluate)
 app.command()(cli_stages.run)
 app.command()(cli_stages.overlay)
 app.command()(cli_report.report)
+app.command()(cli_explain.explain)
 app.command()(cli_split.split)
 app.command()(cli_train.train)
 app.command()(cli_calibrate.calibrate)

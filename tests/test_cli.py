@@ -32,6 +32,7 @@ COMMANDS = (
     "eval",
     "run",
     "overlay",
+    "explain",
     "split",
     "train",
     "calibrate",

@@ -28,7 +28,7 @@ from lnmdetect.training.optimisers import (
     plateau_drops,
     scheduled_step,
 )
-from lnmdetect.training.task import Task
+from lnmdetect.training.task import Answering, Task
 from lnmdetect.training.time_budget import TimeBudget
 
 
@@ -142,8 +142,8 @@ def fit(
     return FitResult(tuple(state.rows), state.best, state.best_epoch, state.step, state.seconds)
 
 
-def predict(task: Task, batches: Iterable[Any], compute: Compute) -> Iterator[Any]:
-    """Yield the task's answer for every item of every batch, in order, without gradients."""
+def predict(task: Answering, batches: Iterable[Any], compute: Compute) -> Iterator[Any]:
+    """Yield the task's answer for every item of every batch, in order; no weight is changed."""
     task.module.eval()
     for batch in batches:
         with torch.inference_mode(), compute.autocast():

@@ -6,7 +6,20 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 
-class Task(Protocol):
+class Answering(Protocol):
+    """What has an answer to every item: classes, boxes, heat maps."""
+
+    @property
+    def module(self) -> nn.Module:
+        """The network."""
+        ...
+
+    def predict(self, batch: Any) -> Sequence[Any]:
+        """Return one answer an item of the batch."""
+        ...
+
+
+class Task(Answering, Protocol):
     """One arm: its network, its loss and its answer.
 
     Attributes:
@@ -15,17 +28,8 @@ class Task(Protocol):
 
     monitor: str
 
-    @property
-    def module(self) -> nn.Module:
-        """The network."""
-        ...
-
     def losses(self, batch: Any) -> dict[str, Tensor]:
         """Return the named terms of the loss, scalars; their sum is minimised."""
-        ...
-
-    def predict(self, batch: Any) -> Sequence[Any]:
-        """Return one answer an item of the batch."""
         ...
 
     def score(self, predictions: Sequence[Any]) -> dict[str, float]:

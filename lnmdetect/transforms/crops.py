@@ -28,10 +28,7 @@ def crop_box(
         margin: share of the box's longer side added in all.
         size_px: side of the result.
     """
-    x1, y1, x2, y2 = square_crop_window(box_xyxy, spacing_mm=spacing_mm, margin=margin)
-    scale_x, scale_y = (x2 - x1) / size_px, (y2 - y1) / size_px
-    # Pixel centres: output column i lies at x1 + (i + 1/2) * scale, half a pixel off its index.
-    matrix = np.array([[scale_x, 0, x1 + scale_x / 2 - 0.5], [0, scale_y, y1 + scale_y / 2 - 0.5]])
+    matrix = crop_matrix(box_xyxy, spacing_mm=spacing_mm, margin=margin, size_px=size_px)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     crops = [
         cv2.warpAffine(
@@ -45,6 +42,16 @@ def crop_box(
         for hu in stack_hu
     ]
     return np.stack(crops).astype(np.int16)
+
+
+def crop_matrix(
+    box_xyxy: ArrayLike, *, spacing_mm: tuple[float, float], margin: float, size_px: int
+) -> NDArray[np.float64]:
+    """Return (2, 3) the affine map from pixel indices of the crop to those of the slice."""
+    x1, y1, x2, y2 = square_crop_window(box_xyxy, spacing_mm=spacing_mm, margin=margin)
+    scale_x, scale_y = (x2 - x1) / size_px, (y2 - y1) / size_px
+    # Pixel centres: output column i lies at x1 + (i + 1/2) * scale, half a pixel off its index.
+    return np.array([[scale_x, 0, x1 + scale_x / 2 - 0.5], [0, scale_y, y1 + scale_y / 2 - 0.5]])
 
 
 def with_side_channel(channels: NDArray[np.float32], side_mm: float) -> NDArray[np.float32]:
