@@ -110,15 +110,15 @@ def _resnet_row(build: Callable[[ClassifierSizes], nn.Module], weights: str) -> 
     """Return the row of a network of the ResNet family; `weights` are those of its plain form."""
 
     def imagenet(sizes: ClassifierSizes) -> Pretrained:
-        if sizes.width != 1 or sizes.factor > 2:
+        factor = sizes.factor if build is _resnet50 else 1
+        if sizes.width != 1 or factor > 2:
             raise UsageError(
                 "--init imagenet",
                 expected="a recipe of width 1 with a bottleneck_factor of 1 or 2",
                 got=f"width {sizes.width:g} and bottleneck_factor {sizes.factor}",
                 remedy="Use such a recipe, for instance wang2023, or leave --init out.",
             )
-        is_wide = build is _resnet50 and sizes.factor == 2
-        name = "Wide_ResNet50_2_Weights" if is_wide else weights
+        name = "Wide_ResNet50_2_Weights" if factor == 2 else weights
         return Pretrained("torchvision", f"{name}.IMAGENET1K_V1", "fc", body="body")
 
     return Backbone(build, "body.layer4", "fc", imagenet, scales=True)

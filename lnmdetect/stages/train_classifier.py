@@ -30,7 +30,7 @@ from lnmdetect.stages.training_run import (
     open_training,
     start_compute,
 )
-from lnmdetect.training.classifier_task import ClassifierTask, chosen_backbone
+from lnmdetect.training.classifier_task import ClassifierTask, chosen_backbone, imagenet_weights
 from lnmdetect.training.devices import Compute
 from lnmdetect.training.engine import predict
 from lnmdetect.training.loaders import plain_batches
@@ -40,14 +40,15 @@ def train_classifier(request: TrainRequest, progress: Progress = SILENT) -> Trai
     """Return where the trained bundle lies and what it reached on validation patients.
 
     Raises:
-        UsageError: there is no such network, or its crops would be too small.
+        UsageError: there is no such network, its crops would be too small, or there are no
+            ImageNet weights of its width.
         InputError: truth or pixels are unsound, or a class is missing on either side of the split.
         OutputError: the run's folder holds another training.
         ModelError: the loss is not finite, or the checkpoint does not fit.
     """
     recipe = read_recipe(request.recipe, "classifier")
     assert isinstance(recipe, ClassifierRecipe)
-    chosen_backbone(recipe)  # refused before the crops are cut
+    _require_network(recipe, request)
     device = start_compute(request)
     record = training_record(request, recipe)
     inputs = open_training(request, recipe)
@@ -81,6 +82,13 @@ def train_classifier(request: TrainRequest, progress: Progress = SILENT) -> Trai
         inputs=inputs,
         record=record,
     )
+
+
+def _require_network(recipe: ClassifierRecipe, request: TrainRequest) -> None:
+    """Refuse before the crops are cut what could not be built, or filled, after it."""
+    chosen_backbone(recipe)
+    if request.init:
+        imagenet_weights(recipe)
 
 
 def _prepare(

@@ -220,6 +220,32 @@ def test_dropout_acts_in_training_where_it_is_no_layer(name: str, rate: float) -
         assert torch.equal(network(crops), network(crops)) is (rate == 0)
 
 
+@pytest.mark.parametrize(
+    ("name", "factor", "weights"),
+    [
+        ("resnet50", 1, "ResNet50_Weights.IMAGENET1K_V1"),
+        ("resnet50", 2, "Wide_ResNet50_2_Weights.IMAGENET1K_V1"),
+        ("resnet34", 3, "ResNet34_Weights.IMAGENET1K_V1"),  # which has no bottleneck
+    ],
+)
+def test_imagenet_weights_are_those_of_the_bottlenecks_width(
+    name: str, factor: int, weights: str
+) -> None:
+    assert BACKBONES[name].imagenet(ClassifierSizes(factor=factor)).name == weights
+
+
+@pytest.mark.parametrize(
+    ("sizes", "got"),
+    [
+        (ClassifierSizes(width=0.25, factor=2), "width 0.25 and bottleneck_factor 2"),
+        (ClassifierSizes(factor=3), "width 1 and bottleneck_factor 3"),
+    ],
+)
+def test_sizes_without_published_weights_are_refused(sizes: ClassifierSizes, got: str) -> None:
+    with pytest.raises(UsageError, match=f"--init imagenet: expected .* got {got}"):
+        BACKBONES["resnet50"].imagenet(sizes)
+
+
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"model\.backbone: expected one of resnet50, .*vgg19"):
         backbone("resnet51", 224)

@@ -172,13 +172,15 @@ def test_a_recipe_on_a_bundled_base_may_name_another_network(
     assert classify(request).boxes == 40
 
 
-def test_a_network_without_a_name_of_ours_is_refused_before_the_folder_is_made(
+def test_a_network_that_cannot_be_is_refused_before_the_folder_is_made(
     train: Train, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=r"model\.backbone: expected one of resnet50"):
         train(recipe_changes={"model": {"backbone": "resnet51"}})
     with pytest.raises(UsageError, match=r"model\.size_px: expected 71 or more for xception"):
         train(recipe_changes={"model": {"backbone": "xception"}})
+    with pytest.raises(UsageError, match=r"--init imagenet: expected a recipe of width 1"):
+        train(init="imagenet")
     assert not (tmp_path / "run").exists()
 
 
@@ -206,5 +208,5 @@ def test_first_weights_that_are_not_there_are_refused_before_the_folder_is_made(
     train: Train, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=r"--init: expected imagenet, or a file.*'absent\.pth'"):
-        train(init="absent.pth")
+        train(init="absent.pth", recipe_changes={"model": {"width": 1}})
     assert not (tmp_path / "run").exists()

@@ -15,9 +15,9 @@ from lnmdetect.core.config import ClassifierRecipe
 from lnmdetect.core.errors import UsageError
 from lnmdetect.datasets.classifier_data import ClassifierBatch, collate_crops
 from lnmdetect.io.run_files import BEST, load_best
-from lnmdetect.models.backbones import BACKBONES
+from lnmdetect.models.backbones import BACKBONES, ClassifierSizes
 from lnmdetect.training import engine
-from lnmdetect.training.classifier_task import ClassifierTask, build_classifier
+from lnmdetect.training.classifier_task import ClassifierTask, build_classifier, classifier_sizes
 from lnmdetect.training.devices import Compute, training_compute
 from lnmdetect.training.engine import FitSettings, fit, predict
 
@@ -77,6 +77,19 @@ def test_without_a_name_a_recipe_means_the_wide_resnet50(recipe_fields: Fields) 
     assert recipe.model.backbone == "resnet50"
     names = set(build_classifier(recipe).state_dict())
     assert "body.layer1.0.attention.conv1.weight" in names
+
+
+def test_the_sizes_are_the_recipes(recipe_fields: Fields) -> None:
+    model = {
+        **{"width": 0.5, "bottleneck_factor": 1, "attention": False, "dropout": 0.3},
+        **{"classes": ["not_a_node", "benign", "metastatic"], "size_channel": True},
+    }
+    recipe = ClassifierRecipe(**recipe_fields("classifier", model=model))  # two windows
+    expected = ClassifierSizes(
+        in_channels=3, classes=3, width=0.5, dropout=0.3, factor=1, attention=False
+    )
+    assert classifier_sizes(recipe) == expected
+    assert ClassifierSizes() != expected
 
 
 @pytest.mark.parametrize("name", ["resnet51", "inceptionv3"])
