@@ -136,3 +136,24 @@ def test_what_is_said_over_an_ignored_box_costs_exactly_nothing(
     assert cost() == before
     answers["cls_logits"][0, ~over, 1] += 50
     assert cost() > before
+
+
+@pytest.mark.parametrize("side", [2, 4])
+def test_the_added_maps_learn_in_single_precision_down_to_one_cell(side: int) -> None:
+    torch.manual_seed(0)
+    stages = [torch.rand(4, count, side, side) for count in (32, 64, 128, 256)]
+    body = type("Body", (), {"out_channels": (32, 64, 128, 256)})()
+    neck = AddedMaps(body, 0.125)
+
+    def gradients(precise: bool) -> list[Tensor]:
+        neck.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=not precise):
+            maps = neck(stages)
+        sum((one.square().sum() for one in maps[3:]), torch.zeros(())).backward()
+        return [p.grad.clone() for p in neck.parameters() if p.grad is not None]
+
+    assert maps_alike(gradients(True), gradients(False))
+
+
+def maps_alike(first: list[Tensor], second: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
