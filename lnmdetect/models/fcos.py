@@ -26,6 +26,9 @@ CHANNELS_STEP = 32
 """torchvision's head is built for multiples of this."""
 GROUP_CHANNELS = 8
 """Channels a group of the head's norms at full width, 256 / 32; narrow heads keep it."""
+FIRST_SIDE = 1.0
+"""Strides from a place to each side of its box before training. The head rectifies sides: begun at
+torchvision's 0, in a narrow head one of the four is often 0 everywhere and never learns."""
 _CERTAINLY_BACKGROUND = -100.0
 
 
@@ -43,6 +46,7 @@ class NodeFCOSHead(FCOSHead):  # type: ignore[misc]
         norm = partial(nn.GroupNorm, channels // GROUP_CHANNELS)
         self.classification_head = FCOSClassificationHead(channels, 1, 1, norm_layer=norm)
         self.regression_head = FCOSRegressionHead(channels, 1, norm_layer=norm)
+        nn.init.constant_(self.regression_head.bbox_reg.bias, FIRST_SIDE)
 
     def losses(
         self, answers: dict[str, Tensor], anchors: Tensor, targets: Targets

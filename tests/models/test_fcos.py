@@ -117,3 +117,11 @@ def test_what_is_said_within_an_ignored_box_costs_exactly_nothing(
     assert (given.grad[0, node] != 0).all()
     outside = (x < 10) & (y > 100)
     assert (given.grad[0, outside] != 0).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_side_of_a_box_can_learn_from_the_start(make_sizes: MakeSizes, seed: int) -> None:
+    torch.manual_seed(seed)
+    answers, _ = build_fcos(make_sizes()).answers(torch.rand(1, 1, 128, 128))
+    is_open = (answers["bbox_regression"] > 0).float().mean(dim=(0, 1))
+    assert (is_open > 0.99).all()  # begun at 0, a side would be 0 in most or all places
