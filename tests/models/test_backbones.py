@@ -36,10 +36,8 @@ PARAMETERS = {
     "densenet169": 14_149_480,
     "efficientnet_b0": 5_288_548,
     "regnet": 22_118_248,  # 22.1 M: Radosavovic et al. 2020, table 10; exactly: below
-    # Of the next three Keras tells the numbers of trained parameters: 23,817,352 and 55,813,192
-    # without the norms' scales (17,216 and 30,272 channels), and 22,855,952 with them.
-    "inceptionv3": 23_817_352 + 17_216,
-    "inceptionresnetv2": 55_813_192 + 30_272,
+    "inceptionv3": 23_834_568,  # of these three Keras tells rounded numbers: below
+    "inceptionresnetv2": 55_843_464,
     "xception": 22_855_952,
     "vgg16": 138_357_544,
     "vgg19": 143_667_240,
@@ -54,13 +52,15 @@ DEPTHS = {
     **{"resnet50": 50, "resnet34": 34, "resnext50": 50},  # their papers' names
     **{"densenet121": 121, "densenet169": 169, "vgg16": 16, "vgg19": 19},
     # MATLAB's documentation, which counts as we do.
-    **{"mobilenetv2": 53, "efficientnet_b0": 82, "inceptionv3": 48, "xception": 71},
-    # By hand, no published count of this kind: stem, 16 units of 3, last convolution, head.
+    **{"mobilenetv2": 53, "inceptionv3": 48, "xception": 71},
+    # The others by hand. Stem, 16 units of 3, last convolution, head.
     "shufflenetv2": 1 + 16 * 3 + 1 + 1,
+    # Stem, a block of 4 and 15 of 5 (two are squeeze-and-excitation's), last convolution, head.
+    "efficientnet_b0": 1 + 4 + 15 * 5 + 1 + 1,
     # Stem, 2 + 5 + 14 + 2 blocks of 3, head.
     "regnet": 1 + 23 * 3 + 1,
     # Stem, mixed 5b, 10 blocks of 4, mixed 6a, 20 of 4, mixed 7a, 10 of 4, last, head; MATLAB's
-    # documentation says 164 of its own port.
+    # documentation says 164.
     "inceptionresnetv2": 5 + 3 + 10 * 4 + 3 + 20 * 4 + 3 + 10 * 4 + 1 + 1,
 }
 
@@ -87,6 +87,19 @@ def test_the_number_of_parameters_is_the_published_one(name: str) -> None:
     if name in TORCHVISION:
         meta = torchvision.models.get_weight(TORCHVISION[name]).meta
         assert meta["num_params"] == PARAMETERS[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "scales", "millions"),
+    [("inceptionv3", 0, 23.9), ("inceptionresnetv2", 0, 55.9), ("xception", 1, 22.9)],
+)
+@pytest.mark.usefixtures("without_values")
+def test_keras_tells_as_many_with_its_norms(name: str, scales: int, millions: float) -> None:
+    """Keras counts each norm's mean and variance too; in its Inceptions norms have no scale."""
+    network = BACKBONES[name].build(IMAGENET)
+    norms = [part for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
+    channels = sum(norm.num_features for norm in norms)
+    assert round((PARAMETERS[name] + (1 + scales) * channels) / 1e6, 1) == millions
 
 
 @pytest.mark.parametrize("name", BACKBONES)
