@@ -20,6 +20,7 @@ from lnmdetect.models.anchors import (
     AnchorSet,
     fit_anchors,
     fit_ratios,
+    fit_shapes,
 )
 from lnmdetect.stages.anchor_coverage import (
     CoveredSet,
@@ -102,7 +103,9 @@ def fit_anchors_stage(request: AnchorRequest) -> AnchorResult:
         output=request.output,
         picture=picture,
         recipe_file=recipe_file,
-        recipe=_whole_recipe(request.recipe, recipe, _recipe_keys(fitted, spacing_mm)),
+        recipe=_whole_recipe(
+            request.recipe, recipe, _recipe_keys(fitted, spacing_mm, _shapes(recipe, nodes))
+        ),
         sets=tuple(summarise(item, nodes) for item in covered),
         missed=missed_nodes(nodes, covered[0]),
     )
@@ -148,10 +151,19 @@ def _fit(boxes_px: Boxes, request: AnchorRequest) -> AnchorSet:
     return fit_anchors(boxes_px, ratios=ratios, on_grid=request.on_grid)
 
 
-def _recipe_keys(anchors: AnchorSet, spacing_mm: float | None) -> dict[str, dict[str, Any]]:
+def _recipe_keys(
+    anchors: AnchorSet, spacing_mm: float | None, shapes: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
     areas = [round(area, 1) for area in anchors.areas_px2]
-    model = {"anchor_areas_px2": areas, "anchor_ratios": list(anchors.ratios)}
+    model = {"anchor_areas_px2": areas, "anchor_ratios": list(anchors.ratios), **shapes}
     return {"input": {"spacing_mm": spacing_mm}, "model": model}
+
+
+def _shapes(recipe: DetectorRecipe, nodes: NodesOnGrid) -> dict[str, Any]:
+    """Return the key with YOLOv3's nine shapes for a recipe of it, none for another."""
+    if recipe.model.architecture != "yolov3":
+        return {}
+    return {"anchor_shapes_px": fit_shapes(nodes.boxes_px).round(1).tolist()}
 
 
 def _whole_recipe(given: str, recipe: DetectorRecipe, keys: Mapping[str, Any]) -> Mapping[str, Any]:

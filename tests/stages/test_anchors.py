@@ -101,6 +101,17 @@ def test_the_fit_is_written_with_keys_that_a_recipe_takes(tmp_path: Path) -> Non
     assert written["sets"][0]["on_grid"]["mean_iou"] >= written["sets"][3]["on_grid"]["mean_iou"]
 
 
+def test_a_recipe_of_yolov3_gets_its_nine_shapes_too(tmp_path: Path) -> None:
+    base = tmp_path / "yolo.yaml"
+    base.write_text("base: compact\nname: yolo\nmodel: {architecture: yolov3}\n")
+    path = truth_file(tmp_path, *squares(3, 4, 5, 6, 7, 8, 9, 10, 11))
+    request = AnchorRequest(path, tmp_path / "anchors.json", spacing_mm=0.5, recipe=str(base))
+    recipe = read_recipe(str(fit_anchors_stage(request).recipe_file), "detector")
+    assert isinstance(recipe, DetectorRecipe)
+    expected = tuple((2.0 * side, 2.0 * side) for side in (3, 4, 5, 6, 7, 8, 9, 10, 11))
+    assert recipe.model.anchor_shapes_px == expected  # a pixel of 1 mm is two of 0.5 mm
+
+
 def test_the_picture_stands_beside_the_json(tmp_path: Path) -> None:
     path = truth_file(tmp_path, *squares(6, 8, 12))
     result = fit_anchors_stage(AnchorRequest(path, output=tmp_path / "fit.json"))
