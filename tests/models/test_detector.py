@@ -5,10 +5,12 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from torchvision.models.detection.image_list import ImageList
 
 from lnmdetect.models.detector import NodeDetector
 from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.single_map_rcnn import SingleMapDetector
+from lnmdetect.models.two_stage import ExactAnchorGenerator
 
 AREAS = (64.0, 144.0, 256.0, 576.0, 1024.0)
 PAPER_AREAS = (256.0, 576.0, 1282.0, 1600.0, 3136.0)
@@ -182,3 +184,14 @@ def test_training_in_bfloat16_aims_at_exact_boxes(monkeypatch: pytest.MonkeyPatc
         model.losses(torch.rand(1, 3, 64, 512), [target(box)])
     (boxes,) = aimed
     assert (boxes == box).all(dim=1).any()
+
+
+def test_anchors_of_bfloat16_maps_are_those_of_exact_ones() -> None:
+    generator = ExactAnchorGenerator(((9.6,),), ((1.0,),))
+    images = ImageList(torch.zeros(1, 1, 8, 1024), [(8, 1024)])
+    maps = torch.zeros(1, 1, 1, 128)
+    (rough,), (exact,) = generator(images, [maps.bfloat16()]), generator(images, [maps])
+    # half of 9.6 px is rounded to 5; bfloat16 would give 1012 and 1024
+    assert exact[-1].tolist() == [1011, -5, 1021, 5]
+    assert rough.dtype == torch.float32
+    assert torch.equal(rough, exact)
