@@ -33,7 +33,7 @@ Method = Annotated[
         metavar="METHOD",
     ),
 ]
-Count = Annotated[int, typer.Option("--count", min=1, max=500, help="At most so many pictures.")]
+Count = Annotated[int, typer.Option("--count", min=0, max=500, help="At most so many pictures.")]
 
 
 def explain(

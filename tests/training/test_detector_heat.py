@@ -72,7 +72,7 @@ def test_heat_of_a_score_lies_where_the_detector_is_known_to_look(
 ) -> None:
     (found,) = heats(one_box, batch_of(spot, BOX))
     assert found.heat.shape == (30, 62)
-    assert np.unravel_index(found.heat.argmax(), found.heat.shape) == (12, 24)
+    assert divmod(int(found.heat.argmax()), 62) == (12, 24)
     assert found.score == pytest.approx(1 / (1 + np.exp(-0.25)))
 
 
