@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import yaml
 
 from lnmdetect.core.errors import UsageError
 from lnmdetect.core.progress import SILENT
-from lnmdetect.io.coco import read_coco
+from lnmdetect.core.records import LYMPH_NODE, NodeAnnotation
+from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.metrics.figure import Figure
 from lnmdetect.stages.benchmark import benchmark, failures
 from lnmdetect.stages.benchmark_request import BenchmarkRequest, changes_of
@@ -307,3 +309,56 @@ def test_the_table_fits_its_schema_with_correlations_and_failed_rows(
     assert schema_errors("benchmark", data) == []
     assert data["correlations"]["depth"]["reason"] == "fewer than 3 models"
     assert data["rows"][0]["published"] == {"accuracy": 0.9, "depth": 50, "tnr": None}
+
+
+def rewrite(path: Path, change: Callable[[NodeAnnotation], NodeAnnotation]) -> None:
+    found = read_coco(path)
+    write_coco(
+        replace(found, annotations=tuple(map(change, found.annotations))), path, overwrite=True
+    )
+
+
+def turned(node: NodeAnnotation) -> NodeAnnotation:
+    """The node with what was said of it turned round."""
+    said = node.probabilities
+    assert said is not None
+    return replace(node, probabilities={"benign": said["metastatic"], "metastatic": said["benign"]})
+
+
+def test_the_difference_of_classes_is_the_proposed_models_minus_the_rows(
+    bench: Bench, tmp_path: Path
+) -> None:
+    first, _ = bench(CLASSIFIERS)
+    rewrite(tmp_path / "out" / "rows" / "plain" / "nodes.json", turned)
+    result, told = bench(CLASSIFIERS)
+    assert all(text.endswith("kept") for text in told)
+    plain, whole = (row.figures["auc"].value or 0.0 for row in first.rows)
+    assert plain > 0.5
+    found = result.rows[0].difference["auc"]
+    assert found.value == pytest.approx(whole - (1 - plain))
+
+
+def test_the_difference_of_boxes_and_the_step_have_their_signs(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench(DETECTORS)
+    out = tmp_path / "out"
+    truth = read_coco(out / "parts" / "truth_test.json")
+    boxes = read_coco(out / "rows" / "fitted" / "boxes.json")
+    key = {image.image_id: image.join_key for image in truth.images}
+    image_of = {image.join_key: image.image_id for image in boxes.images}
+    perfect = tuple(
+        NodeAnnotation(k, image_of[key[node.image_id]], LYMPH_NODE, node.box_xyxy, score=0.9)
+        for k, node in enumerate(truth.annotations, start=1)
+        if not node.ignored
+    )
+    for row, annotations in (("large-anchors", ()), ("fitted", perfect)):
+        path = out / "rows" / row / "boxes.json"
+        write_coco(replace(read_coco(path), annotations=annotations), path, overwrite=True)
+    result, _ = bench(DETECTORS)
+    assert result.rows[0].difference["ap50"].value == pytest.approx(1)
+    assert result.rows[1].step["ap50"].value == pytest.approx(1)
+    bench({**DETECTORS, "rows": [{**DETECTORS["rows"][0], "proposed": True}, DETECTORS["rows"][1]]})
+    table = json.loads((out / "table.json").read_text())
+    assert table["rows"][1]["difference"]["ap50"]["value"] == pytest.approx(-1)
+    assert table["rows"][1]["step"]["ap50"]["value"] == pytest.approx(1)
