@@ -1,7 +1,9 @@
 """`lnmdetect report`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from lnmdetect import cli_options as options
 from lnmdetect.cli_console import Talk
@@ -9,6 +11,11 @@ from lnmdetect.core.wording import counted
 
 if TYPE_CHECKING:
     from lnmdetect.stages.report import ReportResult
+
+Explained = Annotated[
+    Path | None,
+    typer.Option("--explain", help="A folder that explain wrote: where the model looks."),
+]
 
 
 def report(
@@ -19,6 +26,7 @@ def report(
     scan: options.Scan = None,
     output: options.Output = Path("report.html"),
     figures: options.Figures = None,
+    explained: Explained = None,
     by: options.By = None,
     fp_per_scan: options.FpPerScan = None,
     bootstrap: options.Bootstrap = options.RESAMPLES,
@@ -49,7 +57,14 @@ def report(
         by=tuple(by or ()),
         scan_rates=tuple(fp_per_scan or FROC_RATES),
     )
-    request = ReportRequest(asked, scan=scan, output=output, figures=figures, overwrite=overwrite)
+    request = ReportRequest(
+        asked,
+        scan=scan,
+        output=output,
+        figures=figures,
+        explained=explained,
+        overwrite=overwrite,
+    )
     result = stage(request, talk)
     talk.result(result, text=report_text(result))
     talk.notes(result.notes)

@@ -9,6 +9,8 @@ from PIL import Image
 
 MAX_SIDE_PX = 448
 """Of a slice of 512 px the part with the patient keeps nearly all of its pixels."""
+MAX_WIDTH_PX = 1240
+"""Of a picture with text: as wide as the page."""
 QUALITY = 70
 """Of WebP: CT noise takes most of the bytes, and boxes are drawn beside the picture, not in it."""
 
@@ -30,6 +32,18 @@ def picture_uri(
     picture = Image.fromarray(grey)
     if size != picture.size:
         picture = picture.resize(size, Image.Resampling.LANCZOS)
+    return _webp_uri(picture)
+
+
+def colour_uri(picture: Image.Image, *, max_width_px: int = MAX_WIDTH_PX) -> str:
+    """Return a finished picture as a data URI, no wider than `max_width_px`."""
+    if picture.width > max_width_px:
+        height = max(1, round(picture.height * max_width_px / picture.width))
+        picture = picture.resize((max_width_px, height), Image.Resampling.LANCZOS)
+    return _webp_uri(picture)
+
+
+def _webp_uri(picture: Image.Image) -> str:
     with io.BytesIO() as stream:
         picture.save(stream, format="WEBP", quality=QUALITY, method=4)
         return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"

@@ -75,11 +75,25 @@ class Plot:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A finished picture.
+
+    Attributes:
+        uri: data URI.
+        alt: what is on it, for those who do not see it.
+    """
+
+    uri: str
+    alt: str
+
+
+@dataclass(frozen=True)
 class Section:
     """One part of the page, under a heading of its own.
 
     Attributes:
         ident: of the heading, for links.
+        notes: what a reader of this part must know.
     """
 
     ident: str
@@ -88,6 +102,8 @@ class Section:
     plots: tuple[Plot, ...] = ()
     figures: tuple[FigureTable, ...] = ()
     tables: tuple[Table, ...] = ()
+    notes: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True)

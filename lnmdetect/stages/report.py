@@ -27,12 +27,14 @@ class ReportRequest:
         scan: where the pixels are; None takes the place that truth names.
         output: the page.
         figures: a folder for SVG and PNG files; None writes none.
+        explained: a folder of `explain`, whose checks and pictures join the page.
     """
 
     evaluation: EvalRequest
     scan: Path | None = None
     output: Path = PAGE
     figures: Path | None = None
+    explained: Path | None = None
     overwrite: bool = False
 
 
@@ -73,7 +75,9 @@ def report(request: ReportRequest, progress: Progress = SILENT) -> ReportResult:
     if request.figures is not None:
         for path in figure_paths(plots, request.figures):
             refuse_existing(path, overwrite=request.overwrite)
-    view = report_view(evaluation, scan=request.scan, progress=progress)
+    view = report_view(
+        evaluation, scan=request.scan, explained=request.explained, progress=progress
+    )
     write_report(view, request.output, overwrite=request.overwrite)
     figures: tuple[Path, ...] = ()
     if request.figures is not None:

@@ -12,6 +12,7 @@ from lnmdetect.stages.evaluate import Evaluation
 from lnmdetect.stages.evaluation_result import ClassificationFigures, EvalResult
 from lnmdetect.stages.evaluation_tables import scored_sentence
 from lnmdetect.stages.report_checklist import checklist
+from lnmdetect.stages.report_explained import explained_section
 from lnmdetect.stages.report_facts import facts
 from lnmdetect.stages.report_plots import drawn_classes, evaluation_plots
 from lnmdetect.stages.report_slices import browser
@@ -35,20 +36,28 @@ NO_BAND = "No band: too few patients, or no resamples."
 
 
 def report_view(
-    evaluation: Evaluation, *, scan: Path | None = None, progress: Progress = SILENT
+    evaluation: Evaluation,
+    *,
+    scan: Path | None = None,
+    explained: Path | None = None,
+    progress: Progress = SILENT,
 ) -> ReportView:
     """Return all that the page shows.
 
     Args:
         evaluation: its figures and boxes.
         scan: where the pixels are; None takes the place that truth names.
+        explained: a folder of `explain`, shown too.
         progress: of the reading of slices.
 
     Raises:
-        InputError: nothing is at `scan`.
+        InputError: nothing is at `scan`, or the folder cannot be used.
     """
     result = evaluation.result
     plots = evaluation_plots(evaluation)
+    sections = list(_sections(result, plots))
+    if explained is not None:
+        sections.append(explained_section(explained, result.info))
     return ReportView(
         title=TITLE,
         lead=f"{scored_sentence(result)}.",
@@ -56,7 +65,7 @@ def report_view(
         facts=facts(evaluation),
         notes=result.info.notes,
         headline=headline_table(result),
-        sections=tuple(_sections(result, plots)),
+        sections=tuple(sections),
         browser=browser(evaluation, scan=scan, progress=progress),
         checklist=checklist(evaluation),
     )
