@@ -124,6 +124,15 @@ def test_the_command_line_has_the_last_word() -> None:
     assert windows.sampling.patch_px == 128
 
 
+def test_a_row_goes_before_its_benchmark_and_that_before_the_base() -> None:
+    text = TINY.replace("label: One}", "label: One, overrides: {model: {size_px: 40}}}")
+    text += "overrides: {model: {size_px: 80, dropout: 0.5}}\n"
+    benchmark = parse_benchmark(text, where="tiny")
+    recipe = row_recipe(benchmark, benchmark.rows[0])
+    assert isinstance(recipe, ClassifierRecipe)
+    assert (recipe.model.size_px, recipe.model.dropout) == (40, 0.5)
+
+
 def test_rows_are_chosen_in_the_benchmarks_order_and_the_last_is_proposed() -> None:
     benchmark = BENCHMARKS["wang2023-table4"]
     chosen = chosen_rows(benchmark, ("resnet50-w", "resnet50"))

@@ -17,10 +17,13 @@ from lnmdetect.core.progress import SILENT
 from lnmdetect.core.records import LYMPH_NODE, NodeAnnotation
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.metrics.figure import Figure
+from lnmdetect.stages import benchmark_row
 from lnmdetect.stages.benchmark import benchmark, failures
 from lnmdetect.stages.benchmark_request import BenchmarkRequest, changes_of
 from lnmdetect.stages.benchmark_result import BenchmarkResult
 from lnmdetect.stages.benchmark_row import RowResult, store_result, stored_result
+from lnmdetect.stages.train_classifier import train_classifier
+from lnmdetect.stages.training_run import TrainRequest, TrainResult
 from tests.test_data_specs import errors as schema_errors
 
 Bench = Callable[..., tuple[BenchmarkResult, list[str]]]
@@ -222,35 +225,52 @@ def test_a_row_that_fails_does_not_stop_the_others(bench: Bench, tmp_path: Path)
 
 
 class PressCtrlC:
-    """A progress that presses Ctrl-C before the second step of a training."""
+    """A progress that counts steps of training and presses Ctrl-C before the second, if asked."""
+
+    def __init__(self, *, presses: bool) -> None:
+        self.presses, self.steps = presses, 0
 
     def track(
         self, items: Iterable[Any], *, description: str, total: int | None = None
     ) -> Iterator[Any]:
-        for number, item in enumerate(items):
-            if description == "plain: training" and number == 1:
-                os.kill(os.getpid(), signal.SIGINT)
+        for item in items:
+            if description == "plain: training":
+                self.steps += 1
+                if self.presses and self.steps == 2:
+                    os.kill(os.getpid(), signal.SIGINT)
             yield item
 
 
 def test_an_interrupted_row_goes_on_where_it_was(bench: Bench, tmp_path: Path) -> None:
     bench(CLASSIFIERS, output=tmp_path / "whole", only=("plain",))
     with pytest.raises(KeyboardInterrupt):
-        bench(CLASSIFIERS, only=("plain",), progress=PressCtrlC())
+        bench(CLASSIFIERS, only=("plain",), progress=PressCtrlC(presses=True))
     begun = stored_result(tmp_path / "out" / "rows" / "plain")
     assert begun is not None
     assert begun.status == "begun"
-    bench(CLASSIFIERS, only=("plain",))
+    watch = PressCtrlC(presses=False)
+    bench(CLASSIFIERS, only=("plain",), progress=watch)
+    assert watch.steps < 2  # the rest alone
     name = "rows/plain/bundle/weights.safetensors"
     assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_folds_are_pooled_and_a_budget_is_shared_by_them(bench: Bench, tmp_path: Path) -> None:
+def test_folds_are_pooled_and_a_budget_is_shared_by_them(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budgets: list[float | None] = []
+
+    def watched(request: TrainRequest, *rest: Any) -> TrainResult:
+        budgets.append(request.budget_minutes)
+        return train_classifier(request, *rest)
+
+    monkeypatch.setattr(benchmark_row, "train_classifier", watched)
     fields = json.loads(json.dumps(CLASSIFIERS))
     fields["overrides"]["optimiser"] = {"epochs": 500, "steps_an_epoch": 2, "batch_size": 4}
     result, _ = bench(fields, only=("whole",), folds=2, budget_minutes=0.05)
     row = result.rows[1]
     assert row.status == "done", failures(result)
+    assert budgets == [0.025, 0.025]
     assert (result.info.test_patients, row.figures["auc"].n) == (5, 5 * 7)
     assert row.result is not None
     assert not row.result.deterministic
