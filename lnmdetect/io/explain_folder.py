@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class ExplainedFolder:
         nodes_sha256: of the file whose boxes were explained.
         checks: the figures, each with the fields that it has in the file.
         sentences: what the checks say, and what a reader must know.
-        pictures: file names of explained boxes, image by image.
+        pictures: file names of explained boxes; wrong and other ones take turns, surest first.
     """
 
     model: str
@@ -49,15 +50,24 @@ def read_explained(folder: Path) -> ExplainedFolder:
     top = JsonObject.at(f"{FILE}:", read_json(folder / FILE))
     info, checks = top.child("info"), top.child("checks")
     model = info.child("model")
-    names = [box.optional("picture", box.relative_path) for box in top.children("boxes")]
     return ExplainedFolder(
         model=f"{model.text('arm')} {model.text('name')}",
         method=info.text("method"),
         nodes_sha256=info.child("nodes").text("sha256"),
         checks={name: _figure(checks.child(name)) for name in CHECKS},
         sentences=(*_texts(top, "findings"), *_texts(info, "notes")),
-        pictures=tuple(name for name in names if name),
+        pictures=_pictures(top.children("boxes")),
     )
+
+
+def _pictures(boxes: list[JsonObject]) -> tuple[str, ...]:
+    drawn = sorted(
+        (box for box in boxes if box.has("picture")), key=lambda box: -box.number("answer")
+    )
+    wrong = [box for box in drawn if box.values.get("right") is False]
+    others = [box for box in drawn if box.values.get("right") is not False]
+    turns = chain.from_iterable(zip_longest(wrong, others))
+    return tuple(box.relative_path("picture") for box in turns if box is not None)
 
 
 def _figure(stored: JsonObject) -> dict[str, Any]:

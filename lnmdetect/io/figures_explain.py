@@ -27,6 +27,7 @@ MAX_COLUMNS = 6
 _GROUND, _TEXT, _DIM = "#111111", "#e4e4e4", "#a0a0a0"
 _BOX, _NODE = "#56b4e9", "#7fe0b0"
 _RIGHT, _WRONG = "#7fe0b0", "#ff8a5c"
+_LEGEND = "blue: box · green: node in truth · words in green: the model is right, in orange: wrong"
 _DPI = 150
 _TILE_IN = 2.15
 _CAPTION_IN = 0.52
@@ -126,7 +127,7 @@ def write_heat_sheet(
     with rc_context(_LOOK):
         width = _TILE_IN * columns + 0.7
         sentences = textwrap.wrap(" ".join(findings), int(width * _LETTERS_AN_INCH))
-        head = 0.42 + 0.19 * len(sentences)
+        head = 0.6 + 0.19 * len(sentences)
         height = head + rows * (_TILE_IN + _CAPTION_IN) + 0.08
         figure = new_figure(width_in=width, height_in=height)
         figure.set_facecolor(_GROUND)
@@ -151,6 +152,8 @@ def write_heat_sheet(
         left, told = 0.14 / width, "\n".join(sentences)
         figure.text(left, 1 - 0.14 / height, title, fontsize=9, va="top", color=_DIM)
         figure.text(left, 1 - 0.38 / height, told, fontsize=9.5, va="top", linespacing=1.3)
+        below = 1 - (0.44 + 0.19 * len(sentences)) / height
+        figure.text(left, below, _LEGEND, fontsize=8, va="top", color=_DIM)
         save_png(figure, path, overwrite=overwrite, dpi=_DPI, style=_LOOK)
 
 

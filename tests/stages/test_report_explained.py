@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from lnmdetect.cli import app
 from lnmdetect.core.errors import InputError
+from lnmdetect.io.explain_folder import read_explained
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.stages.evaluate import evaluate
 from lnmdetect.stages.evaluation_request import EvalRequest
@@ -61,6 +62,16 @@ def test_the_section_has_both_checks_their_sentences_and_the_pictures(
     assert section.notes[:2] == tuple(stored["findings"])
     assert len(section.pictures) == 2
     assert all(picture.uri.startswith("data:image/webp;") for picture in section.pictures)
+
+
+def test_wrong_and_right_calls_take_turns_the_surest_of_each_first(folder: Path) -> None:
+    stored = json.loads((folder / "explain.json").read_text())
+    for number, (answer, right) in enumerate(
+        [(0.6, True), (0.7, True), (0.8, True), (0.9, False), (0.95, False)]
+    ):
+        stored["boxes"][number] |= {"answer": answer, "right": right, "picture": f"{number}.png"}
+    change(folder, boxes=stored["boxes"])
+    assert read_explained(folder).pictures == ("4.png", "2.png", "3.png", "1.png", "0.png")
 
 
 def test_heat_of_another_file_is_told(folder: Path, info: EvalInfo) -> None:
