@@ -5,7 +5,14 @@ import pytest
 
 from lnmdetect.core.cell_grid import CellGrid
 from lnmdetect.transforms.crops import crop_box
-from lnmdetect.transforms.heat import box_map, crop_map, heat_on_slice, spread_cells
+from lnmdetect.transforms.grid import ModelGrid
+from lnmdetect.transforms.heat import (
+    box_map,
+    crop_map,
+    heat_from_grid,
+    heat_on_slice,
+    spread_cells,
+)
 
 SPACING_MM = (0.5, 0.25)
 """Rows are twice as far apart as columns: what is square in mm is not so in pixels."""
@@ -68,3 +75,13 @@ def test_the_box_fills_its_share_of_the_crop() -> None:
     rows, columns = np.nonzero(marked)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (14, 45, 10, 49)
     assert marked.mean() == pytest.approx(40 * 32 / 60**2)
+
+
+def test_heat_of_a_models_slice_lies_where_the_slice_was_cut_and_scaled() -> None:
+    grid = ModelGrid((20, 10, 60, 50), (0.5, 0.25), (10, 20))
+    heat = np.zeros((10, 20), dtype=np.float32)
+    heat[2:4, 6:10] = 1  # columns 6..10 at half the size: 12..20 px on; rows 2..4 at a quarter
+    placed = heat_from_grid(heat, grid, shape=(64, 80))
+    rows, columns = np.nonzero(placed > 0.5)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (18, 25, 32, 39)
+    assert not placed[:, :18].any()
