@@ -32,7 +32,7 @@ from lnmdetect.stages.explain_looks import (
     heat_table,
     most_telling,
 )
-from lnmdetect.stages.explain_notes import findings_of, heat_notes
+from lnmdetect.stages.explain_notes import findings_by_call, findings_of, heat_notes
 from lnmdetect.stages.explain_pictures import PICTURE_NAMES, SHEET, write_pictures
 from lnmdetect.stages.explain_result import ExplainInfo, ExplainResult
 from lnmdetect.training.classifier_heat import Method
@@ -96,7 +96,11 @@ def explain(request: ExplainRequest, progress: Progress = SILENT) -> ExplainResu
     patients = tuple(dict.fromkeys(row.case.image.patient for row in rows))
     resamples = Resamples(len(patients), request.bootstrap, request.seed)
     checks = faithfulness(heat_table(rows, patients), resamples)
-    findings = tuple(findings_of(checks, rows))
+    by_call = {
+        call: faithfulness(heat_table([r for r in rows if r.called == call], patients), resamples)
+        for call in sorted({row.called for row in rows if row.called})
+    }
+    findings = (*findings_of(checks, rows), *findings_by_call(by_call))
     info = _info(request, explainer, rows, phantom=_is_phantom(dataset, truth))
     _clear(request.output)
     pictures = write_pictures(
@@ -109,7 +113,7 @@ def explain(request: ExplainRequest, progress: Progress = SILENT) -> ExplainResu
         progress=progress,
     )
     record.lap("draw")
-    result = ExplainResult(info, checks, findings, tuple(rows), len(patients), pictures)
+    result = ExplainResult(info, checks, by_call, findings, tuple(rows), len(patients), pictures)
     _write(result, request, explainer, record)
     return result
 

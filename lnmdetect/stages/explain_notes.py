@@ -1,6 +1,6 @@
 """What the checks of a model's heat say in words, and what a reader of them must know."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lnmdetect.core.wording import counted
 from lnmdetect.metrics.faithfulness import HOT_SHARE, Faithfulness
@@ -25,6 +25,24 @@ def findings_of(checks: Faithfulness, rows: Sequence[Explained]) -> Iterator[str
     else:
         yield f"The heat lies inside {where} more than chance has it: {held}."
     yield _drop_sentence(checks)
+
+
+def findings_by_call(checks: Mapping[str, Faithfulness]) -> Iterator[str]:
+    """Give a sentence on the boxes of each call: the heat of one may hide behind another's."""
+    for call, found in checks.items():
+        share, area, above = found.share_inside, found.area_share, found.share_above_area
+        if share.value is None or area.value is None or above.value is None:
+            continue
+        if above.value <= 0:
+            lies = "lies outside the node"
+        elif _may_be_none(above):
+            lies = "is not shown to lie inside the node more than chance has it"
+        else:
+            lies = "lies inside the node more than chance has it"
+        yield (
+            f"Boxes called {call}: the heat {lies}; {share.value:.0%} of it is inside, where the "
+            f"node fills {area.value:.0%} of the crop."
+        )
 
 
 def _drop_sentence(checks: Faithfulness) -> str:

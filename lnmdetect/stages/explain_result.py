@@ -43,6 +43,7 @@ class ExplainResult:
     """The checks of a model's heat, and each box's figures.
 
     Attributes:
+        by_call: the same of the boxes of each call; empty where a detector is explained.
         boxes: explained, image by image.
         patients: whose they are.
         pictures: annotation id to file name, in the order of the contact sheet.
@@ -51,6 +52,7 @@ class ExplainResult:
 
     info: ExplainInfo
     checks: Faithfulness
+    by_call: Mapping[str, Faithfulness]
     findings: tuple[str, ...]
     boxes: tuple[Explained, ...]
     patients: int
@@ -70,6 +72,7 @@ class ExplainResult:
                 "fill_hu": FAT_HU,
                 **figures_to_json(self.checks),
             },
+            "checks_by_call": figures_to_json(self.by_call),
             "findings": list(self.findings),
             "boxes": [self._box_json(row) for row in self.boxes],
         }

@@ -209,6 +209,7 @@ def test_a_model_that_looks_elsewhere_is_told_in_a_plain_sentence(run: Explain) 
     assert above is not None
     assert above < 0
     assert "The heat lies outside the nodes" in result.findings[0]
+    assert "Boxes called metastatic: the heat lies outside the node" in result.findings[-1]
 
 
 def test_the_surest_wrong_and_right_calls_are_drawn(run: Explain, tmp_path: Path) -> None:
