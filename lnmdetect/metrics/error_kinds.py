@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lnmdetect.core.records import METASTATIC
 from lnmdetect.metrics.end_to_end import BoxClasses, classified_hits
 from lnmdetect.metrics.froc import found_truth
-from lnmdetect.metrics.matching import IOU_OF_A_HIT, Matches, find_overlaps
+from lnmdetect.metrics.matching import IOU_OF_A_HIT, Matches, Overlaps, find_overlaps
 
 IOU_OF_A_NEAR_MISS = 0.1
 """A box that overlaps a node so much meant it (TIDE: Bolya et al. 2020, section 2.2)."""
@@ -79,7 +79,8 @@ def error_kinds(
         is_metastatic = np.append(tables.truth.classes == METASTATIC, False)[matches.truth_index]
         called = said.called_metastatic[matches.found_index]
         wrong = classified_hits(matches, said) & (called != is_metastatic)
-    nearest = _best_overlap(matches)
+    pairs = find_overlaps(tables, iou=IOU_OF_A_NEAR_MISS)
+    nearest = _best_overlap(matches, pairs)
     kinds = np.select(
         [~above, matches.ignored, wrong, matches.hit, nearest >= IOU_OF_A_HIT, nearest > 0],
         [BELOW, IGNORED, WRONG_CLASS, HIT, DUPLICATE, POORLY_PLACED],
@@ -88,29 +89,22 @@ def error_kinds(
     found = np.where(chosen, IGNORED, BELOW).astype(kinds.dtype)
     found[matches.found_index] = kinds
     hit = found_truth(matches, above)
+    near = np.zeros(len(tables.truth), dtype=bool)
+    near[pairs.truth[kinds[pairs.place] == POORLY_PLACED]] = True
     truth = np.select(
-        [~matches.counts, found_truth(matches, above & wrong), hit, _poorly_placed(matches, kinds)],
+        [~matches.counts, found_truth(matches, above & wrong), hit, near],
         [IGNORED, WRONG_CLASS, FOUND, POORLY_PLACED],
         default=MISSED,
     )
     return ErrorKinds(found, truth)
 
 
-def _best_overlap(matches: Matches) -> NDArray[np.float64]:
-    """Return (N,) each detection's best IoU with truth that counts, 0 below 0.1."""
-    pairs = find_overlaps(matches.tables, iou=IOU_OF_A_NEAR_MISS)
+def _best_overlap(matches: Matches, pairs: Overlaps) -> NDArray[np.float64]:
+    """Return (N,) each detection's best IoU with truth that counts, 0 where no pair has it."""
     counted = matches.counts[pairs.truth]
     best = np.zeros(len(pairs.order))
     np.maximum.at(best, pairs.place[counted], pairs.overlap[counted])
     return best
-
-
-def _poorly_placed(matches: Matches, kinds: Kinds) -> NDArray[np.bool_]:
-    """Return (G,) whether a poorly placed box lies on each truth box."""
-    pairs = find_overlaps(matches.tables, iou=IOU_OF_A_NEAR_MISS)
-    flags = np.zeros(len(matches.tables.truth), dtype=bool)
-    flags[pairs.truth[kinds[pairs.place] == POORLY_PLACED]] = True
-    return flags
 
 
 def count_errors(kinds: ErrorKinds) -> ErrorCounts:
