@@ -18,7 +18,7 @@ from lnmdetect.stages.evaluation_result import (
     DetectionFigures,
     EvalResult,
 )
-from lnmdetect.stages.evaluation_thresholds import Threshold
+from lnmdetect.stages.evaluation_thresholds import threshold_text
 
 Row = tuple[str, Figure]
 
@@ -110,16 +110,7 @@ def threshold_lines(result: EvalResult) -> Iterator[str]:
         ("detector", result.thresholds.detector),
         ("classifier", result.thresholds.classifier),
     ):
-        yield f"Operating threshold of the {name}: {_threshold_text(threshold)}"
-
-
-def _threshold_text(threshold: Threshold) -> str:
-    if threshold.values is not None:
-        low, high = min(threshold.values), max(threshold.values)
-        return f"{low:.4g} to {high:.4g}, each file its own ({threshold.source})"
-    if threshold.value is None:
-        return f"none ({threshold.source})"
-    return f"{threshold.value:.4g} ({threshold.source})"
+        yield f"Operating threshold of the {name}: {threshold_text(threshold)}"
 
 
 def _detection_rows(detection: DetectionFigures) -> Iterator[Row]:

@@ -73,3 +73,13 @@ def one_threshold(thresholds: Sequence[Threshold]) -> Threshold:
     source = "; ".join(dict.fromkeys(one.source for one in thresholds))
     same = values[0] if len(set(values)) == 1 else None
     return Threshold(same, source, None if same is not None else tuple(values))
+
+
+def threshold_text(threshold: Threshold) -> str:
+    """Return a threshold and where it came from, in words."""
+    if threshold.values is not None:
+        low, high = min(threshold.values), max(threshold.values)
+        return f"{low:.4g} to {high:.4g}, each file its own ({threshold.source})"
+    if threshold.value is None:
+        return f"none ({threshold.source})"
+    return f"{threshold.value:.4g} ({threshold.source})"

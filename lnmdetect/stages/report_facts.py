@@ -6,7 +6,7 @@ from typing import Any
 from lnmdetect.io.report_view import Fact
 from lnmdetect.stages.evaluate import Evaluation
 from lnmdetect.stages.evaluation_result import EvalInfo
-from lnmdetect.stages.evaluation_thresholds import Threshold
+from lnmdetect.stages.evaluation_thresholds import threshold_text
 from lnmdetect.stages.evaluation_truth import FileStamp
 
 _HASH_DIGITS = 16
@@ -77,14 +77,5 @@ def _model_text(model: Mapping[str, Any]) -> str:
 def threshold_facts(evaluation: Evaluation) -> Iterator[Fact]:
     """Give the operating thresholds and where they came from."""
     thresholds = evaluation.result.thresholds
-    yield Fact("Threshold of the detector", _threshold_text(thresholds.detector))
-    yield Fact("Threshold of the classifier", _threshold_text(thresholds.classifier))
-
-
-def _threshold_text(threshold: Threshold) -> str:
-    if threshold.values is not None:
-        low, high = min(threshold.values), max(threshold.values)
-        return f"{low:.4g} to {high:.4g}, each file its own ({threshold.source})"
-    if threshold.value is None:
-        return f"none ({threshold.source})"
-    return f"{threshold.value:.4g} ({threshold.source})"
+    yield Fact("Threshold of the detector", threshold_text(thresholds.detector))
+    yield Fact("Threshold of the classifier", threshold_text(thresholds.classifier))
