@@ -4,12 +4,11 @@ from importlib import resources
 from pathlib import Path
 
 import yaml
-from pydantic import ValidationError
 
 from lnmdetect.core.benchmark_config import BenchmarkChanges, BenchmarkRecipe, BenchmarkRow
 from lnmdetect.core.config import Recipe
-from lnmdetect.core.errors import InputError, UsageError
-from lnmdetect.io.recipe_faults import fault_fields, fault_sentence
+from lnmdetect.core.errors import UsageError
+from lnmdetect.io.recipe_faults import faults_named
 from lnmdetect.io.recipes import merged, parse_recipe, recipe_yaml
 
 _SIZE_FIELD = {"classifier": ("model", "size_px"), "detector": ("sampling", "patch_px")}
@@ -49,19 +48,9 @@ def parse_benchmark(text: str, *, where: str) -> BenchmarkRecipe:
         InputError: it is not YAML, or fields are missing, unknown or out of range.
     """
     remedy = "See lnmdetect/recipes/benchmark for sound ones."
-    try:
-        return BenchmarkRecipe.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        got = " ".join(str(error).split())
-        raise InputError(where, expected="YAML", got=got, remedy=remedy) from None
-    except ValidationError as error:
-        faults = error.errors()
-        raise InputError(
-            f"{where}: {', '.join(map(fault_fields, faults))}",
-            expected="the fields of a benchmark recipe, each in its range",
-            got="; ".join(fault_sentence(fault, BenchmarkRecipe) for fault in faults),
-            remedy=remedy,
-        ) from None
+    with faults_named(where, BenchmarkRecipe, what="benchmark recipe", remedy=remedy):
+        recipe = BenchmarkRecipe.model_validate(yaml.safe_load(text))
+    return recipe
 
 
 def row_recipe(

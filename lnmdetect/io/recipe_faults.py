@@ -1,15 +1,43 @@
 """What is wrong with a recipe's fields, in words."""
 
+import contextlib
 import difflib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import yaml
+from pydantic import ValidationError
+
 from lnmdetect.core.config import Part
+from lnmdetect.core.errors import InputError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _SHOWN = 60
 """Characters of a wrong value that are shown."""
+
+
+@contextlib.contextmanager
+def faults_named(where: str, kind: type[Part], *, what: str, remedy: str) -> Iterator[None]:
+    """Turn what is wrong with the YAML of `what`, read within the block, into one sentence.
+
+    Raises:
+        InputError: it is not YAML, or its fields do not make a sound `kind`; all are named.
+    """
+    try:
+        yield
+    except yaml.YAMLError as error:
+        got = " ".join(str(error).split())  # in one line
+        raise InputError(where, expected="YAML", got=got, remedy=remedy) from None
+    except ValidationError as error:
+        faults = error.errors()
+        raise InputError(
+            f"{where}: {', '.join(map(fault_fields, faults))}",
+            expected=f"the fields of a {what}, each in its range",
+            got="; ".join(fault_sentence(fault, kind) for fault in faults),
+            remedy=remedy,
+        ) from None
 
 
 def fault_fields(fault: "ErrorDetails") -> str:

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import ValidationError
 
 from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe, Part, Recipe
 from lnmdetect.core.errors import InputError, UsageError
 from lnmdetect.io.json_files import atomic_output
-from lnmdetect.io.recipe_faults import fault_fields, fault_sentence
+from lnmdetect.io.recipe_faults import faults_named
 
 Arm = Literal["detector", "classifier"]
 _RECIPES: dict[str, type[Part]] = {"detector": DetectorRecipe, "classifier": ClassifierRecipe}
@@ -38,22 +37,11 @@ def parse_recipe(text: str, *, where: str, arm: Arm) -> Recipe:
         f"(base: {' or '.join(bundled_recipes(arm))})."
     )
     kind = _RECIPES[arm]
-    try:
+    with faults_named(where, kind, what="recipe", remedy=remedy):
         fields = yaml.safe_load(text)
         if isinstance(fields, dict) and "base" in fields:
             fields = _on_base(fields, where=where, arm=arm)
         recipe = kind.model_validate(fields)
-    except yaml.YAMLError as error:
-        got = " ".join(str(error).split())  # in one line
-        raise InputError(where, expected="YAML", got=got, remedy=remedy) from None
-    except ValidationError as error:
-        faults = error.errors()
-        raise InputError(
-            f"{where}: {', '.join(map(fault_fields, faults))}",
-            expected="the fields of a recipe, each in its range",
-            got="; ".join(fault_sentence(fault, kind) for fault in faults),
-            remedy=remedy,
-        ) from None
     assert isinstance(recipe, DetectorRecipe | ClassifierRecipe)
     return recipe
 
