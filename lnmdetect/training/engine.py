@@ -130,7 +130,7 @@ def fit(
                 validated = time.monotonic()
                 _finish_epoch(task, validation, state, settings, rate, seconds=validated - started)
                 started = time.monotonic()
-                clock.validation_s = started - validated
+                clock.validation_s = max(clock.validation_s, started - validated)
                 state.seconds = clock.spent_s
                 save()
                 if clock.is_out or _is_stale(state, settings.optimiser):

@@ -11,7 +11,7 @@ class TimeBudget:
     Attributes:
         limit_s: seconds the training may take, validation included; None for no limit.
         spent_before_s: seconds taken before it was interrupted.
-        validation_s: seconds of the last validation; so many are kept free for the next.
+        validation_s: seconds of the longest validation; so many are kept free for the next.
     """
 
     limit_s: float | None

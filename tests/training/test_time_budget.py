@@ -83,6 +83,26 @@ def test_the_engine_stops_within_its_time_and_the_cosine_ends_with_it(
     assert (tmp_path / "best.safetensors").is_file()
 
 
+def test_a_last_validation_shorter_than_those_before_does_not_begin_the_training_again(
+    line_task: Any, batches: Any, validation: list[Tensor], settings: MakeSettings, clock: Clock
+) -> None:
+    # 4 steps of 10 s and 20 s of validation; the time for steps ends at 105 - 20 = 85 s, in the
+    # third step of the second epoch. Its validation takes 5 s, and 10 s remain unused.
+    seconds = iter([20.0, 5.0, 5.0])
+    task = slow(line_task(), clock, 10.0, 0.0)
+    score = task.score
+
+    def timed_score(predictions: Any) -> Any:
+        clock.seconds += next(seconds)
+        return score(predictions)
+
+    task.score = timed_score
+    made = replace(settings(epochs=50, warmup_steps=0), budget_s=105.0)
+    result = fit(task, batches, validation, made)
+    assert (result.steps, result.seconds) == (7, 95.0)
+    assert [row["epoch"] for row in result.rows] == [1, 2]
+
+
 def test_a_generous_budget_changes_nothing(
     line_task: Any, batches: Any, validation: list[Tensor], settings: MakeSettings, tmp_path: Path
 ) -> None:
