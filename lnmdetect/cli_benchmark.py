@@ -126,12 +126,13 @@ def _show(result: "BenchmarkResult", output: Path, talk: Talk) -> None:
     Raises:
         typer.Exit: with code 6, where a row failed.
     """
-    from lnmdetect.stages.benchmark import TABLE_JSON, TABLE_MD, failures
+    from lnmdetect.stages.benchmark import failures
+    from lnmdetect.stages.benchmark_output import CURVES, TABLE_JSON, TABLE_MD
     from lnmdetect.stages.benchmark_tables import benchmark_tables
 
     talk.table(benchmark_tables(result))
     talk.json(result.to_json())
-    talk.note(f"Written: {output / TABLE_MD}, .csv and {TABLE_JSON}; a folder a row in rows")
+    talk.note(f"Written: {output / TABLE_MD}, .csv, {TABLE_JSON}, {CURVES}; a folder a row in rows")
     talk.stop_if_partial(failures(result))
     word, what = (
         ("detect", "scan/") if result.info.arm == "detector" else ("classify", "boxes.json")

@@ -50,6 +50,61 @@ def plot_learning_curves(
         save_png(figure, path, overwrite=overwrite)
 
 
+def plot_curves_of_models(
+    models: Mapping[str, Sequence[Sequence[Mapping[str, float]]]],
+    path: Path,
+    *,
+    title: str,
+    phantom: bool,
+) -> None:
+    """Write a PNG with one small picture a model: total training loss and validation figure.
+
+    Args:
+        models: label to trainings (one a fold), each a row an epoch as `plot_learning_curves` has.
+        path: of the PNG; replaced where it is there.
+        title: of the picture.
+        phantom: the picture says that the data are synthetic.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    across = min(4, max(1, len(models)))
+    down = -(-len(models) // across)
+    with rc_context(STYLE):
+        figure = new_figure(width_in=2.6 * across + 0.6, height_in=2.1 * down + 0.5)
+        grid = figure.subplots(down, across, squeeze=False)
+        for place, axes in enumerate(grid.flat):
+            if place >= len(models):
+                axes.set_axis_off()
+        for axes, (label, trainings) in zip(grid.flat, models.items(), strict=False):
+            _draw_model(axes, label, trainings)
+        told = f"{title}: training loss (blue, left) and validation (orange, right) over epochs"
+        figure.suptitle(told + (", phantom data" if phantom else ""), fontsize=10)
+        save_png(figure, path, overwrite=True, dpi=100)
+
+
+def _draw_model(axes: Axes, label: str, trainings: Sequence[Sequence[Mapping[str, float]]]) -> None:
+    """Draw the curves of one model; both axes start at 0, the validation figure ends at 1."""
+    right = axes.twinx()
+    axes.set_title(label, fontsize=9)
+    for rows in trainings:
+        keys = list(rows[0]) if rows else []
+        shown = [key for key in VALIDATION_FIGURES if key in keys]
+        losses = [key for key in keys if key not in {*NOT_DRAWN, *VALIDATION_FIGURES}]
+        epochs = [row["epoch"] for row in rows]
+        total = [sum(row[key] for key in losses) for row in rows]
+        axes.plot(epochs, total, color=COLOURS[0], marker="o", markersize=2.5)
+        if shown:
+            values = _column(rows, shown[0])
+            right.plot(epochs, values, color=COLOURS[1], marker="s", markersize=2.5)
+            right.set_ylabel(shown[0].upper(), fontsize=8)
+    axes.set_ylim(bottom=0)
+    right.set_ylim(0, 1)
+    right.grid(visible=False)
+    right.spines["right"].set_visible(True)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+
+
 def _column(rows: Sequence[Mapping[str, float]], key: str) -> list[float]:
     return [row.get(key, float("nan")) for row in rows]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from lnmdetect.core.errors import ModelError, OutputError
+from lnmdetect.core.errors import InputError, ModelError, OutputError
 from lnmdetect.io.json_files import atomic_output
 
 LAST, BEST, CURVES = "last.pt", "best.safetensors", "curves.csv"
@@ -95,6 +95,27 @@ def save_curves(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
     writer.writerows(rows)
     with atomic_output(folder / CURVES, overwrite=True) as stream:
         stream.write(text.getvalue().encode())
+
+
+def load_curves(folder: Path) -> list[dict[str, float]]:
+    """Return what `save_curves` wrote, nothing where there is no such file.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = folder / CURVES
+    if not path.is_file():
+        return []
+    try:
+        rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
+        return [{name: float(value) for name, value in row.items()} for row in rows]
+    except (ValueError, TypeError) as error:  # UnicodeDecodeError is a ValueError
+        raise InputError(
+            CURVES,
+            expected="a table of numbers, one line an epoch",
+            got=f"something else ({error})",
+            remedy="Train again.",
+        ) from None
 
 
 def save_array(path: Path, array: NDArray[Any]) -> None:

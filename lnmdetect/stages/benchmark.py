@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,23 +12,22 @@ from lnmdetect.core.benchmark_config import FIGURES, BenchmarkRecipe, BenchmarkR
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.errors import LnmDetectError, ModelError
 from lnmdetect.core.progress import SILENT, Progress
-from lnmdetect.io.benchmark_files import plot_roc_curves, write_csv, write_table_text
 from lnmdetect.io.benchmark_recipes import chosen_rows, read_benchmark, row_recipe
-from lnmdetect.io.figures_data import Curve
-from lnmdetect.io.json_files import require_folder, write_json
+from lnmdetect.io.json_files import require_folder
 from lnmdetect.io.run_record import RunRecord
 from lnmdetect.metrics.correlation import Correlation, spearman
 from lnmdetect.metrics.figure import Figure, undefined
+from lnmdetect.stages.benchmark_chance import CHANCE, over_chance
+from lnmdetect.stages.benchmark_output import write_benchmark
 from lnmdetect.stages.benchmark_pairs import DIFFERENCES
 from lnmdetect.stages.benchmark_request import BenchmarkRequest, row_identity
 from lnmdetect.stages.benchmark_result import BenchmarkInfo, BenchmarkResult, TableRow
 from lnmdetect.stages.benchmark_row import RowJob, RowResult, run_row, store_result, stored_result
 from lnmdetect.stages.benchmark_split import BenchmarkParts, deal_parts
-from lnmdetect.stages.benchmark_tables import NAMES, csv_rows, markdown
+from lnmdetect.stages.benchmark_tables import NAMES
 from lnmdetect.stages.evaluation_truth import FileStamp, Truth, read_truth
 from lnmdetect.training.devices import choose_device, usable_cores
 
-TABLE_CSV, TABLE_MD, TABLE_JSON, ROC = "table.csv", "table.md", "table.json", "roc.png"
 Tell = Callable[[str], None]
 OTHER_DATA = "Published figures are of other data: they stand beside ours, not against them."
 
@@ -64,7 +62,7 @@ def benchmark(
         _run(job, f"{number} of {len(wanted)}", progress, tell)
     record.lap("rows")
     result = _result(request, recipe, jobs, kept)
-    _write(result, request.output)
+    write_benchmark(result, jobs, request.output)
     record.inputs[request.data.name] = result.info.truth.sha256
     record.failures = len(failures(result))
     record.lap("table")
@@ -144,6 +142,7 @@ def _result(
             job.row,
             results[job.row.name],
             job.row.name in kept,
+            over_chance=_over_chance(truth, job) if job in done else {},
             difference=_difference(truth, proposed, job, done),
             step=_step(benchmark, truth, jobs[number - 1], job, done) if number else {},
         )
@@ -158,6 +157,12 @@ def _current(job: RowJob) -> RowResult | None:
     found = stored_result(job.folder)
     fits = found is not None and found.identity == job.identity and found.status != "begun"
     return found if fits else None
+
+
+def _over_chance(truth: Truth, job: RowJob) -> Mapping[str, Figure]:
+    found = _current(job)
+    figures = {} if found is None else found.figures
+    return over_chance(job.recipe.arm, truth, job.predictions, figures)
 
 
 def _difference(
@@ -244,27 +249,8 @@ def _notes(
             f"Each row trained at most {request.budget_minutes:g} minutes: its weights depend on "
             "the machine's speed and do not come out alike again."
         )
+    yield f"Chance: {CHANCE[benchmark.arm]}."
     yield (
         f"Intervals: bootstrap over patients, {request.bootstrap} resamples; differences are "
         f"paired. proposed: {benchmark.proposed.label}."
     )
-
-
-def _write(result: BenchmarkResult, folder: Path) -> None:
-    write_csv(csv_rows(result), folder / TABLE_CSV)
-    write_table_text(markdown(result), folder / TABLE_MD)
-    write_json(result.to_json(), folder / TABLE_JSON, overwrite=True)
-    curves = [
-        Curve(np.array(found.roc[0]), np.array(found.roc[1]), _roc_label(row))
-        for row in result.rows
-        if (found := row.result) is not None and found.roc is not None
-    ]
-    if curves:
-        plot_roc_curves(
-            curves, folder / ROC, title=result.info.benchmark, phantom=result.info.phantom
-        )
-
-
-def _roc_label(row: TableRow) -> str:
-    auc = row.figures["auc"].value
-    return row.row.label if auc is None else f"{row.row.label} ({auc:.3f})"

@@ -53,6 +53,7 @@ class TableRow:
     Attributes:
         result: None where it was not run.
         kept: it was finished before, and nothing that decides it has changed.
+        over_chance: the first figure minus what chance gives (`benchmark_chance`).
         difference: the proposed model minus this one, on the same patients.
         step: this one minus the row before it; empty where rows are no steps.
     """
@@ -60,6 +61,7 @@ class TableRow:
     row: BenchmarkRow
     result: RowResult | None
     kept: bool
+    over_chance: Mapping[str, Figure]
     difference: Mapping[str, Figure]
     step: Mapping[str, Figure]
 
@@ -104,6 +106,7 @@ def _row_to_json(row: TableRow) -> dict[str, Any]:
         "kept": row.kept,
         "error": result.error,
         "figures": row.figures,
+        "over_chance": row.over_chance,
         "difference": row.difference,
         "step": row.step,
         "published": row.row.published,

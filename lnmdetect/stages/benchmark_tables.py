@@ -36,6 +36,7 @@ def figure_columns(result: BenchmarkResult) -> list[Column]:
         (NAMES[first], lambda row: _cell(row, row.figures.get(first))),
         (PUBLISHED, _published),
         *((NAMES[name], _figure_of(name)) for name in others),
+        (f"this − chance, {NAMES[first]}", lambda row: _signed(row.over_chance.get(first))),
         (f"proposed − this, {NAMES[first]}", lambda row: _signed(row.difference.get(first))),
     ]
     if result.info.steps:
@@ -138,6 +139,7 @@ def _csv_row(result: BenchmarkResult, row: TableRow) -> dict[str, object]:
     for name in names:
         flat |= _flat(name, row.figures.get(name))
         flat[f"{PUBLISHED}: {name}"] = row.row.published.get(name)
+    flat |= _flat(f"this - chance: {names[0]}", row.over_chance.get(names[0]))
     flat |= _flat(f"proposed - this: {names[0]}", row.difference.get(names[0]))
     flat |= _flat(f"this - row above: {names[0]}", row.step.get(names[0]))
     for name in ("parameters", "depth", "training_minutes", "steps", "epochs", "inference_ms"):

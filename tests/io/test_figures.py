@@ -10,7 +10,7 @@ from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC, ImageRecord, 
 from lnmdetect.io.contact_sheet import Tile, body_box, label_text, shown_part, write_contact_sheet
 from lnmdetect.io.figures import new_figure, save_png
 from lnmdetect.io.figures_anchors import binned_means
-from lnmdetect.io.figures_training import plot_learning_curves
+from lnmdetect.io.figures_training import plot_curves_of_models, plot_learning_curves
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -127,6 +127,19 @@ def test_learning_curves_are_written_for_any_loss_names(tmp_path: Path) -> None:
 def test_curves_of_a_training_that_ended_before_its_first_epoch_are_empty(tmp_path: Path) -> None:
     plot_learning_curves([], tmp_path / "curves.png")
     assert png_size(tmp_path / "curves.png")[0] > 1000
+
+
+def test_the_curves_of_several_models_share_a_picture(tmp_path: Path) -> None:
+    def rows(count: int, figure: str) -> list[dict[str, float]]:
+        return [
+            {"epoch": e, "loss": 1 / e, figure: e / 10, "seconds": 1.0} for e in range(1, count)
+        ]
+
+    few = {"a": [rows(3, "auc")], "b": [rows(4, "ap50"), rows(2, "ap50")]}
+    plot_curves_of_models(few, tmp_path / "few.png", title="t", phantom=True)
+    many = few | {name: [rows(3, "auc")] for name in "cdef"} | {"none": [[]]}
+    plot_curves_of_models(many, tmp_path / "many.png", title="t", phantom=False)
+    assert png_size(tmp_path / "many.png")[1] > 1.5 * png_size(tmp_path / "few.png")[1]
 
 
 def test_an_existing_picture_is_refused_without_overwrite(tmp_path: Path) -> None:

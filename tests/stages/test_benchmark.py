@@ -133,6 +133,12 @@ def test_two_classifiers_are_trained_tested_and_compared(bench: Bench, tmp_path:
         assert (out / "rows" / "plain" / file).exists(), file
     assert not (out / "rows" / "plain" / "last.pt").exists()
     assert (out / "roc.png").is_file()
+    assert (out / "curves.png").is_file()
+    over = plain.over_chance["auc"]
+    assert over.value == pytest.approx(auc[0] - 0.5)
+    of_auc = plain.figures["auc"]
+    if of_auc.interval is not None:
+        assert over.interval == pytest.approx([end - 0.5 for end in of_auc.interval])
     assert (out / "run.json").is_file()
     assert_tables(out, result)
 
@@ -198,6 +204,7 @@ def test_two_detectors_are_compared_with_each_other_and_step_by_step(
     assert set(first.figures) == {"ap50", "ap", "sensitivity_at_1_fp_per_image"}
     values = [row.figures["ap50"].value or 0.0 for row in result.rows]
     assert first.difference["ap50"].value == pytest.approx(values[1] - values[0])
+    assert all(row.over_chance["ap50"].value is not None for row in result.rows)
     assert second.step["ap50"].value == pytest.approx(values[1] - values[0])
     assert dict(first.step) == {}
     assert result.rows[0].result is not None
