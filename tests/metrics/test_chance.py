@@ -21,7 +21,7 @@ def perfect(corners: list[float]) -> BoxTables:
     boxes = np.array([[c, c, c + 10.0, c + 10.0] for c in corners])
     none = np.zeros(len(corners), dtype=bool)
     truth = TruthTable(places, boxes, none, places)
-    return BoxTables(len(corners), truth, FoundTable(places, boxes, places + 0.5))
+    return BoxTables(len(corners), truth, FoundTable(places, boxes, np.arange(0.5, len(corners))))
 
 
 def test_each_image_gets_the_boxes_of_an_image_of_another_patient() -> None:
