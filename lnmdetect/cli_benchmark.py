@@ -45,6 +45,14 @@ Base = Annotated[
     str | None,
     typer.Option("--base", help="Bundled recipe every row starts from: compact or wang2023."),
 ]
+Init = Annotated[
+    str | None,
+    typer.Option(
+        "--init",
+        help="imagenet, or a folder with a file of its weights a row (NAME.pth): start from them.",
+        metavar="imagenet|DIR",
+    ),
+]
 Only = Annotated[str | None, typer.Option("--only", help="Only these rows.", metavar="NAME,NAME")]
 List = Annotated[bool, typer.Option("--list", help="Tell the benchmarks and their rows.")]
 Workers = Annotated[
@@ -65,6 +73,7 @@ def benchmark(
     folds: Folds = None,
     test_share: TestShare = None,
     base: Base = None,
+    init: Init = None,
     only: Only = None,
     list_them: List = False,
     device: options.Device = "auto",
@@ -99,6 +108,7 @@ def benchmark(
         scan=scan,
         workers=workers,
         bootstrap=bootstrap,
+        init=init,
     )
     _show(run_benchmark(request, talk, talk.note), folder, talk)
 

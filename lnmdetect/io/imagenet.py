@@ -108,6 +108,22 @@ def given_file(init: str) -> Path | None:
     return path
 
 
+def weights_of_row(init: str, row: str) -> str | None:
+    """Return the `init` of one of several networks.
+
+    Args:
+        init: `imagenet`, or a folder with one file of weights a network.
+        row: the network's name, that of its file without suffix.
+
+    Returns:
+        `imagenet`, or the path of the file; None where the folder has none for it.
+    """
+    if init == IMAGENET:
+        return init
+    files = (Path(init) / f"{row}{suffix}" for suffix in SUFFIXES)
+    return next((str(path) for path in files if path.is_file()), None)
+
+
 def _read(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a file by name; no code is unpickled."""
     try:

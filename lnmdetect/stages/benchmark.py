@@ -20,7 +20,7 @@ from lnmdetect.metrics.figure import Figure, undefined
 from lnmdetect.stages.benchmark_chance import CHANCE, over_chance
 from lnmdetect.stages.benchmark_output import write_benchmark
 from lnmdetect.stages.benchmark_pairs import DIFFERENCES
-from lnmdetect.stages.benchmark_request import BenchmarkRequest, row_identity
+from lnmdetect.stages.benchmark_request import BenchmarkRequest, require_weights, row_identity
 from lnmdetect.stages.benchmark_result import BenchmarkInfo, BenchmarkResult, TableRow
 from lnmdetect.stages.benchmark_row import RowJob, RowResult, run_row, store_result, stored_result
 from lnmdetect.stages.benchmark_split import BenchmarkParts, deal_parts
@@ -45,7 +45,7 @@ def benchmark(
         tell: told a sentence when a row begins or ends.
 
     Raises:
-        UsageError: there is no such benchmark, row, or device.
+        UsageError: there is no such benchmark, row, device or file to start from.
         InputError: a recipe or the truth file is unsound, or there are too few patients.
         OutputError: the folder cannot be written.
     """
@@ -53,6 +53,7 @@ def benchmark(
     wanted = chosen_rows(recipe, request.only)
     recipes = {row.name: row_recipe(recipe, row, request.changes) for row in recipe.rows}
     choose_device(request.device)
+    require_weights(request, wanted)
     require_folder(request.output)
     record = RunRecord("benchmark", {"benchmark": recipe.name, **request.options()}, request.seed)
     parts = deal_parts(request, recipe)
@@ -91,7 +92,7 @@ def _job(
     recipe: Recipe,
     parts: BenchmarkParts,
 ) -> RowJob:
-    identity = row_identity(request, benchmark, recipe)
+    identity = row_identity(request, benchmark, row, recipe)
     return RowJob(row, recipe, identity, request.row_folder(row.name), request, parts)
 
 
@@ -249,6 +250,8 @@ def _notes(
             f"Each row trained at most {request.budget_minutes:g} minutes: its weights depend on "
             "the machine's speed and do not come out alike again."
         )
+    if request.init is not None:
+        yield "Each row starts from ImageNet weights, its head from random ones."
     yield f"Chance: {CHANCE[benchmark.arm]}."
     yield (
         f"Intervals: bootstrap over patients, {request.bootstrap} resamples; differences are "

@@ -2,15 +2,17 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from lnmdetect.core.benchmark_config import BenchmarkChanges, BenchmarkRecipe
+from lnmdetect.core.benchmark_config import BenchmarkChanges, BenchmarkRecipe, BenchmarkRow
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.errors import UsageError
+from lnmdetect.io.imagenet import IMAGENET, weights_of_row
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.recipe_faults import fault_fields
 
@@ -33,6 +35,8 @@ class BenchmarkRequest:
         folds: cross-validation over so many folds in place of one test part.
         test_share: of the patients (or boxes), in place of the benchmark's.
         bootstrap: resamples of the test patients.
+        init: `imagenet`, or a folder with a file of weights a row (`<row>.safetensors`, `.pth`):
+            what each row starts from; None: random weights.
     """
 
     recipe: str
@@ -48,6 +52,7 @@ class BenchmarkRequest:
     scan: Path | None = None
     workers: int = 0
     bootstrap: int = 2000
+    init: str | None = None
 
     def __post_init__(self) -> None:
         if self.folds is not None and self.folds < 2:
@@ -71,6 +76,7 @@ class BenchmarkRequest:
             "folds": self.folds,
             "test_share": self.test_share,
             "seed": self.seed,
+            "init": self.init if self.init in {None, IMAGENET} else "own files",
         }
 
 
@@ -97,8 +103,33 @@ def _refuse(option: str, expected: str, got: str) -> None:
     raise UsageError(option, expected=expected, got=got, remedy="Leave it out, or change it.")
 
 
-def row_identity(request: BenchmarkRequest, benchmark: BenchmarkRecipe, recipe: Recipe) -> str:
-    """Return a hash of all that decides a row's result: recipe, data, split, seed and budget."""
+def require_weights(request: BenchmarkRequest, rows: Iterable[BenchmarkRow]) -> None:
+    """Refuse to start a row that has no weights to start from.
+
+    Raises:
+        UsageError: `--init` is a folder that has no file of a row.
+    """
+    lacking = [row.name for row in rows if request.init and not _weights(request, row)]
+    if lacking:
+        raise UsageError(
+            "--init",
+            expected=f"{IMAGENET}, or a folder with a file of weights for every row",
+            got=f"none for {', '.join(lacking)}",
+            remedy=f"Add {lacking[0]}.safetensors or .pth, or choose rows with --only.",
+        )
+
+
+def _weights(request: BenchmarkRequest, row: BenchmarkRow) -> str | None:
+    return None if request.init is None else weights_of_row(request.init, row.name)
+
+
+def row_identity(
+    request: BenchmarkRequest, benchmark: BenchmarkRecipe, row: BenchmarkRow, recipe: Recipe
+) -> str:
+    """Return a hash of all that decides a row's result: recipe, data, split, seed, budget, init."""
+    start = _weights(request, row)
+    if start not in {None, IMAGENET}:
+        start = sha256_of_file(Path(start))
     told = {
         "format": FORMAT,
         "recipe": recipe.model_dump(mode="json"),
@@ -109,5 +140,6 @@ def row_identity(request: BenchmarkRequest, benchmark: BenchmarkRecipe, recipe: 
         "seed": request.seed,
         "budget_minutes": request.budget_minutes,
         "bootstrap": request.bootstrap,
+        **({"init": start or "no weights"} if request.init else {}),
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

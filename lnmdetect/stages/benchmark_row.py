@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 from lnmdetect.core.benchmark_config import BenchmarkRow
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.progress import Progress
+from lnmdetect.io.imagenet import weights_of_row
 from lnmdetect.io.json_files import read_json, write_json
 from lnmdetect.io.recipes import write_recipe
 from lnmdetect.io.run_files import LAST, drop_checkpoints
@@ -181,6 +182,7 @@ def _train(job: RowJob, part: Part, progress: Progress, *, goes_on: bool) -> Tra
         validation=job.parts.validation,
         budget_minutes=None if budget is None else budget / len(job.parts.tested),
         blind_too=True,
+        init=None if request.init is None else weights_of_row(request.init, job.row.name),
     )
     if job.recipe.arm == "detector":
         return train_detector(training, progress)

@@ -186,6 +186,34 @@ def test_a_finished_row_is_kept_and_another_option_trains_it_anew(
     assert changed.rows[0].difference["auc"].reason == "the other model has no result"
 
 
+def test_each_row_starts_from_its_own_file_of_weights(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str | None] = []
+
+    def train(request: TrainRequest, progress: Any) -> TrainResult:
+        started.append(request.init)
+        return train_classifier(replace(request, init=None), progress)
+
+    monkeypatch.setattr(benchmark_row, "train_classifier", train)
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "whole.pth").write_bytes(b"one")
+    with pytest.raises(UsageError, match=r"--init: .* got none for plain\. Add plain\.saf"):
+        bench(CLASSIFIERS, init=str(weights))
+    bench(CLASSIFIERS, init=str(weights), only=("whole",))
+    _, told = bench(CLASSIFIERS, init=str(weights), only=("whole",))
+    assert told == ["whole (1 of 1): finished before, kept"]
+    (weights / "whole.pth").write_bytes(b"other")
+    _, told = bench(CLASSIFIERS, init=str(weights), only=("whole",))
+    assert "anew" in told[0]
+    result, told = bench(CLASSIFIERS, init="imagenet", only=("whole",))
+    assert "anew" in told[0]
+    assert started == [str(weights / "whole.pth")] * 2 + ["imagenet"]
+    assert result.info.options["init"] == "imagenet"
+    assert "Each row starts from ImageNet weights, its head from random ones." in result.info.notes
+
+
 def test_a_note_or_published_figure_changes_without_training(bench: Bench) -> None:
     bench(CLASSIFIERS, only=("whole",))
     changed = json.loads(json.dumps(CLASSIFIERS))
