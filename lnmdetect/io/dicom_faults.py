@@ -21,6 +21,7 @@ def first_fault(dataset: Dataset, frame: int | None) -> tuple[str, str] | None:
     frames = frame is not None or (whole(dataset, "NumberOfFrames") or 1) == 1
     hu = text(dataset, "RescaleType").upper() in HU_RESCALE_TYPES
     bits = whole(dataset, "BitsAllocated") in SAMPLE_BITS
+    signed = whole(dataset, "PixelRepresentation") in (0, 1)
     spacing = f"of {MIN_SPACING_MM:g} to {MAX_SPACING_MM:g} mm"
     checks: tuple[tuple[str, str, bool], ...] = (
         ("SOPInstanceUID", "", bool(text(dataset, "SOPInstanceUID"))),
@@ -28,6 +29,10 @@ def first_fault(dataset: Dataset, frame: int | None) -> tuple[str, str] | None:
         ("Rows", f"of 1 to {MAX_SIDE_PX}", _sound_side(dataset, "Rows")),
         ("Columns", f"of 1 to {MAX_SIDE_PX}", _sound_side(dataset, "Columns")),
         ("BitsAllocated", "of 8, 16 or 32", bits),
+        ("BitsStored", "of 1 to BitsAllocated", _sound_bits_stored(dataset)),
+        ("PixelRepresentation", "of 0 or 1", signed),
+        ("SamplesPerPixel", "", bool(text(dataset, "SamplesPerPixel"))),
+        ("PhotometricInterpretation", "", bool(text(dataset, "PhotometricInterpretation"))),
         ("NumberOfFrames", "of 1 without a position for every frame", frames),
         ("ImagePositionPatient", "with three finite mm values", _sound_position(dataset)),
         ("ImageOrientationPatient", "with two perpendicular unit vectors", _sound_axes(dataset)),
@@ -45,6 +50,11 @@ def first_fault(dataset: Dataset, frame: int | None) -> tuple[str, str] | None:
 
 def _sound_side(dataset: Dataset, keyword: str) -> bool:
     return 0 < (whole(dataset, keyword) or 0) <= MAX_SIDE_PX
+
+
+def _sound_bits_stored(dataset: Dataset) -> bool:
+    allocated = whole(dataset, "BitsAllocated") or 0
+    return 0 < (whole(dataset, "BitsStored") or 0) <= allocated
 
 
 def _sound_position(dataset: Dataset) -> bool:

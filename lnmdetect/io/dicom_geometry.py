@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -81,18 +82,25 @@ def check_geometry(
 
     Raises:
         InputError: sizes, spacings or orientations are mixed, positions are doubled or out of line,
-            slices are missing or unevenly spaced, the gantry was tilted, or none is axial.
+            slices are missing or unevenly spaced, the gantry was tilted, none is axial, or slices
+            of several acquisitions lie between each other.
     """
-    _check_one_grid(slices)
-    _check_axial(slices)
-    _check_distinct(slices)
-    _check_aligned(slices)
+    check_one_grid(slices)
+    check_axial(slices)
+    check_distinct(slices)
+    check_one_acquisition(slices)
+    check_aligned(slices)
     if not allow_tilt:
-        _check_untilted(slices)
-    _check_steps(slices, unread)
+        check_untilted(slices)
+    check_steps(slices, unread)
 
 
-def _check_one_grid(slices: Sequence[SliceHeader]) -> None:
+def check_one_grid(slices: Sequence[SliceHeader]) -> None:
+    """Do nothing for slices of one size, pixel spacing and orientation.
+
+    Raises:
+        InputError: they are mixed.
+    """
     for name, tolerance, values in (
         ("rows and columns", 0.0, [(header.rows, header.columns) for header in slices]),
         ("pixel spacing in mm", SPACING_TOLERANCE_MM, [header.spacing_mm for header in slices]),
@@ -115,7 +123,12 @@ def _listed(values: Sequence[float]) -> str:
     return ", ".join(f"{round(value, 4) + 0.0:g}" for value in values)
 
 
-def _check_axial(slices: Sequence[SliceHeader]) -> None:
+def check_axial(slices: Sequence[SliceHeader]) -> None:
+    """Do nothing for axial slices.
+
+    Raises:
+        InputError: they are coronal or sagittal.
+    """
     if not is_axial(slices[0]):
         raise InputError(
             f"series {slices[0].series_uid}",
@@ -125,7 +138,12 @@ def _check_axial(slices: Sequence[SliceHeader]) -> None:
         )
 
 
-def _check_distinct(slices: Sequence[SliceHeader]) -> None:
+def check_distinct(slices: Sequence[SliceHeader]) -> None:
+    """Do nothing for ordered slices of which no two share a position.
+
+    Raises:
+        InputError: two do.
+    """
     places = [position_mm(header) for header in slices]
     doubled = [at for at in range(1, len(places)) if places[at] - places[at - 1] < SAME_POSITION_MM]
     if doubled:
@@ -139,8 +157,34 @@ def _check_distinct(slices: Sequence[SliceHeader]) -> None:
         )
 
 
-def _check_aligned(slices: Sequence[SliceHeader]) -> None:
-    """Refuse a slice that lies beside the line of the others; a tilt shifts all steps alike."""
+def check_one_acquisition(slices: Sequence[SliceHeader]) -> None:
+    """Do nothing where acquisitions follow each other; each may number its rotations.
+
+    Raises:
+        InputError: one lies within another, as two contrast phases in one series do.
+    """
+    places: dict[int, list[float]] = {}
+    for header in slices:
+        if header.acquisition.number is not None:
+            places.setdefault(header.acquisition.number, []).append(position_mm(header))
+    ranges = sorted((min(group), max(group)) for group in places.values())
+    for (_, end_mm), (start_mm, _) in pairwise(ranges):
+        if start_mm < end_mm - SAME_POSITION_MM:
+            raise InputError(
+                f"series {slices[0].series_uid}",
+                expected="one acquisition at every position",
+                got=f"{len(places)} acquisitions, one of which begins at {start_mm:.2f} mm, before "
+                f"another's end at {end_mm:.2f} mm",
+                remedy="Separate the acquisitions into series of their own.",
+            )
+
+
+def check_aligned(slices: Sequence[SliceHeader]) -> None:
+    """Do nothing for ordered slices that lie in one line; a tilt shifts all steps alike.
+
+    Raises:
+        InputError: a slice lies beside the others.
+    """
     if len(slices) < 3:
         return
     steps = np.diff([header.position for header in slices], axis=0)
@@ -162,7 +206,12 @@ def _check_aligned(slices: Sequence[SliceHeader]) -> None:
         )
 
 
-def _check_untilted(slices: Sequence[SliceHeader]) -> None:
+def check_untilted(slices: Sequence[SliceHeader]) -> None:
+    """Do nothing for slices stacked along their normal.
+
+    Raises:
+        InputError: the gantry was tilted.
+    """
     angle = tilt_degrees(slices)
     if angle > TILT_TOLERANCE_DEGREES:
         raise InputError(
@@ -174,7 +223,12 @@ def _check_untilted(slices: Sequence[SliceHeader]) -> None:
         )
 
 
-def _check_steps(slices: Sequence[SliceHeader], unread: Sequence[str]) -> None:
+def check_steps(slices: Sequence[SliceHeader], unread: Sequence[str]) -> None:
+    """Do nothing for ordered slices in even steps; `unread` files may be the missing ones.
+
+    Raises:
+        InputError: slices are missing or unevenly spaced.
+    """
     places = np.array([position_mm(header) for header in slices])
     steps = np.diff(places)
     if len(steps) == 0:

@@ -77,10 +77,32 @@ HEADER_TAGS = tuple(
         "RescaleType",
         "PixelPaddingValue",
         "PixelPaddingRangeLimit",
+        "AcquisitionNumber",
+        "ConvolutionKernel",
+        "ContrastBolusAgent",
+        "ProtocolName",
+        "SeriesDescription",
         "SharedFunctionalGroupsSequence",
         "PerFrameFunctionalGroupsSequence",
     )
 )
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """How a slice was taken, in words of ours; a header's own text may hold anything.
+
+    Attributes:
+        number: AcquisitionNumber, None where not given.
+        kernel: a known reconstruction kernel's name, `other` for one that is not, empty for none.
+        contrast: whether contrast was given; None where the header does not say.
+        phase: native, arterial, venous, delayed, or empty where the header does not say.
+    """
+
+    number: int | None = None
+    kernel: str = ""
+    contrast: bool | None = None
+    phase: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +119,7 @@ class SliceHeader:
         spacing_mm: (row, column).
         padding: lowest and highest stored value that stand for no image, or None.
         is_phantom: made by `lnmdetect phantom`.
+        acquisition: how the slice was taken.
     """
 
     file: str
@@ -116,6 +139,7 @@ class SliceHeader:
     padding: tuple[int, int] | None
     transfer_syntax: str
     is_phantom: bool = False
+    acquisition: Acquisition = Acquisition()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pydicom import DataElement, Dataset
 from pydicom.tag import Tag
 
+from lnmdetect.io.dicom_acquisition import acquisition_of
 from lnmdetect.io.dicom_faults import first_fault
 from lnmdetect.io.dicom_header import (
     CT_CLASSES,
@@ -18,6 +19,10 @@ from lnmdetect.io.dicom_header import (
 )
 from lnmdetect.io.dicom_values import item, number, numbers, text, texts, whole
 
+MODALITIES = {  # PS3.3 C.7.3.1.1.1; another text may be a name
+    *("CR", "CT", "DX", "MG", "MR", "NM", "OT", "PR", "PT", "PX", "REG", "RF", "RTDOSE", "RTIMAGE"),
+    *("RTPLAN", "RTSTRUCT", "SC", "SEG", "SR", "US", "XA"),
+}
 NOT_TISSUE_TYPES = frozenset({"LOCALIZER", "SCREEN SAVE"})  # ImageType value 3, PS3.3 C.8.2.1.1.1
 _IMAGE_TYPE = Tag("ImageType")
 _FRAME_GROUPS = (  # PS3.3 C.7.6.16.2 and C.8.15.3
@@ -26,6 +31,7 @@ _FRAME_GROUPS = (  # PS3.3 C.7.6.16.2 and C.8.15.3
     "PixelMeasuresSequence",
     "PixelValueTransformationSequence",
     "CTImageFrameTypeSequence",
+    "CTReconstructionSequence",
 )
 
 
@@ -62,7 +68,7 @@ def _class_of(dataset: Dataset) -> tuple[Reason | None, str]:
     if sop_class.startswith(SECONDARY_CAPTURE_ROOT):
         return "secondary capture", "a secondary capture"
     if sop_class not in CT_CLASSES and (sop_class or modality != "CT"):
-        known = modality if modality.isalpha() and len(modality) <= 8 else "unnamed"
+        known = modality if modality in MODALITIES else "unnamed"
         return "not CT", f"modality {known}"
     if modality not in ("", "CT"):
         return "not CT", "another modality in a CT object"
@@ -120,6 +126,7 @@ def _slice(dataset: Dataset, file: str, frame: int | None) -> SliceHeader | Left
         padding=_padding(dataset),
         transfer_syntax=transfer_syntax(dataset),
         is_phantom=maker == PHANTOM_MAKER,
+        acquisition=acquisition_of(dataset),
     )
 
 

@@ -1,14 +1,16 @@
 """A scan that is known by its headers and read when it is asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lnmdetect.core.errors import LnmDetectError
 from lnmdetect.core.records import Coverage, ImageRecord, Scan
+from lnmdetect.io.dicom_header import SliceHeader
 from lnmdetect.io.dicom_pixels import read_hu
 from lnmdetect.io.dicom_series import Series
 from lnmdetect.io.input_files import InputFiles
@@ -72,13 +74,22 @@ class DicomScan:
         Raises:
             InputError: a file is damaged; the message names it.
         """
-        first = self.slices[0]
-        voxels = np.empty((len(self.slices), first.rows, first.columns), dtype=np.int16)
-        index = 0
-        # A multi-frame file is opened once for all its frames.
-        for file, members in groupby(self.slices, key=lambda header: header.file):
-            with self.files.open(file) as stream:
-                for hu in read_hu(stream, list(members)):
-                    voxels[index] = hu
-                    index += 1
-        return Scan(voxels, (self.spacing_z_mm, *first.spacing_mm), self.images)
+        voxels = read_voxels(self.files, self.slices)
+        return Scan(voxels, (self.spacing_z_mm, *self.slices[0].spacing_mm), self.images)
+
+
+def read_voxels(files: InputFiles, slices: Sequence[SliceHeader]) -> NDArray[np.int16]:
+    """Return (D, H, W) int16 HU of slices of one size.
+
+    Raises:
+        InputError: a file is damaged; the message names it.
+    """
+    voxels = np.empty((len(slices), slices[0].rows, slices[0].columns), dtype=np.int16)
+    index = 0
+    # A multi-frame file is opened once for all its frames.
+    for file, members in groupby(slices, key=lambda header: header.file):
+        with files.open(file) as stream:
+            for hu in read_hu(stream, list(members)):
+                voxels[index] = hu
+                index += 1
+    return voxels

@@ -13,7 +13,7 @@ from lnmdetect.io.dicom_geometry import (
     slice_spacing_mm,
     tilt_degrees,
 )
-from lnmdetect.io.dicom_header import SliceHeader
+from lnmdetect.io.dicom_header import Acquisition, SliceHeader
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
@@ -211,3 +211,23 @@ def test_a_gap_in_a_tilted_series_is_no_sideways_step() -> None:
     slices = (*tilted(25.0, 40)[:5], *tilted(25.0, 40)[30:])
     with pytest.raises(InputError, match="25 slices are missing"):
         check_geometry(order_slices(slices), allow_tilt=True, unread=())
+
+
+def numbered(*pairs: tuple[float, int | None]) -> tuple[SliceHeader, ...]:
+    return tuple(header(z, acquisition=Acquisition(number=number)) for z, number in pairs)
+
+
+def test_acquisitions_that_lie_between_each_other_are_refused() -> None:
+    with pytest.raises(
+        InputError,
+        match=r"one acquisition at every position, got 2 acquisitions, one of which begins at "
+        r"1\.50 mm, before another's end at 6\.00 mm",
+    ):
+        check(numbered((0, 1), (1.5, 2), (3, 1), (4.5, 2), (6, 1), (7.5, 2)))
+
+
+@pytest.mark.parametrize(
+    "numbers", [(1, 1, 2, 2), (1, 2, 3, 4), (4, 3, 2, 1), (None, 1, None, 1), (7, 7, 7, 7)]
+)
+def test_acquisitions_that_follow_each_other_are_sound(numbers: tuple[int | None, ...]) -> None:
+    check(numbered(*((3.0 * at, number) for at, number in enumerate(numbers))))
