@@ -12,12 +12,14 @@ ONLY ?=
 # Seeds of patients that no bundled model has seen in training or validation.
 DEMO_SEED  := 9001
 BENCH_SEED := 9100
+# Seed of the patients on whom `make tables` trains and tests; no bundled model has seen them.
+TABLES_SEED := 4000
 
 # Recipes call `lnmdetect` as a user does; make echoes the very commands.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check weights bench clean
+.PHONY: help install demo test test-all check weights bench tables clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +71,17 @@ bench: $(STAMP) ## 40 held-out phantom patients: AP50, sensitivity, AUC, beside 
 	cd build/bench && lnmdetect classify truth.json -o truth_nodes.json
 	cd build/bench && lnmdetect eval --truth-nodes truth_nodes.json -o metrics.json
 	cd build/bench && lnmdetect baselines truth.json
+
+tables: $(STAMP) ## the published tables on 300 phantom patients, as in docs/benchmarks.md (about 5 hours on 2 cores)
+	test -f build/tables/truth.json || \
+	  lnmdetect phantom ct --patients 300 --seed $(TABLES_SEED) --setting lifelike --key-images 10 -o build/tables
+	cd build/tables && for seed in 0 1 2; do \
+	  lnmdetect benchmark wang2023-table2 --data truth.json -o table2-seed$$seed --width 0.25 --epochs 6 --seed $$seed || exit; done
+	cd build/tables && lnmdetect benchmark wang2023-table3 --data truth.json -o table3 --width 0.25 --epochs 6
+	cd build/tables && lnmdetect benchmark wang2023-table4 --data truth.json -o table4 --width 0.25 --size 96 --epochs 14
+	cd build/tables && lnmdetect benchmark wang2023-fig8 --data truth.json -o fig8 --width 0.25 --size 96 --epochs 14
+	cd build/tables && lnmdetect benchmark lee2019-table1 --data truth.json -o lee --width 0.25 --size 96 --epochs 40 \
+	  --budget 5 --test-share 0.21
 
 clean: ## remove caches, build output and the demo's files; .venv and your runs stay
 	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -17,7 +17,7 @@ from lnmdetect.io.json_files import require_folder
 from lnmdetect.io.run_record import RunRecord
 from lnmdetect.metrics.correlation import Correlation, spearman
 from lnmdetect.metrics.figure import Figure, undefined
-from lnmdetect.stages.benchmark_chance import CHANCE, over_chance
+from lnmdetect.stages.benchmark_chance import over_chance
 from lnmdetect.stages.benchmark_output import write_benchmark
 from lnmdetect.stages.benchmark_pairs import DIFFERENCES
 from lnmdetect.stages.benchmark_request import BenchmarkRequest, require_weights, row_identity
@@ -252,7 +252,6 @@ def _notes(
         )
     if request.init is not None:
         yield "Each row starts from ImageNet weights, its head from random ones."
-    yield f"Chance: {CHANCE[benchmark.arm]}."
     yield (
         f"Intervals: bootstrap over patients, {request.bootstrap} resamples; differences are "
         f"paired. proposed: {benchmark.proposed.label}."

@@ -10,6 +10,7 @@ from lnmdetect.core.benchmark_config import FIGURES
 from lnmdetect.core.wording import counted
 from lnmdetect.metrics.correlation import Correlation
 from lnmdetect.metrics.figure import Figure
+from lnmdetect.stages.benchmark_chance import CHANCE
 from lnmdetect.stages.benchmark_result import BenchmarkResult, TableRow
 
 PUBLISHED = "published (other data)"
@@ -36,9 +37,12 @@ def figure_columns(result: BenchmarkResult) -> list[Column]:
         (NAMES[first], lambda row: _cell(row, row.figures.get(first))),
         (PUBLISHED, _published),
         *((NAMES[name], _figure_of(name)) for name in others),
-        (f"this − chance, {NAMES[first]}", lambda row: _signed(row.over_chance.get(first))),
         (f"proposed − this, {NAMES[first]}", lambda row: _signed(row.difference.get(first))),
     ]
+    if result.info.arm == "detector":  # an AUC's distance from 0.5 can be read off
+        columns.append(
+            (f"this − chance, {NAMES[first]}", lambda row: _signed(row.over_chance.get(first)))
+        )
     if result.info.steps:
         columns.append((f"this − row above, {NAMES[first]}", lambda r: _signed(r.step.get(first))))
     return columns
@@ -106,12 +110,29 @@ def _both(result: BenchmarkResult) -> Iterator[tuple[str, list[Column]]]:
 
 def below(result: BenchmarkResult) -> Iterator[str]:
     """Give the lines that stand below the tables."""
+    yield from chance_texts(result)
     for with_what, found in result.correlations.items():
         yield correlation_text(NAMES[FIGURES[result.info.arm][0]], with_what, found)
     for row in result.rows:
         if row.result is not None and row.result.error:
             yield f"{row.row.label} failed: {row.result.error}"
     yield from result.info.notes
+
+
+def chance_texts(result: BenchmarkResult) -> Iterator[str]:
+    """Give what chance is here, and the rows that are not shown to be better."""
+    arm = result.info.arm
+    done = [row for row in result.rows if row.status == "done"]
+    if not done:
+        return
+    lows = {row.row.label: row.over_chance[FIGURES[arm][0]].interval for row in done}
+    unsure = [label for label, interval in lows.items() if interval is None or interval[0] <= 0]
+    verdict = (
+        f"not shown to be better (95 % interval): {', '.join(unsure)}"
+        if unsure
+        else "every row that was run is better, its 95 % interval too"
+    )
+    yield f"Chance, {CHANCE[arm]}: {verdict}."
 
 
 def correlation_text(figure: str, with_what: str, found: Correlation) -> str:

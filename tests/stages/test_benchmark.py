@@ -162,6 +162,7 @@ def assert_tables(out: Path, result: BenchmarkResult) -> None:
     assert "(published 50)" in text
     assert "- Plain: of others" in text
     assert "Phantom figures: all scans are synthetic." in text
+    assert "- Chance, an AUC of 0.5: " in text
     data = json.loads((out / "table.json").read_text())
     assert data == json.loads(json.dumps(result.to_json()))
     assert data["info"]["proposed"] == "whole"
@@ -233,6 +234,10 @@ def test_two_detectors_are_compared_with_each_other_and_step_by_step(
     values = [row.figures["ap50"].value or 0.0 for row in result.rows]
     assert first.difference["ap50"].value == pytest.approx(values[1] - values[0])
     assert all(row.over_chance["ap50"].value is not None for row in result.rows)
+    text = (tmp_path / "out" / "table.md").read_text()
+    assert "| this − chance, AP50 |" in text
+    # Two steps of training teach nothing.
+    assert "not shown to be better (95 % interval): Large anchors, Fitted anchors." in text
     assert second.step["ap50"].value == pytest.approx(values[1] - values[0])
     assert dict(first.step) == {}
     assert result.rows[0].result is not None
