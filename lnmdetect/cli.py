@@ -14,6 +14,7 @@ from lnmdetect import (
     cli_evaluate,
     cli_explain,
     cli_models,
+    cli_nodes,
     cli_phantom,
     cli_report,
     cli_split,
@@ -53,6 +54,7 @@ def root(
 app.command()(cli_stages.detect)
 app.command()(cli_stages.classify)
 app.command("eval")(cli_evaluate.evaluate)
+app.command()(cli_nodes.nodes)
 app.command()(cli_stages.run)
 app.command()(cli_stages.overlay)
 app.command()(cli_report.report)

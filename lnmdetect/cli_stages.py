@@ -155,7 +155,8 @@ def run(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Detect, classify and draw in one go, into one folder (default: results/)."""
+    """Detect, classify, link nodes in 3-D and draw, into one folder (default: results/)."""
+    from lnmdetect.cli_nodes import nodes_text
     from lnmdetect.cli_tables import classify_text, detect_text, overlay_text
     from lnmdetect.stages.run import RunRequest
     from lnmdetect.stages.run import run as stage
@@ -177,8 +178,13 @@ def run(
         overwrite=overwrite,
     )
     result = stage(request, talk)
-    lines = (detect_text(result.detected), classify_text(result.classified))
-    talk.result(result, text="\n".join([*lines, overlay_text(result.picture)]))
+    lines = (
+        detect_text(result.detected),
+        classify_text(result.classified),
+        nodes_text(result.linked),
+        overlay_text(result.picture),
+    )
+    talk.result(result, text="\n".join(lines))
     talk.notes(result.detected.notes)
     talk.hint("lnmdetect", *after_classify(result.detected.output, result.classified.output))
     talk.stop_if_partial(result.detected.failures)

@@ -31,6 +31,7 @@ COMMANDS = (
     "classify",
     "eval",
     "run",
+    "nodes",
     "overlay",
     "explain",
     "split",

@@ -30,7 +30,7 @@ SPECS = Path(__file__).parents[1] / "data_specs"
 COCO_FILES = ("truth", "boxes", "nodes")
 ALL_FILES = (
     *COCO_FILES,
-    *("folds", "metrics", "comparison", "readers", "benchmark", "explain", "run", "recipe"),
+    *("folds", "metrics", "comparison", "readers", "benchmark", "explain", "linked_nodes", "run", "recipe"),
 )
 REFERRED_TO = ("coco", "metrics", "comparison")
 

@@ -117,9 +117,9 @@ class LinkedNode:
 
     def __post_init__(self) -> None:
         name = f"node {self.node_id}"
-        slices = [section.slice_index for section in self.sections]
-        _require(len(slices) > 0, name, "a cross-section", "none")
-        _require(bool(np.all(np.diff(slices) > 0)), name, "rising slices, one each", slices)
+        positions = [section.position_mm for section in self.sections]
+        _require(len(positions) > 0, name, "a cross-section", "none")
+        _require(bool(np.all(np.diff(positions) > 0)), name, "rising slices, one each", positions)
         axes = (self.short_axis_mm, self.long_axis_mm)
         _require(0 < axes[0] <= axes[1] < np.inf, name, "0 < short <= long axis in mm", axes)
         lengths = (*self.extent_mm, self.volume_mm3, self.box_short_axis_mm)

@@ -1,4 +1,4 @@
-"""`lnmdetect run`: detect, classify and overlay in one go, into one folder."""
+"""`lnmdetect run`: detect, classify, link and draw in one go, into one folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,13 @@ from lnmdetect.stages.classify import DEFAULT_MODEL as CLASSIFIER
 from lnmdetect.stages.classify import NODES, ClassifyRequest, ClassifyResult, classify
 from lnmdetect.stages.detect import BOXES, DetectRequest, DetectResult, detect, pixel_place
 from lnmdetect.stages.detect import DEFAULT_MODEL as DETECTOR
+from lnmdetect.stages.nodes import LINKED, NodesRequest, NodesResult, csv_path, link_nodes
 from lnmdetect.stages.overlay import SHEET, OverlayRequest, OverlayResult, overlay
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What to run on what; the folder `output` receives boxes.json, nodes.json and the picture.
+    """What to run on what; the folder `output` receives the files.
 
     Attributes:
         scan, series, allow_tilt, key_images, pixel_spacing_mm, pseudonymise_uids: as `detect`
@@ -46,25 +47,28 @@ class RunResult:
 
     detected: DetectResult
     classified: ClassifyResult
+    linked: NodesResult
     picture: OverlayResult
 
 
 def run(request: RunRequest, progress: Progress = SILENT) -> RunResult:
-    """Return what the three stages found and wrote.
+    """Return what the four stages found and wrote.
 
     Raises:
         InputError: nothing at the path can be searched.
         ModelError: a bundle is absent or damaged.
         OutputError: one of the outputs exists and `overwrite` is not set.
     """
-    boxes, nodes, sheet = (request.output / path for path in (BOXES, NODES, SHEET))
-    for path in (boxes, nodes, sheet):
+    outputs = [request.output / path for path in (BOXES, NODES, LINKED, SHEET)]
+    boxes, nodes, linked, sheet = outputs
+    for path in (*outputs, csv_path(linked)):
         refuse_existing(path, overwrite=request.overwrite)
     read_bundle(request.model, "detector")
     read_bundle(request.classifier, "classifier", option="--classifier")
     return RunResult(
         detect(_detect_request(request, boxes), progress),
         classify(_classify_request(request, boxes, nodes), progress),
+        link_nodes(_nodes_request(request, nodes, linked), progress),
         overlay(_overlay_request(request, nodes, sheet), progress),
     )
 
@@ -93,6 +97,10 @@ def _classify_request(request: RunRequest, boxes: Path, nodes: Path) -> Classify
         device=request.device,
         overwrite=request.overwrite,
     )
+
+
+def _nodes_request(request: RunRequest, nodes: Path, linked: Path) -> NodesRequest:
+    return NodesRequest(nodes, output=linked, scan=_place(request), overwrite=request.overwrite)
 
 
 def _place(request: RunRequest) -> Path | None:

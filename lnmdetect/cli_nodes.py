@@ -1,0 +1,108 @@
+"""`lnmdetect nodes`: from boxes on slices to nodes in 3-D."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lnmdetect import cli_options as options
+from lnmdetect.cli_console import Talk
+from lnmdetect.core.wording import counted
+
+if TYPE_CHECKING:
+    from lnmdetect.core.linked_nodes import LinkedNode
+    from lnmdetect.stages.nodes import NodesResult
+
+_SHOWN = 40
+"""Nodes in the table; the files have all."""
+
+
+def nodes(
+    boxes: Annotated[
+        Path, typer.Argument(metavar="NODES", help="nodes.json, boxes.json or a truth.json.")
+    ] = Path("nodes.json"),
+    output: options.Output = Path("linked_nodes.json"),
+    scan: options.Scan = None,
+    threshold: options.Threshold = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Link boxes across slices into 3-D nodes: writes linked_nodes.json and the same as CSV.
+
+    Takes the boxes at or above the operating threshold. Boxes of a slice that overlap become one;
+    boxes of neighbouring slices become one node where they fit best, one to one. In each box the
+    node's outline is found from the HU, or taken from a mask: short and long axis (mm, on the
+    largest cross-section), extent, volume, HU, side, and P(metastatic) over all slices. A short
+    axis of 10 mm or more is marked, whatever the classifier says.
+    """
+    from lnmdetect.stages.nodes import NodesRequest, link_nodes
+
+    talk = Talk(quiet, verbose, as_json)
+    request = NodesRequest(
+        boxes, output=output, scan=scan, threshold=threshold, overwrite=overwrite
+    )
+    result = link_nodes(request, talk)
+    talk.table(nodes_table(result))
+    talk.json(_json(result))
+    talk.note(f"Written: {result.output} and {result.table}")
+    talk.hint("lnmdetect", "overlay", boxes)
+
+
+def nodes_text(result: "NodesResult") -> str:
+    """Return what was linked, in two lines."""
+    suspicious = sum(node.suspicious_by_size for node in result.nodes)
+    return (
+        f"{counted(result.boxes, 'box', 'boxes')} at the threshold {result.threshold:.2f}: "
+        f"{counted(len(result.nodes), 'node')} in {counted(result.scans, 'scan')}, "
+        f"{suspicious} with a short axis of 10 mm or more\n"
+        f"{result.output}, {result.table.name}: the nodes with their measures "
+        f"({result.seconds:.1f} s)"
+    )
+
+
+def nodes_table(result: "NodesResult") -> RenderableType:
+    """Return a row a node, the likeliest metastatic of each scan first."""
+    kind = ", phantom figures" if result.phantom else ""
+    table = Table(title=f"Nodes in 3-D{kind}", title_justify="left")
+    table.add_column("patient")
+    table.add_column("node")
+    for name in ("slices", "side", "short mm", "long mm", "volume ml", "mean HU", "HU sd"):
+        table.add_column(name, justify="right")
+    for name in ("P(metastatic)", "score", "10 mm or more"):
+        table.add_column(name, justify="right")
+    for node in result.nodes[:_SHOWN]:
+        table.add_row(*_cells(node))
+    parts: list[RenderableType] = [table] if result.nodes else []
+    if len(result.nodes) > _SHOWN:
+        parts.append(Text(f"... and {len(result.nodes) - _SHOWN} more."))
+    return Group(*parts, Text(nodes_text(result)))
+
+
+def _cells(node: "LinkedNode") -> tuple[str, ...]:
+    first, last = node.slice_range
+    p = "-" if node.p_metastatic is None else f"{node.p_metastatic:.2f}"
+    return (
+        node.patient,
+        node.node_id,
+        str(first) if first == last else f"{first} to {last}",
+        node.laterality or "-",
+        f"{node.short_axis_mm:.1f}",
+        f"{node.long_axis_mm:.1f}",
+        f"{node.volume_mm3 / 1000:.2f}",
+        f"{node.mean_hu:.0f}",
+        f"{node.heterogeneity_hu:.0f}",
+        p,
+        f"{node.score:.2f}",
+        "yes" if node.suspicious_by_size else "",
+    )
+
+
+def _json(result: "NodesResult") -> dict[str, object]:
+    from lnmdetect.io.linked_nodes_file import node_to_json
+
+    return {**vars(result), "nodes": [node_to_json(node) for node in result.nodes]}

@@ -1,0 +1,215 @@
+"""The cross-sections of linked nodes, measured on their slices, and the nodes built from them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from lnmdetect.core.geometry import box_areas
+from lnmdetect.core.linked_nodes import LinkedNode, NodeSection
+from lnmdetect.core.patient_space import Point, patient_point_mm
+from lnmdetect.core.records import ImageRecord, NodeAnnotation
+from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.metrics.node_measures import laterality, node_probability, section_depths_mm
+from lnmdetect.transforms.outline import Outline, mask_outline, outline_in_box
+from lnmdetect.transforms.outline_hu import body_middle_px, hu_inside
+
+
+@dataclass(frozen=True)
+class SectionBoxes:
+    """One cross-section before it is measured.
+
+    Attributes:
+        boxes: of the slice that were fused into it, best first.
+        box_xyxy: their weighted mean, px.
+        score: the highest of theirs.
+    """
+
+    image: ImageRecord
+    boxes: tuple[NodeAnnotation, ...]
+    box_xyxy: tuple[float, float, float, float]
+    score: float
+
+
+@dataclass(frozen=True)
+class MeasuredSection:
+    """One cross-section and what only its pixels tell.
+
+    Attributes:
+        centre_px: (column, row) of the outline.
+        bounds_px: (x1, y1, x2, y2) of the outline's pixels.
+        hu: (K,) of the pixels inside.
+        centre_mm: in the patient; None where the slice is no DICOM.
+        middle_x_mm: x of the body's middle; None where it is cut off or not known.
+        spacing_mm: (row, column).
+    """
+
+    section: NodeSection
+    centre_px: tuple[float, float]
+    bounds_px: tuple[float, float, float, float]
+    hu: NDArray[np.int16]
+    centre_mm: Point | None
+    middle_x_mm: float | None
+    spacing_mm: tuple[float, float]
+
+
+def measure_slice(sections: Sequence[SectionBoxes], store: PixelStore) -> list[MeasuredSection]:
+    """Return the measured cross-sections of one slice, which is read once.
+
+    Raises:
+        InputError: the slice is not there, or is damaged.
+    """
+    image = sections[0].image
+    hu = store.read(image)
+    middle_px = body_middle_px(hu, image.spacing_mm)
+    return [_measured(section, hu, middle_px, store) for section in sections]
+
+
+def _measured(
+    boxes: SectionBoxes, hu: NDArray[np.int16], middle_px: float | None, store: PixelStore
+) -> MeasuredSection:
+    image = boxes.image
+    outline = _outline(boxes, hu)
+    header = store.header_of(image)
+
+    def in_patient(point_px: tuple[float, float]) -> Point | None:
+        if header is None:
+            return None
+        return patient_point_mm(
+            point_px,
+            position=header.position,
+            orientation=header.orientation,
+            spacing_mm=header.spacing_mm,
+        )
+
+    middle = None if middle_px is None else in_patient((middle_px, outline.centre_px[1]))
+    row, column = outline.corner
+    height, width = outline.inside.shape
+    return MeasuredSection(
+        section=_section(boxes, outline),
+        centre_px=outline.centre_px,
+        bounds_px=(column, row, column + width, row + height),
+        hu=hu_inside(hu, outline),
+        centre_mm=in_patient(outline.centre_px),
+        middle_x_mm=None if middle is None else middle[0],
+        spacing_mm=image.spacing_mm,
+    )
+
+
+def _outline(boxes: SectionBoxes, hu: NDArray[np.int16]) -> Outline:
+    spacing_mm = boxes.image.spacing_mm
+    for box in boxes.boxes:
+        if box.segmentation is not None:
+            found = mask_outline(_decoded(box.segmentation), spacing_mm)
+            if found is not None:
+                return found
+    return outline_in_box(hu, np.array(boxes.box_xyxy), spacing_mm)
+
+
+def _decoded(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
+    packed = rle
+    if isinstance(rle["counts"], list):
+        packed = coco_mask.frPyObjects(dict(rle), *rle["size"])
+    return np.asarray(coco_mask.decode(dict(packed)), dtype=bool)
+
+
+def _section(boxes: SectionBoxes, outline: Outline) -> NodeSection:
+    image = boxes.image
+    row_mm, column_mm = image.spacing_mm
+    x1, y1, x2, y2 = boxes.box_xyxy
+    sides = [
+        (box, float(np.prod(np.subtract(box.box_xyxy[2:], box.box_xyxy[:2]))))
+        for box in boxes.boxes
+    ]
+    probabilities = [(box.probabilities or {}).get("metastatic") for box, _ in sides]
+    return NodeSection(
+        sop_instance_uid=image.sop_instance_uid,
+        file_name=image.file_name,
+        slice_index=image.slice_index,
+        position_mm=image.position_mm,
+        box_xyxy=boxes.box_xyxy,
+        score=boxes.score,
+        annotation_ids=tuple(box.annotation_id for box in boxes.boxes),
+        p_metastatic=node_probability(probabilities, np.array([area for _, area in sides])),
+        outline=outline.source,
+        long_axis_mm=outline.axes_mm[1],
+        short_axis_mm=outline.axes_mm[0],
+        area_mm2=outline.area_mm2,
+        box_short_axis_mm=min((x2 - x1) * column_mm, (y2 - y1) * row_mm),
+        segmentation=None if outline.source == "box" else _encoded(outline, image),
+    )
+
+
+def _encoded(outline: Outline, image: ImageRecord) -> dict[str, Any]:
+    mask = np.zeros((image.height, image.width), dtype=np.uint8, order="F")
+    row, column = outline.corner
+    height, width = outline.inside.shape
+    mask[row : row + height, column : column + width] = outline.inside
+    encoded = coco_mask.encode(mask)
+    return {"size": [image.height, image.width], "counts": encoded["counts"].decode("ascii")}
+
+
+def build_node(parts: Sequence[MeasuredSection], image: ImageRecord, step_mm: float) -> LinkedNode:
+    """Return the node of its measured cross-sections, without its final id.
+
+    Args:
+        parts: by rising slice.
+        image: of any of them.
+        step_mm: between the scan's slices.
+    """
+    sections = tuple(part.section for part in parts)
+    areas = np.array([section.area_mm2 for section in sections])
+    positions = np.array([section.position_mm for section in sections])
+    volumes = areas * section_depths_mm(positions, step_mm)
+    largest = sections[int(areas.argmax())]
+    hu = np.concatenate([part.hu for part in parts]).astype(np.float64)
+    centre_mm = _mean_point(parts, volumes)
+    boxes = np.array([section.box_xyxy for section in sections])
+    return LinkedNode(
+        node_id="n0",
+        patient=image.patient,
+        series=image.series,
+        sections=sections,
+        centre_mm=centre_mm,
+        centre_px=_pair(np.average([part.centre_px for part in parts], axis=0, weights=volumes)),
+        centre_slice=float(np.average([s.slice_index for s in sections], weights=volumes)),
+        long_axis_mm=largest.long_axis_mm,
+        short_axis_mm=largest.short_axis_mm,
+        box_short_axis_mm=largest.box_short_axis_mm,
+        extent_mm=(*_extent_mm(parts), float(np.ptp(positions)) + step_mm),
+        volume_mm3=float(volumes.sum()),
+        mean_hu=float(hu.mean()),
+        max_hu=float(hu.max()),
+        heterogeneity_hu=float(hu.std()),
+        laterality=None if centre_mm is None else laterality(centre_mm[0], _middle_x_mm(parts)),
+        score=max(section.score for section in sections),
+        p_metastatic=node_probability([s.p_metastatic for s in sections], box_areas(boxes)),
+    )
+
+
+def _pair(values: NDArray[np.float64]) -> tuple[float, float]:
+    return float(values[0]), float(values[1])
+
+
+def _mean_point(parts: Sequence[MeasuredSection], weights: NDArray[np.float64]) -> Point | None:
+    points = [part.centre_mm for part in parts if part.centre_mm is not None]
+    if len(points) < len(parts):
+        return None
+    x, y, z = np.average(points, axis=0, weights=weights)
+    return float(x), float(y), float(z)
+
+
+def _extent_mm(parts: Sequence[MeasuredSection]) -> tuple[float, float]:
+    bounds = np.array([part.bounds_px for part in parts])
+    row_mm, column_mm = parts[0].spacing_mm
+    width, height = bounds[:, 2:].max(axis=0) - bounds[:, :2].min(axis=0)
+    return float(width * column_mm), float(height * row_mm)
+
+
+def _middle_x_mm(parts: Sequence[MeasuredSection]) -> float:
+    """Return the x of the body's middle on the node's slices, 0 where none shows it whole."""
+    seen = [part.middle_x_mm for part in parts if part.middle_x_mm is not None]
+    return float(np.mean(seen)) if seen else 0.0
