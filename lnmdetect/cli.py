@@ -11,6 +11,7 @@ from lnmdetect import (
     __version__,
     cli_benchmark,
     cli_calibrate,
+    cli_doctor,
     cli_evaluate,
     cli_explain,
     cli_models,
@@ -51,6 +52,7 @@ def root(
     """Hold the options that stand before a command."""
 
 
+app.command()(cli_doctor.doctor)
 app.command()(cli_stages.detect)
 app.command()(cli_stages.classify)
 app.command("eval")(cli_evaluate.evaluate)

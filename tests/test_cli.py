@@ -27,6 +27,7 @@ from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.io.coco import write_coco
 
 COMMANDS = (
+    "doctor",
     "detect",
     "classify",
     "eval",

@@ -30,6 +30,7 @@ SPECS = Path(__file__).parents[1] / "data_specs"
 COCO_FILES = ("truth", "boxes", "nodes")
 ALL_FILES = (
     *COCO_FILES,
+    "doctor",
     *("folds", "metrics", "comparison", "readers", "benchmark", "explain", "linked_nodes", "run", "recipe"),
 )
 REFERRED_TO = ("coco", "metrics", "comparison")
@@ -301,6 +302,13 @@ BAD_PARTS: tuple[tuple[str, str, Any], ...] = (
     ("folds", "info/protocol", "wang2023"),
     ("folds", "info/truth/file", "home/someone/truth.json"),
     ("folds", "balance/0/deviation", -1),
+    ("doctor", "verdict", "fine"),
+    ("doctor", "series/0/plane", "oblique"),
+    ("doctor", "series/0/contrast", "yes"),
+    ("doctor", "scans/0/findings", []),
+    ("doctor", "scans/0/findings/0/level", "error"),
+    ("doctor", "scans/0/expected/seconds", 0),
+    ("doctor", "model/sha256", "abc"),
     ("run", "seed", "0"),
     ("run", "exit_status", 9),
     ("run", "failures", KeyError),

@@ -35,8 +35,15 @@ def slice_normal(orientation: Sequence[float]) -> tuple[float, float, float]:
 
 def is_axial(header: SliceHeader) -> bool:
     """Return whether the slice lies across the body axis."""
-    least = math.cos(math.radians(AXIAL_WITHIN_DEGREES))
-    return abs(slice_normal(header.orientation)[2]) > least
+    return plane_of(header.orientation) == "axial"
+
+
+def plane_of(orientation: Sequence[float]) -> str:
+    """Return axial, coronal or sagittal; an oblique slice is what it is nearest to."""
+    x, y, z = map(abs, slice_normal(orientation))
+    if z > math.cos(math.radians(AXIAL_WITHIN_DEGREES)):
+        return "axial"
+    return "coronal" if y >= x else "sagittal"
 
 
 def position_mm(header: SliceHeader) -> float:

@@ -15,6 +15,8 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from lnmdetect.io.deflated import refuse_bomb
+
 Reason = Literal["not CT", "secondary capture", "localiser", "colour", "unreadable", "faulty"]
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"  # PS3.6 table A-1, this and the following
@@ -200,8 +202,9 @@ def read_dataset(stream: BinaryIO, *, pixels: bool = False) -> Dataset:
     Raises:
         READ_ERRORS: the file is damaged.
     """
-    head = stream.read(132)
+    head = stream.read(HEAD_BYTES)
     stream.seek(0)
+    refuse_bomb(stream, head)
     bare = head[128:132] != b"DICM"
     if pixels:
         dataset = dcmread(stream, force=bare)

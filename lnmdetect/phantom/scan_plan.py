@@ -4,9 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lnmdetect.core.scan_ranges import Range, ScanRanges
 from lnmdetect.phantom.appearance import Setting
 
 MOST_SLICES = 120
+LIFELIKE_PIXEL_MM, TRAINING_PIXEL_MM = (0.44, 0.6), (0.3, 1.0)
+LIFELIKE_STEPS_MM = (2.0, 2.5)
+TRAINING_STEPS_MM = (1.0, 1.25, 1.5, 2.0, 2.0, 2.5, 3.0, 3.0, 4.0, 5.0)
+LIFELIKE_SIDE_PX = 512
+TRAINING_SIDES_PX = (512, 512, 512, 512, 512, 512, 511, 480, 400, 568)
 
 
 @dataclass(frozen=True)
@@ -52,10 +58,10 @@ def draw_plan(setting: Setting, rng: np.random.Generator) -> ScanPlan:
 
 def _lifelike_plan(rng: np.random.Generator) -> ScanPlan:
     low, high = rng.uniform(-112, -92), rng.uniform(70, 92)
-    spacing = 2.0 if rng.random() < 0.8 else 2.5
+    spacing = LIFELIKE_STEPS_MM[0] if rng.random() < 0.8 else LIFELIKE_STEPS_MM[1]
     return ScanPlan(
-        matrix=(512, 512),
-        pixel_mm=round(float(rng.uniform(0.44, 0.6)), 4),
+        matrix=(LIFELIKE_SIDE_PX, LIFELIKE_SIDE_PX),
+        pixel_mm=round(float(rng.uniform(*LIFELIKE_PIXEL_MM)), 4),
         z_low_mm=round(float(low), 2),
         slices=int((high - low) / spacing),
         spacing_mm=spacing,
@@ -71,6 +77,19 @@ def _lifelike_plan(rng: np.random.Generator) -> ScanPlan:
     )
 
 
+def scan_ranges(setting: Setting) -> ScanRanges:
+    """Return the pixels, fields of view and slice steps that a setting's scans have."""
+    if setting == "training":
+        return _ranges(TRAINING_PIXEL_MM, TRAINING_SIDES_PX, TRAINING_STEPS_MM)
+    return _ranges(LIFELIKE_PIXEL_MM, (LIFELIKE_SIDE_PX,), LIFELIKE_STEPS_MM)
+
+
+def _ranges(pixel_mm: Range, sides_px: tuple[int, ...], steps_mm: tuple[float, ...]) -> ScanRanges:
+    low, high = pixel_mm
+    fields_mm = (round(min(sides_px) * low, 1), round(max(sides_px) * high, 1))
+    return ScanRanges(pixel_mm, fields_mm, (min(steps_mm), max(steps_mm)))
+
+
 def _training_range(rng: np.random.Generator) -> tuple[float, float]:
     chance = rng.random()
     if chance < 0.55:
@@ -83,10 +102,10 @@ def _training_range(rng: np.random.Generator) -> tuple[float, float]:
 
 def _training_plan(rng: np.random.Generator) -> ScanPlan:
     low, high = _training_range(rng)
-    spacing = float(rng.choice([1.0, 1.25, 1.5, 2.0, 2.0, 2.5, 3.0, 3.0, 4.0, 5.0]))
+    spacing = float(rng.choice(TRAINING_STEPS_MM))
     slices = min(int((high - low) / spacing), MOST_SLICES)
-    side = int(rng.choice([512, 512, 512, 512, 512, 512, 511, 480, 400, 568]))
-    pixel = float(np.exp(rng.uniform(np.log(0.3), np.log(1.0))))
+    side = int(rng.choice(TRAINING_SIDES_PX))
+    pixel = float(np.exp(rng.uniform(*np.log(TRAINING_PIXEL_MM))))
     return ScanPlan(
         matrix=(side, side),
         pixel_mm=round(pixel, 4),

@@ -27,6 +27,7 @@ from lnmdetect.io.pixel_roots import relative_root, scan_root
 from lnmdetect.io.pseudonym import load_key, pseudonymise_uid
 from lnmdetect.io.run_record import RunRecord, record_path, sha256_of_slices
 from lnmdetect.io.scan_source import ScanSource, open_source
+from lnmdetect.stages.scan_hounsfield import check_hounsfield, sample_places
 from lnmdetect.training.detector_task import DetectorTask
 from lnmdetect.training.devices import Compute, choose_device, limit_threads
 from lnmdetect.training.engine import predict
@@ -185,6 +186,9 @@ def _detect_all(
         for handle in source.scans:
             try:
                 scan = handle.load()
+                if source.coverage == "all_slices":
+                    sample = scan.voxels_hu[sample_places(len(scan.images))]
+                    check_hounsfield(sample, scan.images[0].series)
             except InputError as error:
                 failures.append(error)
                 continue

@@ -8,6 +8,7 @@ from typing import Any
 
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.patient_digests import PatientDigests
+from lnmdetect.core.scan_ranges import SCANS_SEEN, ranges_of
 from lnmdetect.core.thresholds import Threshold
 from lnmdetect.io.bundles import Bundle, read_bundle, write_bundle
 from lnmdetect.io.cards import bundle_card
@@ -89,12 +90,14 @@ def _described(request: TrainRequest, inputs: TrainingInputs) -> dict[str, Any]:
     phantoms = inputs.truth.info.get("phantoms") or [
         {key: inputs.truth.info.get(key) for key in ("setting", "seed")}
     ]
+    ranges = ranges_of(inputs.training.images)
     return {
         "seed of the training": request.seed,
         "patients trained on": len(inputs.split.training),
         "patients validated on": len(inputs.split.validation),
         **(inputs.held_out.described() if inputs.held_out else {}),
         **({"phantoms": phantoms} if inputs.truth.is_phantom else {}),
+        **({SCANS_SEEN: ranges.to_json()} if ranges else {}),
         "sha256 of the truth file": sha256_of_file(request.data),
     }
 

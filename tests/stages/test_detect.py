@@ -310,6 +310,7 @@ def test_boxes_stay_on_slices_of_any_size_and_spacing(
     run: Detect, tmp_path: Path, rows: int, columns: int, spacing: tuple[float, float]
 ) -> None:
     voxels = np.random.default_rng(0).integers(0, 100, (3, rows, columns)).astype(np.int16)
+    voxels[:, :2] = -1000
     meta = CtSeriesMeta("odd", "p", "p", (2.0, *spacing), 2.0, (0.0, 0.0, 0.0))
     write_ct_series(voxels, tmp_path / "odd", meta)
     found = read_coco(run(scan=tmp_path / "odd").output)  # reading refuses boxes past the edge

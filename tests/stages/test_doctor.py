@@ -1,0 +1,289 @@
+"""doctor: what lies at a path, and whether the stages would read it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lnmdetect.core.errors import InputError, ModelError
+from lnmdetect.core.scan_ranges import SCANS_SEEN
+from lnmdetect.core.thresholds import Threshold
+from lnmdetect.io.bundle_config import Bundle, read_bundle
+from lnmdetect.io.dicom_geometry import order_slices
+from lnmdetect.io.dicom_header import Acquisition
+from lnmdetect.io.dicom_index import index_dicom
+from lnmdetect.io.dicom_series import Series
+from lnmdetect.io.recipes import read_recipe
+from lnmdetect.stages.doctor import DoctorRequest, doctor
+from lnmdetect.stages.doctor_result import CheckedScan, DoctorResult, Finding
+from lnmdetect.stages.doctor_trust import trained_ranges, trust_findings
+from lnmdetect.stages.scan_hounsfield import check_hounsfield, sample_places
+from tests.io.torture import (
+    SLICES,
+    doubled_position,
+    each,
+    gap,
+    localiser_inside,
+    mixed_series,
+    neck,
+    series,
+    setting,
+    tilt,
+)
+
+SPECS = Path(__file__).parents[2] / "data_specs"
+
+
+def levels(scan: CheckedScan) -> dict[str, str]:
+    return {finding.check: finding.level for finding in scan.findings}
+
+
+def found(findings: Any, check: str) -> Finding:
+    (finding,) = [finding for finding in findings if finding.check == check]
+    assert isinstance(finding, Finding)
+    return finding
+
+
+def look(path: Path, **changes: Any) -> DoctorResult:
+    return doctor(DoctorRequest(path, **changes))
+
+
+def test_a_sound_scan_is_told_with_its_series_and_what_it_takes(tmp_path: Path) -> None:
+    result = look(series(tmp_path / "scan"))
+    (row,) = result.rows
+    assert (row.kind, row.plane, row.images, row.chosen) == ("CT", "axial", SLICES, True)
+    assert (row.rows, row.columns, row.pixel_mm) == (48, 48, (1.0, 1.0))
+    assert (row.step_mm, row.thickness_mm) == (3.0, 3.0)
+    assert (row.kernel, row.contrast, row.phase) == ("", None, "")
+    (scan,) = result.scans
+    assert "refusal" not in levels(scan).values()
+    assert scan.why == "the only CT series of its study"
+    assert scan.expected is not None
+    assert 4 <= scan.expected.seconds < 10
+    assert 900 < scan.expected.memory_mb < 1200
+    assert result.verdict == "warning"
+    assert (result.files, result.findings) == (SLICES, ())
+
+
+def test_what_the_headers_say_of_the_acquisition_is_in_the_table(tmp_path: Path) -> None:
+    said = setting(
+        ConvolutionKernel="B70f", ContrastBolusAgent="IOMERON", SeriesDescription="Neck venous"
+    )
+    result = look(each(said)(tmp_path))
+    (row,) = result.rows
+    assert (row.kernel, row.contrast, row.phase) == ("B70f", True, "venous")
+    (scan,) = result.scans
+    assert found(scan.findings, "contrast").sentence == "Contrast was given, phase venous."
+    assert found(scan.findings, "kernel").sentence == "Kernel B70f is for bone or lung."
+
+
+def test_a_kernel_that_changes_within_a_series_is_mixed(tmp_path: Path) -> None:
+    result = look(each(setting([1], ConvolutionKernel="B30f"))(tmp_path))
+    assert result.rows[0].kernel == "mixed"
+
+
+def test_other_series_and_images_have_rows_and_are_not_chosen(tmp_path: Path) -> None:
+    result = look(mixed_series(tmp_path))
+    kinds = [(row.kind, row.images, row.chosen) for row in result.rows]
+    assert kinds == [
+        ("CT", SLICES, True),
+        ("CT", 3, False),
+        ("MR", SLICES, False),
+        ("secondary capture", SLICES, False),
+    ]
+    assert result.scans[0].why == "most axial slices of the 2 CT series of its study"
+
+
+def test_a_series_named_is_the_one_that_is_looked_at(tmp_path: Path) -> None:
+    scan = mixed_series(tmp_path)
+    thin = look(scan).rows[1].series
+    result = look(scan, series=thin)
+    assert [row.chosen for row in result.rows[:2]] == [False, True]
+    assert (result.scans[0].why, result.scans[0].slices) == ("named with --series", 3)
+    with pytest.raises(InputError, match="--series: expected the uid of one of the 2 CT series"):
+        look(scan, series="9.9")
+
+
+def test_a_refusal_says_what_was_found_and_what_to_do(tmp_path: Path) -> None:
+    result = look(gap(tmp_path))
+    (scan,) = result.scans
+    refused = found(scan.findings, "gaps")
+    assert refused.level == "refusal"
+    assert "1 slice is missing, at 9.00 mm first" in refused.sentence
+    assert refused.remedy.startswith("Export the series again and whole")
+    assert (result.verdict, scan.expected) == ("refusal", None)
+    assert list(result.refusals()) == [refused]
+
+
+def test_all_refusals_are_told_and_not_only_the_first(tmp_path: Path) -> None:
+    scan = each(tilt)(tmp_path)
+    (scan / "IM0004.dcm").unlink()
+    said = levels(look(scan).scans[0])
+    assert (said["tilt"], said["gaps"]) == ("refusal", "refusal")
+    allowed = levels(look(scan, allow_tilt=True).scans[0])
+    assert (allowed["tilt"], allowed["gaps"]) == ("ok", "refusal")
+
+
+def test_a_check_that_needs_another_is_not_made_where_that_was_refused(tmp_path: Path) -> None:
+    (scan,) = look(doubled_position(tmp_path)).scans
+    said = levels(scan)
+    assert said["duplicates"] == "refusal"
+    assert {said[name] for name in ("acquisitions", "alignment", "tilt", "gaps")} == {"warning"}
+    gaps = found(scan.findings, "gaps")
+    assert gaps.sentence == "Not checked: it says nothing while duplicates is refused."
+
+
+def test_one_refused_study_of_two_refuses_a_part(tmp_path: Path) -> None:
+    gap(tmp_path)
+    series(tmp_path / "scan" / "b", seed="b", study="b")
+    result = look(tmp_path / "scan")
+    assert [scan.level for scan in result.scans] == ["refusal", "warning"]
+    assert result.verdict == "partly refused"
+
+
+def test_a_study_of_faulty_slices_only_is_a_finding_of_the_whole(tmp_path: Path) -> None:
+    each(setting(PixelSpacing=None))(tmp_path)
+    alone = look(tmp_path / "scan")
+    assert (alone.verdict, alone.scans, alone.rows[0].kind) == ("refusal", (), "CT, faulty")
+    series(tmp_path / "scan" / "b", seed="b", study="b")
+    result = look(tmp_path / "scan")
+    assert result.verdict == "partly refused"
+    assert "PixelSpacing" in found(result.findings, "study").sentence
+
+
+def test_images_left_out_are_told(tmp_path: Path) -> None:
+    result = look(localiser_inside(tmp_path))
+    assert found(result.findings, "other files") == Finding(
+        "other files", "ok", "1 image left out: localiser."
+    )
+    assert [row.kind for row in result.rows] == ["CT", "localiser"]
+
+
+def test_what_is_no_ct_is_refused_with_its_table(tmp_path: Path) -> None:
+    scan = each(setting(Modality="MR", SOPClassUID="1.2.840.10008.5.1.4.1.1.4"))(tmp_path)
+    result = look(scan)
+    assert (result.verdict, [row.kind for row in result.rows]) == ("refusal", ["MR"])
+    with pytest.raises(InputError, match="a JSON"):
+        look(tmp_path / "truth.json")
+    with pytest.raises(ModelError, match="--model"):
+        look(scan, model="absent")
+
+
+def test_the_example_is_what_doctor_says(tmp_path: Path) -> None:
+    said = look(localiser_inside(tmp_path)).to_json()
+    example = json.loads((SPECS / "doctor.example.json").read_text())
+    assert json.loads(json.dumps({**said, "seconds": 0.3})) == example
+
+
+def test_three_slices_are_looked_at_and_fewer_where_there_are_fewer() -> None:
+    assert [sample_places(depth) for depth in (1, 2, 3, 4, 100)] == [
+        [0],
+        [0, 1],
+        [0, 1, 2],
+        [1, 2, 3],
+        [25, 50, 75],
+    ]
+
+
+def test_hounsfield_units_are_told_from_other_numbers() -> None:
+    hu = neck()[:3]
+    shares = check_hounsfield(hu, "1.2")
+    assert (shares.air_hu, shares.air > 0.4, shares.soft > 0.2) == (-1000, True, True)
+    with pytest.raises(InputError, match="neither air nor fat in three of its slices, HU 24 to"):
+        check_hounsfield(hu + np.int16(1024), "1.2")
+    with pytest.raises(InputError, match=r"series 1\.2: .* got no soft tissue"):
+        check_hounsfield(np.full((3, 9, 9), -1000, dtype=np.int16), "1.2")
+
+
+def test_air_that_lies_elsewhere_is_a_warning(tmp_path: Path) -> None:
+    scan = each(setting(RescaleIntercept="-984"))(tmp_path)
+    finding = found(look(scan).scans[0].findings, "tissue values")
+    assert finding.level == "warning"
+    assert "air lies at -960 HU, not at -1000" in finding.sentence
+
+
+@pytest.fixture
+def slices(tmp_path: Path) -> Series:
+    return order_slices(index_dicom(series(tmp_path / "scan")).slices)
+
+
+@pytest.fixture
+def bundle() -> Bundle:
+    return read_bundle("compact", "detector")
+
+
+Changes = Callable[[Series], Series]
+
+
+def every(**changes: Any) -> Changes:
+    return lambda slices: tuple(replace(header, **changes) for header in slices)
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "sentence"),
+    [
+        (every(thickness_mm=1.0), "overlap", "2.0 mm between slices were not imaged"),
+        (every(thickness_mm=None), "overlap", "do not tell their thickness"),
+        (every(orientation=(1.0, 0, 0, 0, -1.0, 0)), "view", "turned or mirrored"),
+        (every(acquisition=Acquisition(contrast=False)), "contrast", "no contrast was given"),
+        (every(acquisition=Acquisition(phase="native")), "contrast", "no contrast was given"),
+        (every(), "contrast", "do not say whether contrast"),
+        (every(acquisition=Acquisition(kernel="BONE")), "kernel", "Kernel BONE is for bone"),
+        (every(), "coverage", "covers 24 mm, less than a neck"),
+        (every(spacing_mm=(1.2, 1.2)), "pixel spacing", "Pixels of 1.2 mm; training scans had 0.3"),
+        (every(rows=4096), "field of view", "4096 x 48 mm; training scans had 120 to 568 mm"),
+        (every(is_phantom=False), "model", "trained on synthetic scans only, and this is none"),
+    ],
+)
+def test_what_is_unlike_the_training_is_a_warning(
+    slices: Series, bundle: Bundle, changes: Changes, check: str, sentence: str
+) -> None:
+    finding = found(trust_findings(changes(slices), bundle), check)
+    assert finding.level == "warning"
+    assert sentence in finding.sentence
+    assert finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "sentence"),
+    [
+        (every(), "overlap", "Slices of 3 mm every 3.00 mm."),
+        (every(thickness_mm=5.0), "overlap", "Slices of 5 mm every 3.00 mm, overlapping."),
+        (every(), "view", "front up, as usual"),
+        (every(acquisition=Acquisition(contrast=True)), "contrast", "Contrast was given."),
+        (every(acquisition=Acquisition(kernel="B30f")), "kernel", "B30f is no bone or lung"),
+        (every(), "slice step", "Slices every 3 mm; training scans had 1 to 5 mm."),
+        (every(), "pixel spacing", "Pixels of 1 mm; training scans had 0.3 to 1 mm."),
+        (every(), "model", "trained on synthetic scans"),
+    ],
+)
+def test_what_is_like_the_training_is_ok(
+    slices: Series, bundle: Bundle, changes: Changes, check: str, sentence: str
+) -> None:
+    finding = found(trust_findings(changes(slices), bundle), check)
+    assert (finding.level, finding.remedy) == ("ok", "")
+    assert sentence in finding.sentence
+
+
+def test_a_bundle_says_which_scans_it_was_trained_on(bundle: Bundle) -> None:
+    ranges = trained_ranges(bundle)
+    assert ranges is not None
+    assert (ranges.pixel_mm, ranges.step_mm) == ((0.3, 1.0), (1.0, 5.0))
+    said = {"pixel_mm": [0.5, 0.6], "field_mm": [250, 300], "step_mm": None}
+    own = trained_ranges(replace(bundle, data={SCANS_SEEN: said}))
+    assert own is not None
+    assert (own.pixel_mm, own.field_mm, own.step_mm) == ((0.5, 0.6), (250, 300), None)
+    for data in ({}, {SCANS_SEEN: {"pixel_mm": 3}}):
+        assert trained_ranges(replace(bundle, data=data)) is None
+
+
+def test_a_bundle_that_does_not_say_is_a_warning(slices: Series, tmp_path: Path) -> None:
+    recipe = read_recipe("compact", "detector")
+    own = Bundle("own", recipe, Threshold(0.5, "r", "v"), False, {}, "", tmp_path)
+    said = list(trust_findings(slices, own))
+    assert "does not say which scans" in found(said, "training").sentence
+    assert found(said, "model").level == "ok"
