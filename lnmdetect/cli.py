@@ -16,6 +16,7 @@ from lnmdetect import (
     cli_explain,
     cli_models,
     cli_nodes,
+    cli_pacs,
     cli_phantom,
     cli_report,
     cli_split,
@@ -66,6 +67,7 @@ app.command()(cli_train.train)
 app.command()(cli_calibrate.calibrate)
 app.command()(cli_benchmark.benchmark)
 app.add_typer(cli_phantom.app, name="phantom")
+app.add_typer(cli_pacs.app, name="pacs")
 app.command()(cli_models.anchors)
 app.command()(cli_models.baselines)
 app.command()(cli_models.models)

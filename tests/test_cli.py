@@ -41,6 +41,7 @@ COMMANDS = (
     "benchmark",
     "phantom",
     "anchors",
+    "pacs",
     "baselines",
     "models",
 )

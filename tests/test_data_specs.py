@@ -30,8 +30,8 @@ SPECS = Path(__file__).parents[1] / "data_specs"
 COCO_FILES = ("truth", "boxes", "nodes")
 ALL_FILES = (
     *COCO_FILES,
-    "doctor",
-    *("folds", "metrics", "comparison", "readers", "benchmark", "explain", "linked_nodes", "run", "recipe"),
+    *("doctor", "folds", "metrics", "comparison", "readers", "benchmark", "explain"),
+    *("linked_nodes", "push", "pull", "run", "recipe"),
 )
 REFERRED_TO = ("coco", "metrics", "comparison")
 
