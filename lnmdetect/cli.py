@@ -14,6 +14,7 @@ from lnmdetect import (
     cli_doctor,
     cli_evaluate,
     cli_explain,
+    cli_export,
     cli_models,
     cli_nodes,
     cli_pacs,
@@ -62,6 +63,7 @@ app.command()(cli_stages.run)
 app.command()(cli_stages.overlay)
 app.command()(cli_report.report)
 app.command()(cli_explain.explain)
+app.add_typer(cli_export.app, name="export")
 app.command()(cli_split.split)
 app.command()(cli_train.train)
 app.command()(cli_calibrate.calibrate)

@@ -35,6 +35,7 @@ COMMANDS = (
     "nodes",
     "overlay",
     "explain",
+    "export",
     "split",
     "train",
     "calibrate",

@@ -1,0 +1,112 @@
+"""Findings as graphics over the slices: a Grayscale Softcopy Presentation State (PS3.3 A.33.1)."""
+
+from collections.abc import Sequence
+
+from highdicom import pr
+from pydicom import Dataset
+
+from lnmdetect.core.findings import Finding, Maker
+from lnmdetect.io.dicom_derived import (
+    RESEARCH_ONLY,
+    Sources,
+    SourceSlice,
+    new_uid,
+    quiet_building,
+    series_values,
+    tracking_uid,
+)
+from lnmdetect.io.dicom_sr import closed_polyline
+
+WINDOW_CENTRE_HU, WINDOW_WIDTH_HU = 40.0, 400.0
+"""Soft tissue of the neck, as the contact sheet shows it."""
+_LABEL_HEIGHT_PX, _LABEL_WIDTH_PX = 12.0, 90.0
+
+
+def build_presentation(findings: Sequence[Finding], sources: Sources, maker: Maker) -> Dataset:
+    """Return the overlay of one series, on the slices with findings, and "research only" on each.
+
+    Args:
+        findings: at least one, on slices of `sources`.
+        sources: slices of one series.
+        maker: names version and models.
+    """
+    keys = {region.image.join_key for finding in findings for region in finding.regions}
+    used = {key: source for key, source in sources.items() if key in keys}
+    files = {str(s.identity.SOPInstanceUID): s.identity for s in used.values()}
+    layer = pr.GraphicLayer("LYMPH NODES", order=1, description=RESEARCH_ONLY)
+    with quiet_building():
+        made: Dataset = pr.GrayscaleSoftcopyPresentationState(
+            referenced_images=list(files.values()),
+            sop_instance_uid=new_uid(),
+            instance_number=1,
+            content_label="LYMPH_NODES",
+            content_description=RESEARCH_ONLY,
+            graphic_layers=[layer],
+            graphic_annotations=[
+                _annotation(key, source, findings, (layer, maker, sources))
+                for key, source in used.items()
+            ],
+            voi_lut_transformations=[
+                pr.SoftcopyVOILUTTransformation(
+                    window_center=WINDOW_CENTRE_HU, window_width=WINDOW_WIDTH_HU
+                )
+            ],
+            **series_values(maker, "Lymph nodes", 3),
+        )
+    made.BodyPartExamined = "NECK"  # not paired, so that no laterality is asked, C.7.3.1
+    return made
+
+
+def _annotation(
+    key: str,
+    source: SourceSlice,
+    findings: Sequence[Finding],
+    shared: tuple[pr.GraphicLayer, Maker, Sources],
+) -> pr.GraphicAnnotation:
+    layer, maker, sources = shared
+    graphics, texts = [], [_banner(source)]
+    for finding in findings:
+        uid = tracking_uid(finding, sources, maker)
+        for region in finding.regions:
+            if region.image.join_key != key:
+                continue
+            corners = closed_polyline(region)
+            graphics.append(
+                pr.GraphicObject(
+                    pr.GraphicTypeValues.POLYLINE,
+                    corners,
+                    pr.AnnotationUnitsValues.PIXEL,
+                    tracking_id=finding.label,
+                    tracking_uid=uid,
+                )
+            )
+            texts.append(_label(finding, (float(corners[1, 0]), float(corners[1, 1])), source))
+    return pr.GraphicAnnotation(
+        referenced_images=[source.identity],
+        graphic_layer=layer,
+        referenced_frame_number=source.frame_numbers,
+        graphic_objects=graphics,
+        text_objects=texts,
+    )
+
+
+def _label(finding: Finding, corner: tuple[float, float], source: SourceSlice) -> pr.TextObject:
+    """Return class and number beside the box's upper right corner, within the image."""
+    left = max(min(corner[0] + 2, source.header.columns - _LABEL_WIDTH_PX), 0.0)
+    top = max(min(corner[1], source.header.rows - _LABEL_HEIGHT_PX), 0.0)
+    return pr.TextObject(
+        finding.short_text,
+        pr.AnnotationUnitsValues.PIXEL,
+        bounding_box=(left, top, left + _LABEL_WIDTH_PX, top + _LABEL_HEIGHT_PX),
+        text_justification=pr.TextJustificationValues.LEFT,
+    )
+
+
+def _banner(source: SourceSlice) -> pr.TextObject:
+    width, height = source.header.columns, source.header.rows
+    return pr.TextObject(
+        RESEARCH_ONLY,
+        pr.AnnotationUnitsValues.PIXEL,
+        bounding_box=(0.0, 0.0, float(width), min(_LABEL_HEIGHT_PX, float(height))),
+        text_justification=pr.TextJustificationValues.LEFT,
+    )

@@ -1,0 +1,275 @@
+"""`lnmdetect export`: findings of a boxes or nodes file as DICOM objects, or as CSV."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from lnmdetect.core.errors import InputError
+from lnmdetect.core.findings import Finding, Maker
+from lnmdetect.core.progress import SILENT, Progress
+from lnmdetect.core.records import CocoDataset
+from lnmdetect.io.coco import read_coco
+from lnmdetect.io.dicom_derived import (
+    Sources,
+    require_highdicom,
+    series_of,
+    source_slices,
+    studies_of,
+    write_object,
+)
+from lnmdetect.io.json_files import refuse_existing, sha256_of_file
+from lnmdetect.io.linked_nodes_file import read_linked_nodes
+from lnmdetect.io.pixel_roots import scan_root
+from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.io.run_record import RunRecord, record_path
+from lnmdetect.stages.export_findings import (
+    box_findings,
+    chosen_boxes,
+    linked_findings,
+    maker_of,
+    node_findings,
+    operating_threshold,
+)
+from lnmdetect.stages.overlay import choose_slices
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+    from lnmdetect.io.dicom_key_image import KeyImage
+    from lnmdetect.io.dicom_sr import SrKind
+
+ObjectKind = Literal["sr", "seg", "gsps", "sc"]
+KEY_IMAGES = 12
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export.
+
+    Attributes:
+        nodes: boxes.json, nodes.json or a truth.json.
+        kind: sr, seg, gsps, or sc for key images.
+        output: the object's file; where there are several, they are numbered.
+        linked: linked_nodes.json of the same boxes: one finding a node instead of one a box.
+        scan: where the slices are; None takes the file's `info.scan_root`.
+        threshold: on the detector's score instead of the file's operating threshold.
+        sr: which kind of report.
+        slices: at most so many key images a study.
+    """
+
+    nodes: Path
+    kind: ObjectKind
+    output: Path
+    linked: Path | None = None
+    scan: Path | None = None
+    threshold: float | None = None
+    sr: "SrKind" = "comprehensive3d"
+    slices: int = KEY_IMAGES
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What was written: the objects, the findings in them, and what was left out, in words."""
+
+    outputs: tuple[Path, ...]
+    findings: int
+    studies: int
+    threshold: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Material:
+    """What the objects are made of."""
+
+    findings: Sequence[Finding]
+    sources: Sources
+    maker: Maker
+    store: PixelStore
+
+    def on(self, part: Sources) -> list[Finding]:
+        """Return the findings on these slices."""
+        return [f for f in self.findings if f.regions[0].image.join_key in part]
+
+
+def export(request: ExportRequest, progress: Progress = SILENT) -> ExportResult:
+    """Return what was written; one report a study, one SEG or GSPS a series, one key image a slice.
+
+    Raises:
+        MissingExtraError: highdicom is not installed.
+        InputError: the file cannot be used, or its slices are not where it says.
+        OutputError: an output exists and `overwrite` is not set.
+    """
+    require_highdicom()
+    refuse_existing(request.output, overwrite=request.overwrite)
+    record = _start_record(request)
+    dataset = read_coco(request.nodes)
+    material = _material(request, dataset)
+    record.lap("open")
+    made, notes = _BUILDERS[request.kind](request, material, progress)
+    outputs = numbered(request.output, len(made))
+    for path in outputs:
+        refuse_existing(path, overwrite=request.overwrite)
+    for path, one in zip(outputs, made, strict=True):
+        write_object(one, path, overwrite=request.overwrite)
+    record.lap("export")
+    record.model = {one.name: one.sha256 for one in material.maker.algorithms}
+    record.write(record_path(request.output))
+    return ExportResult(
+        outputs,
+        findings=len(material.findings),
+        studies=len(studies_of(material.sources)),
+        threshold=_threshold(request, dataset),
+        notes=tuple(notes),
+    )
+
+
+def numbered(output: Path, count: int) -> tuple[Path, ...]:
+    """Return where `count` objects go: `sr.dcm`, or `sr_1.dcm`, `sr_2.dcm` and on."""
+    if count == 1:
+        return (output,)
+    return tuple(output.with_stem(f"{output.stem}_{n}") for n in range(1, count + 1))
+
+
+def _start_record(request: ExportRequest) -> RunRecord:
+    config = {"threshold": request.threshold, "slices": request.slices, "sr": request.sr}
+    record = RunRecord(f"export {request.kind}", config)
+    files = [request.nodes, *([request.linked] if request.linked else [])]
+    record.add_inputs((path.name, sha256_of_file(path)) for path in files)
+    return record
+
+
+def _threshold(request: ExportRequest, dataset: CocoDataset) -> float:
+    return operating_threshold(dataset.info) if request.threshold is None else request.threshold
+
+
+def _material(request: ExportRequest, dataset: CocoDataset) -> _Material:
+    store = PixelStore(
+        scan_root(request.nodes, dataset, request.scan), png_folder=request.nodes.parent
+    )
+    if request.linked is None:
+        boxes = chosen_boxes(dataset, request.threshold)
+        if request.kind == "seg":
+            boxes = [box for box in boxes if box.segmentation]
+        sources = _sources(store, dataset, {box.image_id for box in boxes})
+        headers = {key: source.header for key, source in sources.items()}
+        grouped = node_findings if request.kind == "seg" else box_findings
+        findings = grouped(dataset, boxes, headers)
+    else:
+        linked = read_linked_nodes(request.linked)
+        findings = linked_findings(linked, dataset, request.threshold)
+        if request.kind == "seg":
+            findings = [f for f in findings if any(region.mask for region in f.regions)]
+        used = {region.image.image_id for f in findings for region in f.regions}
+        sources = _sources(store, dataset, used)
+    if request.kind == "seg" and not findings:
+        raise _no_masks(request)
+    maker = maker_of(
+        dataset.info,
+        _threshold(request, dataset),
+        phantom=dataset.is_phantom or store.is_phantom,
+        linked=request.linked is not None,
+    )
+    return _Material(findings, sources, maker, store)
+
+
+def _sources(store: PixelStore, dataset: CocoDataset, used: set[int]) -> Sources:
+    """Return the slices with findings, and one of each scan, so that it is reported without any."""
+    wanted = used | _first_of_scans(dataset)
+    return source_slices(store, [image for image in dataset.images if image.image_id in wanted])
+
+
+def _first_of_scans(dataset: CocoDataset) -> set[int]:
+    first: dict[str, int] = {}
+    for image in dataset.images:
+        first.setdefault(image.series, image.image_id)
+    return set(first.values())
+
+
+def _no_masks(request: ExportRequest) -> InputError:
+    return InputError(
+        (request.linked or request.nodes).name,
+        expected="boxes at the threshold with a segmentation (COCO RLE)",
+        got="none",
+        remedy="Give a file with masks, or --linked with what `lnmdetect nodes` outlined; "
+        "or export sr or gsps.",
+    )
+
+
+Built = tuple[list["Dataset"], list[str]]
+
+
+def _reports(request: ExportRequest, material: _Material, progress: Progress) -> Built:
+    from lnmdetect.io.dicom_sr import build_report
+
+    parts = studies_of(material.sources).values()
+    made = [
+        build_report(material.on(part), part, material.maker, kind=request.sr)
+        for part in progress.track(parts, description="reporting", total=len(parts))
+    ]
+    empty = sum(not material.on(part) for part in parts)
+    return made, [f"{empty} of {len(parts)} studies without a finding"] if empty else []
+
+
+def _segmentations(request: ExportRequest, material: _Material, progress: Progress) -> Built:
+    from lnmdetect.io.dicom_seg import build_segmentation
+
+    return _by_series(material, progress, build_segmentation)
+
+
+def _presentations(request: ExportRequest, material: _Material, progress: Progress) -> Built:
+    from lnmdetect.io.dicom_gsps import build_presentation
+
+    return _by_series(material, progress, build_presentation)
+
+
+def _by_series(
+    material: _Material,
+    progress: Progress,
+    build: Callable[[Sequence[Finding], Sources, Maker], "Dataset"],
+) -> Built:
+    parts = [part for part in series_of(material.sources).values() if material.on(part)]
+    made = [
+        build(material.on(part), part, material.maker)
+        for part in progress.track(parts, description="exporting", total=len(parts))
+    ]
+    return made, [] if made else ["no finding: nothing written"]
+
+
+def _key_images(request: ExportRequest, material: _Material, progress: Progress) -> Built:
+    from lnmdetect.io.dicom_key_image import build_key_images
+
+    made: list[Dataset] = []
+    parts = studies_of(material.sources).values()
+    for part in progress.track(parts, description="drawing", total=len(parts)):
+        made += build_key_images(_chosen_slices(material, part, request.slices), material.maker)
+    return made, [] if made else ["no finding: nothing written"]
+
+
+def _chosen_slices(material: _Material, part: Sources, count: int) -> "list[KeyImage]":
+    from lnmdetect.io.dicom_key_image import KeyImage
+
+    on_slice: dict[str, list[Finding]] = {}
+    for finding in material.on(part):
+        for region in finding.regions:
+            on_slice.setdefault(region.image.join_key, []).append(finding)
+    marked = [part[key].image for key in part if key in on_slice]
+    chosen = choose_slices(marked, lambda image: len(on_slice[image.join_key]), count=count)
+    return [
+        KeyImage(
+            part[image.join_key],
+            material.store.read(image),
+            tuple(on_slice[image.join_key]),
+        )
+        for image in chosen
+    ]
+
+
+_BUILDERS: Mapping[ObjectKind, Callable[[ExportRequest, _Material, Progress], Built]] = {
+    "sr": _reports,
+    "seg": _segmentations,
+    "gsps": _presentations,
+    "sc": _key_images,
+}

@@ -1,0 +1,173 @@
+"""What `lnmdetect export` reports: boxes of a file at its operating threshold, or linked nodes."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lnmdetect import __version__
+from lnmdetect.core.errors import InputError
+from lnmdetect.core.findings import Algorithm, Finding, Maker, Region
+from lnmdetect.core.linked_nodes import Laterality, LinkedNode, LinkedNodes, NodeSection
+from lnmdetect.core.records import (
+    BENIGN,
+    LYMPH_NODE,
+    METASTATIC,
+    CocoDataset,
+    ImageRecord,
+    NodeAnnotation,
+)
+from lnmdetect.io.dicom_header import SliceHeader
+
+ROLES = ("detector", "classifier")
+Headers = Mapping[str, SliceHeader]
+"""By `ImageRecord.join_key`."""
+
+
+def maker_of(
+    info: Mapping[str, Any], threshold: float, *, phantom: bool, linked: bool = False
+) -> Maker:
+    """Return who made the boxes, by the file's `info`; `threshold` is the detector's in use."""
+    limits = {"detector": threshold, "classifier": info.get("classifier_threshold")}
+    models = [(role, info[role]) for role in ROLES if isinstance(info.get(role), Mapping)]
+    named = [
+        Algorithm(role, str(model["name"]), str(model.get("sha256", "not known")), limits[role])
+        for role, model in models
+    ]
+    rule = "of the outline on the largest cross-section" if linked else Maker.axis_rule
+    return Maker(__version__, tuple(named), rule, phantom)
+
+
+def chosen_boxes(dataset: CocoDataset, threshold: float | None) -> list[NodeAnnotation]:
+    """Return the boxes that are meant for people, image by image, the surest first.
+
+    Args:
+        dataset: boxes, nodes or truth, whose boxes carry no score.
+        threshold: on the detector's score instead of the file's operating threshold.
+    """
+    limit = operating_threshold(dataset.info) if threshold is None else threshold
+    boxes = [
+        box
+        for box in dataset.annotations
+        if not box.ignored and (box.score is None or box.score >= limit)
+    ]
+    return sorted(boxes, key=lambda box: (box.image_id, -(box.score or 0), box.annotation_id))
+
+
+def operating_threshold(info: Mapping[str, Any]) -> float:
+    """Return the score from which a box is meant for people; 0 where the file has none."""
+    return float(info.get("operating_threshold") or 0)
+
+
+def box_findings(
+    dataset: CocoDataset, boxes: Iterable[NodeAnnotation], headers: Headers
+) -> list[Finding]:
+    """Return a finding a box."""
+    images = {image.image_id: image for image in dataset.images}
+    return [_finding(f"box {box.annotation_id}", [box], images, headers) for box in boxes]
+
+
+def node_findings(
+    dataset: CocoDataset, boxes: Iterable[NodeAnnotation], headers: Headers
+) -> list[Finding]:
+    """Return a finding a node (`node_id`), as truth has them; a box without one stands alone."""
+    images = {image.image_id: image for image in dataset.images}
+    nodes: dict[tuple[str, str], list[NodeAnnotation]] = {}
+    for box in boxes:
+        label = box.node_id or f"box {box.annotation_id}"
+        nodes.setdefault((images[box.image_id].series, label), []).append(box)
+    return [_finding(label, nodes[key], images, headers) for key in nodes for label in key[1:]]
+
+
+def linked_findings(
+    linked: LinkedNodes, dataset: CocoDataset, threshold: float | None
+) -> list[Finding]:
+    """Return a finding a linked node, in the file's order: the likeliest metastatic first.
+
+    Args:
+        linked: nodes made of the boxes of `dataset`.
+        dataset: lists the slices.
+        threshold: on the nodes' scores; None takes all.
+
+    Raises:
+        InputError: a node lies on a slice that `dataset` does not list.
+    """
+    images = {image.join_key: image for image in dataset.images}
+    limit = linked.info.get("classifier_threshold", dataset.info.get("classifier_threshold"))
+    return [
+        _linked_finding(node, images, 0.5 if limit is None else float(limit))
+        for node in linked.nodes
+        if threshold is None or node.score >= threshold
+    ]
+
+
+def _linked_finding(
+    node: LinkedNode, images: Mapping[str, ImageRecord], call_from: float
+) -> Finding:
+    p = node.p_metastatic
+    return Finding(
+        label=node.node_id,
+        regions=tuple(_section(node, section, images) for section in node.sections),
+        laterality=node.laterality,
+        category_id=LYMPH_NODE if p is None else METASTATIC if p >= call_from else BENIGN,
+        score=node.score,
+        p_metastatic=p,
+        short_axis_mm=node.short_axis_mm,
+        long_axis_mm=node.long_axis_mm,
+        volume_mm3=node.volume_mm3,
+        mean_hu=node.mean_hu,
+        max_hu=node.max_hu,
+    )
+
+
+def _section(node: LinkedNode, section: NodeSection, images: Mapping[str, ImageRecord]) -> Region:
+    image = images.get(section.sop_instance_uid or section.file_name)
+    if image is None:
+        raise InputError(
+            f"--linked: node {node.node_id}",
+            expected="slices that the boxes file lists",
+            got=f"another, slice {section.slice_index + 1} of its scan",
+            remedy="Link the nodes again: lnmdetect nodes.",
+        )
+    return Region(image, section.box_xyxy, section.segmentation)
+
+
+def _finding(
+    label: str,
+    boxes: list[NodeAnnotation],
+    images: Mapping[int, ImageRecord],
+    headers: Headers,
+) -> Finding:
+    best = max(boxes, key=lambda box: box.score or 0)
+    regions = tuple(Region(images[b.image_id], b.box_xyxy, b.segmentation) for b in boxes)
+    side = laterality(images[best.image_id], best.box_xyxy, headers)
+    return Finding(
+        label=label,
+        regions=regions,
+        laterality=side,
+        category_id=best.category_id,
+        score=best.score,
+        p_metastatic=None if best.probabilities is None else best.probabilities["metastatic"],
+        short_axis_mm=max(short_axis_mm(box, images[box.image_id]) for box in boxes),
+    )
+
+
+def short_axis_mm(box: NodeAnnotation, image: ImageRecord) -> float:
+    """Return the cross-section's short axis where the file has it, else the box's shorter side."""
+    x1, y1, x2, y2 = box.box_xyxy
+    row_mm, column_mm = image.spacing_mm
+    return box.slice_short_axis_mm or min((x2 - x1) * column_mm, (y2 - y1) * row_mm)
+
+
+def laterality(
+    image: ImageRecord, box_xyxy: tuple[float, float, float, float], headers: Headers
+) -> Laterality | None:
+    """Return the patient's side by the x of the box's centre: below 0 is right (design, 10)."""
+    header = headers.get(image.join_key)
+    if header is None:
+        return None
+    x1, y1, x2, y2 = box_xyxy
+    row_mm, column_mm = header.spacing_mm
+    # Position is that of the first voxel's centre, half a pixel from the corner (PS3.3 C.7.6.2).
+    across_mm, down_mm = ((x1 + x2) / 2 - 0.5) * column_mm, ((y1 + y2) / 2 - 0.5) * row_mm
+    axes = header.orientation
+    x_mm = header.position[0] + axes[0] * across_mm + axes[3] * down_mm
+    return "right" if x_mm < 0 else "left" if x_mm > 0 else "midline"
