@@ -20,7 +20,9 @@ Output = Annotated[
 Width = Annotated[
     float | None,
     typer.Option(
-        "--width", help="Channels of the ResNet family and the detectors, 1 as published."
+        "--width",
+        help="Channels of the ResNet family and the detectors: 1 as published, 0.25 with the "
+        "base compact unless told otherwise. Other networks keep their size.",
     ),
 ]
 Size = Annotated[
@@ -99,7 +101,7 @@ def benchmark(
         truth,
         folder,
         changes=changes_of(base=base, width=width, size_px=size, epochs=epochs),
-        only=tuple(filter(None, (only or "").replace(",", " ").split())),
+        only=() if only is None else tuple(only.replace(",", " ").split()) or ("",),
         budget_minutes=budget,
         folds=folds,
         test_share=test_share,
@@ -142,7 +144,8 @@ def _show(result: "BenchmarkResult", output: Path, talk: Talk) -> None:
 
     talk.table(benchmark_tables(result))
     talk.json(result.to_json())
-    talk.note(f"Written: {output / TABLE_MD}, .csv, {TABLE_JSON}, {CURVES}; a folder a row in rows")
+    drawn = f", {CURVES}" if (output / CURVES).is_file() else ""
+    talk.note(f"Written: {output / TABLE_MD}, .csv, {TABLE_JSON}{drawn}; a folder a row in rows")
     talk.stop_if_partial(failures(result))
     word, what = (
         ("detect", "scan/") if result.info.arm == "detector" else ("classify", "boxes.json")

@@ -14,8 +14,9 @@ FIGURES: dict[str, tuple[str, ...]] = {
     "classifier": ("auc", "accuracy", "tpr", "tnr", "ppv", "npv"),
 }
 """What is measured on the test patients; the first decides."""
-COSTS = ("parameters_m", "depth")
-"""What else a paper may print of a network: millions of parameters, weighted layers."""
+Cost = Literal["parameters_m", "depth"]
+COSTS: tuple[Cost, ...] = ("parameters_m", "depth")
+"""What is published of a network itself: millions of parameters, weighted layers."""
 
 RowName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_+-]*$", max_length=40)]
 
@@ -29,6 +30,8 @@ class BenchmarkRow(Part):
         overrides: fields of the arm's recipe in place of those of base and benchmark.
         overridden: says what of the paper's training this row departs from, and why.
         published: figure to the paper's number, shares in [0, 1]; None: not known here.
+        network: parameters and depth as published for the network itself, at full width and with
+            ImageNet's 1000 classes.
         published_note: which data that was, and what is not known.
         note: our readings of what the paper leaves open.
         proposed: the model that all others are compared with.
@@ -40,6 +43,7 @@ class BenchmarkRow(Part):
     overridden: str = ""
     published: dict[str, float | None] = Field(default_factory=dict)
     published_note: str = ""
+    network: dict[Cost, float] = Field(default_factory=dict)
     note: str = ""
     proposed: bool = False
 
@@ -64,6 +68,16 @@ class BenchmarkSplit(Part):
         return self
 
 
+class BenchmarkLength(Part):
+    """How long a training is, in place of the base's length, so that it is validated more often.
+
+    Another base (`--base`) keeps its own length, which its schedule belongs to.
+    """
+
+    epochs: Count
+    steps_an_epoch: Count
+
+
 class BenchmarkRecipe(Part):
     """A published table as it is rebuilt here.
 
@@ -71,6 +85,7 @@ class BenchmarkRecipe(Part):
         arm: of all rows.
         base: bundled recipe of the arm that every row starts from.
         overrides: fields in place of the base's, in every row.
+        length: of every row's training; None: the base's.
         steps: each row adds to the one before it, so that their difference is of interest.
         correlate: performance with parameters and with depth, as Lee 2019 does.
     """
@@ -81,6 +96,7 @@ class BenchmarkRecipe(Part):
     arm: Literal["detector", "classifier"]
     base: str = "compact"
     overrides: dict[str, Any] = Field(default_factory=dict)
+    length: BenchmarkLength | None = None
     split: BenchmarkSplit
     steps: bool = False
     correlate: bool = False
@@ -98,12 +114,14 @@ class BenchmarkRecipe(Part):
             raise ValueError("rows: expected distinct names")
         if sum(row.proposed for row in self.rows) > 1:
             raise ValueError("rows: expected at most one that is proposed")
-        known = {*FIGURES[self.arm], *COSTS}
+        if len({row.label for row in self.rows}) != len(self.rows):
+            raise ValueError("rows: expected distinct labels")
+        known = FIGURES[self.arm]
         for row in self.rows:
             for figure, value in row.published.items():
                 if figure not in known:
                     raise ValueError(f"published: expected {', '.join(sorted(known))}")
-                if value is not None and figure in FIGURES[self.arm] and not 0 <= value <= 1:
+                if value is not None and not 0 <= value <= 1:
                     raise ValueError(f"published {figure}: expected a share in [0, 1]")
         return self
 

@@ -58,10 +58,16 @@ def deal_balanced(truth: CocoDataset, shares: BalancedShares, seed: int) -> Fold
     return FoldSet(
         tuple(counted_fold(truth, fold) for fold in folds),
         rule="Patients are dealt whole; test and validation hold benign and metastatic boxes as "
-        f"nearly alike as that allows, {shares.test:g} and {shares.validation:g} of all boxes.",
+        f"nearly alike as that allows: {_share(boxes, parts[TEST])} and "
+        f"{_share(boxes, parts[VALIDATION])} of all boxes, {shares.test:.1%} and "
+        f"{shares.validation:.1%} asked for.",
         seed=seed,
         is_phantom=truth.is_phantom,
     )
+
+
+def _share(boxes: Numbers, places: NDArray[np.int64]) -> str:
+    return f"{boxes[places].sum() / boxes.sum():.1%}"
 
 
 def _boxes(truth: CocoDataset, patients: list[str]) -> Numbers:

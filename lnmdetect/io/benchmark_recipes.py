@@ -9,7 +9,7 @@ from lnmdetect.core.benchmark_config import BenchmarkChanges, BenchmarkRecipe, B
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.errors import UsageError
 from lnmdetect.io.recipe_faults import faults_named
-from lnmdetect.io.recipes import merged, parse_recipe, recipe_yaml
+from lnmdetect.io.recipes import merged, parse_recipe, read_yaml_text, recipe_yaml
 
 _SIZE_FIELD = {"classifier": ("model", "size_px"), "detector": ("sampling", "patch_px")}
 
@@ -25,11 +25,11 @@ def read_benchmark(name_or_path: str) -> BenchmarkRecipe:
 
     Raises:
         UsageError: there is none of that name.
-        InputError: the file is no sound benchmark recipe; all faults are named.
+        InputError: the file cannot be read, or is no sound benchmark recipe; all faults are named.
     """
     path = Path(name_or_path)
-    if path.suffix in (".yaml", ".yml") and path.is_file():
-        return parse_benchmark(path.read_text(encoding="utf-8"), where=path.name)
+    if path.suffix in (".yaml", ".yml"):
+        return parse_benchmark(read_yaml_text(path), where=path.name)
     if name_or_path not in benchmark_names():
         raise UsageError(
             "benchmark",
@@ -62,7 +62,10 @@ def row_recipe(
         InputError: the fields do not make a sound recipe.
     """
     asked = changes or BenchmarkChanges()
-    fields = merged(merged(benchmark.overrides, row.overrides), _changed(benchmark.arm, asked))
+    own = merged(benchmark.overrides, row.overrides)
+    if benchmark.length is not None and asked.base in {None, benchmark.base}:
+        own = merged(own, {"optimiser": benchmark.length.model_dump()})
+    fields = merged(own, _changed(benchmark.arm, asked))
     fields |= {
         "base": asked.base or benchmark.base,
         "name": f"{benchmark.name}-{row.name}",
@@ -94,6 +97,13 @@ def chosen_rows(benchmark: BenchmarkRecipe, only: tuple[str, ...]) -> tuple[Benc
         UsageError: there is no row of a name.
     """
     names = [row.name for row in benchmark.rows]
+    if only == ("",):
+        raise UsageError(
+            "--only",
+            expected=f"rows of {benchmark.name}: {', '.join(names)}",
+            got="no name",
+            remedy="Name rows of this benchmark, or leave --only out for all.",
+        )
     unknown = [name for name in only if name not in names]
     if unknown:
         raise UsageError(

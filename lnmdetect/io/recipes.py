@@ -113,7 +113,7 @@ def read_recipe(name_or_path: str, arm: Arm) -> Recipe:
                 got=f"{name_or_path!r}, where there is none",
                 remedy="Check the path.",
             )
-        return parse_recipe(_read_text(path), where=path.name, arm=arm)
+        return parse_recipe(read_yaml_text(path), where=path.name, arm=arm)
     names = bundled_recipes(arm)
     if name_or_path not in names:
         raise UsageError(
@@ -130,7 +130,12 @@ def _bundled_text(name: str, arm: Arm) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def _read_text(path: Path) -> str:
+def read_yaml_text(path: Path) -> str:
+    """Return the text of a YAML file.
+
+    Raises:
+        InputError: it cannot be read, or is not UTF-8.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -18,9 +18,11 @@ from lnmdetect.io.run_record import RunRecord
 from lnmdetect.metrics.correlation import Correlation, spearman
 from lnmdetect.metrics.figure import Figure, undefined
 from lnmdetect.stages.benchmark_chance import over_chance
+from lnmdetect.stages.benchmark_checks import require_networks
+from lnmdetect.stages.benchmark_notes import benchmark_notes
 from lnmdetect.stages.benchmark_output import write_benchmark
 from lnmdetect.stages.benchmark_pairs import DIFFERENCES
-from lnmdetect.stages.benchmark_request import BenchmarkRequest, require_weights, row_identity
+from lnmdetect.stages.benchmark_request import BenchmarkRequest, row_identity
 from lnmdetect.stages.benchmark_result import BenchmarkInfo, BenchmarkResult, TableRow
 from lnmdetect.stages.benchmark_row import RowJob, RowResult, run_row, store_result, stored_result
 from lnmdetect.stages.benchmark_split import BenchmarkParts, deal_parts
@@ -29,7 +31,6 @@ from lnmdetect.stages.evaluation_truth import FileStamp, Truth, read_truth
 from lnmdetect.training.devices import choose_device, usable_cores
 
 Tell = Callable[[str], None]
-OTHER_DATA = "Published figures are of other data: they stand beside ours, not against them."
 
 
 def benchmark(
@@ -53,7 +54,7 @@ def benchmark(
     wanted = chosen_rows(recipe, request.only)
     recipes = {row.name: row_recipe(recipe, row, request.changes) for row in recipe.rows}
     choose_device(request.device)
-    require_weights(request, wanted)
+    require_networks(request, [(row, recipes[row.name]) for row in wanted])
     require_folder(request.output)
     record = RunRecord("benchmark", {"benchmark": recipe.name, **request.options()}, request.seed)
     parts = deal_parts(request, recipe)
@@ -71,15 +72,25 @@ def benchmark(
     return result
 
 
+class RowError(ModelError):
+    """A row that could not be trained or tested, for the reason that is told."""
+
+    def __init__(self, row: str, reason: str) -> None:
+        super().__init__(
+            row,
+            expected="a row that trains and answers",
+            got=reason,
+            remedy="Run the benchmark again once that is mended; finished rows are kept.",
+        )
+
+    def __str__(self) -> str:
+        return f"{self.where} failed. {self.got} {self.remedy}"
+
+
 def failures(result: BenchmarkResult) -> list[LnmDetectError]:
     """Return the rows that failed, a sentence each."""
     return [
-        ModelError(
-            row.row.name,
-            expected="a row that trains and answers",
-            got=row.result.error.rstrip("."),
-            remedy="Run the benchmark again once that is mended; finished rows are kept.",
-        )
+        RowError(row.row.name, row.result.error)
         for row in result.rows
         if row.result is not None and row.result.status == "failed" and row.result.error
     ]
@@ -149,7 +160,7 @@ def _result(
         )
         for number, job in enumerate(jobs)
     )
-    info = _info(request, benchmark, parts, truth)
+    info = _info(request, benchmark, jobs, truth)
     return BenchmarkResult(info, rows, dict(_correlations(benchmark, rows)))
 
 
@@ -202,8 +213,9 @@ def _correlations(
 
 
 def _info(
-    request: BenchmarkRequest, benchmark: BenchmarkRecipe, parts: BenchmarkParts, truth: Truth
+    request: BenchmarkRequest, benchmark: BenchmarkRecipe, jobs: Sequence[RowJob], truth: Truth
 ) -> BenchmarkInfo:
+    parts, recipes = jobs[0].parts, [job.recipe for job in jobs]
     options = {key: value for key, value in request.options().items() if value is not None}
     return BenchmarkInfo(
         lnmdetect_version=__version__,
@@ -222,7 +234,7 @@ def _info(
         proposed=benchmark.proposed.name,
         steps=benchmark.steps,
         resamples=request.bootstrap,
-        notes=tuple(_notes(request, benchmark, parts)),
+        notes=tuple(benchmark_notes(request, benchmark, parts, recipes)),
     )
 
 
@@ -234,25 +246,3 @@ def _machine(device: str) -> dict[str, Any]:
         "cores": usable_cores(),
         "torch": str(torch.__version__),
     }
-
-
-def _notes(
-    request: BenchmarkRequest, benchmark: BenchmarkRecipe, parts: BenchmarkParts
-) -> Iterator[str]:
-    if parts.truth.is_phantom:
-        yield "Phantom figures: all scans are synthetic."
-    yield OTHER_DATA
-    yield parts.folds.rule
-    if request.folds is not None:
-        yield f"Cross-validation: the {request.folds} folds' answers are pooled."
-    if request.budget_minutes is not None:
-        yield (
-            f"Each row trained at most {request.budget_minutes:g} minutes: its weights depend on "
-            "the machine's speed and do not come out alike again."
-        )
-    if request.init is not None:
-        yield "Each row starts from ImageNet weights, its head from random ones."
-    yield (
-        f"Intervals: bootstrap over patients, {request.bootstrap} resamples; differences are "
-        f"paired. proposed: {benchmark.proposed.label}."
-    )

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,23 +102,8 @@ def _refuse(option: str, expected: str, got: str) -> None:
     raise UsageError(option, expected=expected, got=got, remedy="Leave it out, or change it.")
 
 
-def require_weights(request: BenchmarkRequest, rows: Iterable[BenchmarkRow]) -> None:
-    """Refuse to start a row that has no weights to start from.
-
-    Raises:
-        UsageError: `--init` is a folder that has no file of a row.
-    """
-    lacking = [row.name for row in rows if request.init and not _weights(request, row)]
-    if lacking:
-        raise UsageError(
-            "--init",
-            expected=f"{IMAGENET}, or a folder with a file of weights for every row",
-            got=f"none for {', '.join(lacking)}",
-            remedy=f"Add {lacking[0]}.safetensors or .pth, or choose rows with --only.",
-        )
-
-
-def _weights(request: BenchmarkRequest, row: BenchmarkRow) -> str | None:
+def row_weights(request: BenchmarkRequest, row: BenchmarkRow) -> str | None:
+    """Return what a row starts from: `imagenet`, the path of its file, None for random weights."""
     return None if request.init is None else weights_of_row(request.init, row.name)
 
 
@@ -127,7 +111,7 @@ def row_identity(
     request: BenchmarkRequest, benchmark: BenchmarkRecipe, row: BenchmarkRow, recipe: Recipe
 ) -> str:
     """Return a hash of all that decides a row's result: recipe, data, split, seed, budget, init."""
-    start = _weights(request, row)
+    start = row_weights(request, row)
     if start not in {None, IMAGENET}:
         start = sha256_of_file(Path(start))
     told = {

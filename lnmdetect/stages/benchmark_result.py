@@ -111,6 +111,7 @@ def _row_to_json(row: TableRow) -> dict[str, Any]:
         "step": row.step,
         "published": row.row.published,
         "published_note": row.row.published_note,
+        "network": row.row.network,
         "overridden": row.row.overridden,
         "note": row.row.note,
     }

@@ -7,14 +7,14 @@ from typing import Any, Literal, TypeVar
 
 from lnmdetect.core.benchmark_config import BenchmarkRow
 from lnmdetect.core.config import Recipe
+from lnmdetect.core.errors import InputError
 from lnmdetect.core.progress import Progress
-from lnmdetect.io.imagenet import weights_of_row
 from lnmdetect.io.json_files import read_json, write_json
 from lnmdetect.io.recipes import write_recipe
 from lnmdetect.io.run_files import LAST, drop_checkpoints
 from lnmdetect.metrics.figure import Figure, figures_to_json
 from lnmdetect.stages.benchmark_cost import network_cost
-from lnmdetect.stages.benchmark_request import CACHE, BenchmarkRequest
+from lnmdetect.stages.benchmark_request import CACHE, BenchmarkRequest, row_weights
 from lnmdetect.stages.benchmark_split import BenchmarkParts, Part
 from lnmdetect.stages.classify import ClassifyRequest, classify
 from lnmdetect.stages.detect import DetectRequest, detect
@@ -107,10 +107,18 @@ def stored_result(folder: Path) -> RowResult | None:
     if not path.is_file():
         return None
     content = read_json(path)
-    figures = {name: _figure(told) for name, told in content.pop("figures").items()}
-    roc = content.pop("roc")
-    curve = None if roc is None else (tuple(roc[0]), tuple(roc[1]))
-    return RowResult(**content, figures=figures, roc=curve)
+    try:
+        figures = {name: _figure(told) for name, told in content.pop("figures").items()}
+        roc = content.pop("roc")
+        curve = None if roc is None else (tuple(roc[0]), tuple(roc[1]))
+        return RowResult(**content, figures=figures, roc=curve)
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{folder.name}/{RESULT}",
+            expected="the result of a row, as this version writes it",
+            got=f"something else ({type(error).__name__})",
+            remedy=f"Delete the folder {folder.name}; that row is then trained anew.",
+        ) from None
 
 
 def _figure(told: Mapping[str, Any]) -> Figure:
@@ -182,7 +190,7 @@ def _train(job: RowJob, part: Part, progress: Progress, *, goes_on: bool) -> Tra
         validation=job.parts.validation,
         budget_minutes=None if budget is None else budget / len(job.parts.tested),
         blind_too=True,
-        init=None if request.init is None else weights_of_row(request.init, job.row.name),
+        init=row_weights(request, job.row),
     )
     if job.recipe.arm == "detector":
         return train_detector(training, progress)

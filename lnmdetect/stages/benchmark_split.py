@@ -12,6 +12,7 @@ from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.fold_file import write_folds
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.pixel_roots import relative_root, scan_root
+from lnmdetect.stages.benchmark_checks import require_classes
 from lnmdetect.stages.benchmark_request import FOLDS, PARTS, BenchmarkRequest
 from lnmdetect.stages.split import fold_truth_name, place_of_pixels
 
@@ -67,6 +68,8 @@ def deal_parts(request: BenchmarkRequest, benchmark: BenchmarkRecipe) -> Benchma
         truth_file=request.data.name,
         truth_sha256=sha256_of_file(request.data),
     )
+    if benchmark.arm == "classifier":
+        require_classes(truth, dealt, request.data.name)
     folds_file = request.output / FOLDS
     write_folds(dealt, folds_file, overwrite=True)
     tested = [fold for fold in dealt.folds if request.folds is not None or fold.name == TEST]

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lnmdetect.core.benchmark_config import FIGURES
+from lnmdetect.core.benchmark_config import COSTS, FIGURES, Cost
 from lnmdetect.core.wording import counted
 from lnmdetect.metrics.correlation import Correlation
 from lnmdetect.metrics.figure import Figure
@@ -14,6 +14,7 @@ from lnmdetect.stages.benchmark_chance import CHANCE
 from lnmdetect.stages.benchmark_result import BenchmarkResult, TableRow
 
 PUBLISHED = "published (other data)"
+NETWORK = "network as published"
 NAMES = {
     "ap50": "AP50",
     "ap": "AP 50:95",
@@ -26,6 +27,10 @@ NAMES = {
     "npv": "NPV",
 }
 _DASH = "-"
+IN_BRACKETS = (
+    "In brackets beside parameters and depth: the network as published, at full width with 1000 "
+    "classes."
+)
 Column = tuple[str, Callable[[TableRow], str]]
 
 
@@ -59,7 +64,7 @@ def cost_columns(result: BenchmarkResult) -> list[Column]:
         ("training, min", lambda row: _of(row, "training_minutes")),
         ("steps", lambda row: _of(row, "steps")),
         (f"ms a {unit}", lambda row: _of(row, "inference_ms")),
-        ("trained otherwise than published", lambda row: row.row.overridden or _DASH),
+        ("labelled override", lambda row: row.row.overridden or _DASH),
     ]
 
 
@@ -113,6 +118,10 @@ def below(result: BenchmarkResult) -> Iterator[str]:
     yield from chance_texts(result)
     for with_what, found in result.correlations.items():
         yield correlation_text(NAMES[FIGURES[result.info.arm][0]], with_what, found)
+    if result.correlations:
+        yield from _unequal_steps(result)
+    if any(row.row.network for row in result.rows):
+        yield IN_BRACKETS
     for row in result.rows:
         if row.result is not None and row.result.error:
             yield f"{row.row.label} failed: {row.result.error}"
@@ -125,14 +134,27 @@ def chance_texts(result: BenchmarkResult) -> Iterator[str]:
     done = [row for row in result.rows if row.status == "done"]
     if not done:
         return
-    lows = {row.row.label: row.over_chance[FIGURES[arm][0]].interval for row in done}
-    unsure = [label for label, interval in lows.items() if interval is None or interval[0] <= 0]
-    verdict = (
-        f"not shown to be better (95 % interval): {', '.join(unsure)}"
-        if unsure
-        else "every row that was run is better, its 95 % interval too"
-    )
-    yield f"Chance, {CHANCE[arm]}: {verdict}."
+    over = {row.row.label: row.over_chance[FIGURES[arm][0]].interval for row in done}
+    unsure = [label for label, interval in over.items() if interval and interval[0] <= 0]
+    unknown = [label for label, interval in over.items() if interval is None]
+    verdicts = []
+    if unsure:
+        verdicts.append(f"not shown to be better (95 % interval): {', '.join(unsure)}")
+    if unknown:
+        verdicts.append(f"no interval to tell by: {', '.join(unknown)}")
+    if len(unsure) + len(unknown) < len(done):
+        others = "all others that were run" if verdicts else "every row that was run"
+        verdicts.append(f"better, with the whole interval: {others}")
+    yield f"Chance, {CHANCE[arm]}: {'; '.join(verdicts)}."
+
+
+def _unequal_steps(result: BenchmarkResult) -> Iterator[str]:
+    steps = [row.result.steps for row in result.rows if row.result and row.result.steps]
+    if steps and min(steps) != max(steps):
+        yield (
+            f"The models took {min(steps)} to {max(steps)} training steps: the correlations are of "
+            "networks trained unequally long."
+        )
 
 
 def correlation_text(figure: str, with_what: str, found: Correlation) -> str:
@@ -165,11 +187,11 @@ def _csv_row(result: BenchmarkResult, row: TableRow) -> dict[str, object]:
     flat |= _flat(f"this - row above: {names[0]}", row.step.get(names[0]))
     for name in ("parameters", "depth", "training_minutes", "steps", "epochs", "inference_ms"):
         flat[name] = None if row.result is None else getattr(row.result, name)
-    for name in ("parameters_m", "depth"):
-        flat[f"{PUBLISHED}: {name}"] = row.row.published.get(name)
+    for name in COSTS:
+        flat[f"{NETWORK}: {name}"] = row.row.network.get(name)
     validation: Mapping[str, float] = {} if row.result is None else row.result.validation
     flat[f"validation {names[0]}"] = validation.get(names[0])
-    flat["trained otherwise than published"] = row.row.overridden
+    flat["labelled override"] = row.row.overridden
     return flat
 
 
@@ -204,7 +226,7 @@ def _text(figure: Figure, form: str) -> str:
 
 def _published(row: TableRow) -> str:
     """Return the paper's figures; of those that it prints but we do not know, their names."""
-    printed = {name: value for name, value in row.row.published.items() if name in NAMES}
+    printed = row.row.published
     known = [f"{NAMES[name]} {value:.3f}" for name, value in printed.items() if value is not None]
     unknown = [NAMES[name] for name, value in printed.items() if value is None]
     if unknown:
@@ -229,7 +251,7 @@ def _millions(row: TableRow) -> str:
     return f"{row.result.parameters / 1e6:.2f}"
 
 
-def _beside(row: TableRow, own: str, name: str) -> str:
-    """Return our number, with the published one in brackets where it is known."""
-    published = row.row.published.get(name)
-    return own if published is None else f"{own} (published {published:g})"
+def _beside(row: TableRow, own: str, name: Cost) -> str:
+    """Return our number, with the published network's in brackets where it is known."""
+    published = row.row.network.get(name)
+    return own if published is None else f"{own} ({published:g})"

@@ -15,6 +15,7 @@ from lnmdetect.io.benchmark_recipes import (
     read_benchmark,
     row_recipe,
 )
+from lnmdetect.io.recipes import read_recipe
 
 BENCHMARKS = {name: read_benchmark(name) for name in benchmark_names()}
 ROWS = [(found, row) for found in BENCHMARKS.values() for row in found.rows]
@@ -60,6 +61,24 @@ def test_every_row_is_a_sound_recipe_on_either_base(
 def published(benchmark: str, figure: str) -> dict[str, float | None]:
     rows = BENCHMARKS[benchmark].rows
     return {row.name: row.published[figure] for row in rows if figure in row.published}
+
+
+def test_another_base_keeps_its_own_length() -> None:
+    table = read_benchmark("wang2023-table2")
+    for base, epochs in (("compact", 28), ("wang2023", read_recipe("wang2023", "detector"))):
+        recipe = row_recipe(table, table.rows[-1], BenchmarkChanges(base=base))
+        expected = epochs if isinstance(epochs, int) else epochs.optimiser.epochs
+        assert recipe.optimiser.epochs == expected
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"mine\.yaml: expected a YAML file in UTF-8"):
+        read_benchmark(str(path))
+    path.unlink()
+    with pytest.raises(InputError, match=r"mine\.yaml: .*got FileNotFoundError"):
+        read_benchmark(str(path))
 
 
 def test_published_figures_are_those_the_papers_print() -> None:

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from lnmdetect.core.errors import UsageError
+from lnmdetect.core.errors import InputError, UsageError
 from lnmdetect.core.progress import SILENT
-from lnmdetect.core.records import LYMPH_NODE, NodeAnnotation
+from lnmdetect.core.records import BENIGN, LYMPH_NODE, NodeAnnotation
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.metrics.figure import Figure
-from lnmdetect.stages import benchmark_row
+from lnmdetect.stages import benchmark_checks, benchmark_row
 from lnmdetect.stages.benchmark import benchmark, failures
 from lnmdetect.stages.benchmark_request import BenchmarkRequest, changes_of
 from lnmdetect.stages.benchmark_result import BenchmarkResult
@@ -45,7 +45,8 @@ CLASSIFIERS: dict[str, Any] = {
             "name": "plain",
             "label": "Plain",
             "overrides": {"model": {"bottleneck_factor": 1, "attention": False}},
-            "published": {"accuracy": 0.9, "depth": 50, "tnr": None},
+            "published": {"accuracy": 0.9, "tnr": None},
+            "network": {"depth": 50},
             "published_note": "of others",
         },
         {"name": "whole", "label": "Whole", "published": {"auc": 0.95}},
@@ -152,17 +153,20 @@ def assert_tables(out: Path, result: BenchmarkResult) -> None:
     assert auc.value is not None
     assert float(rows[0]["auc"]) == pytest.approx(auc.value)
     assert rows[0]["published (other data): accuracy"] == "0.9"
-    assert rows[0]["published (other data): depth"] == "50.0"
+    assert rows[0]["network as published: depth"] == "50.0"
     assert rows[0]["published (other data): tnr"] == ""
     assert {row["phantom"] for row in rows} == {"true"}
     text = (out / "table.md").read_text()
     assert text.startswith("# Two tiny classifiers, phantom figures\n")
     assert "| model | AUC | published (other data) | accuracy | TPR |" in text
     assert "| accuracy 0.900; TNR: not known here |" in text
-    assert "(published 50)" in text
+    assert "| 50 (50) |" in text
     assert "- Plain: of others" in text
     assert "Phantom figures: all scans are synthetic." in text
     assert "- Chance, an AUC of 0.5: " in text
+    assert "Trained here, all rows: recipe compact with the table's changes, width 0.125 of" in text
+    assert "1 channels, crops of 32 px, adamw 0.002 (cosine), batches of 4, 1 x 2 steps" in text
+    assert "In brackets beside parameters and depth: the network as published" in text
     data = json.loads((out / "table.json").read_text())
     assert data == json.loads(json.dumps(result.to_json()))
     assert data["info"]["proposed"] == "whole"
@@ -197,6 +201,7 @@ def test_each_row_starts_from_its_own_file_of_weights(
         return train_classifier(replace(request, init=None), progress)
 
     monkeypatch.setattr(benchmark_row, "train_classifier", train)
+    monkeypatch.setattr(benchmark_checks, "imagenet_weights", lambda _: None)  # of width 1 only
     weights = tmp_path / "weights"
     weights.mkdir()
     (weights / "whole.pth").write_bytes(b"one")
@@ -213,6 +218,42 @@ def test_each_row_starts_from_its_own_file_of_weights(
     assert started == [str(weights / "whole.pth")] * 2 + ["imagenet"]
     assert result.info.options["init"] == "imagenet"
     assert "Each row starts from ImageNet weights, its head from random ones." in result.info.notes
+
+
+def test_what_no_row_could_do_is_refused_before_the_first_is_trained(
+    bench: Bench, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"--init imagenet: expected a recipe of width 1"):
+        bench(CLASSIFIERS, init="imagenet")
+    with pytest.raises(UsageError, match=r"--init: expected networks of width 1.*got width 0\.125"):
+        bench(DETECTORS, init="imagenet")
+    unknown = json.loads(json.dumps(CLASSIFIERS))
+    unknown["rows"][1]["overrides"] = {"model": {"backbone": "resnet5"}}
+    with pytest.raises(UsageError, match="resnet5"):
+        bench(unknown)
+    with pytest.raises(UsageError, match=r"--only: .* got no name"):
+        bench(CLASSIFIERS, only=("",))
+    assert not (tmp_path / "out" / "rows").exists()
+
+
+def test_truth_of_one_class_is_refused_for_classifiers(
+    bench: Bench, toy_data: Path, tmp_path: Path
+) -> None:
+    truth = read_coco(toy_data / "truth.json")
+    benign = tuple(replace(node, category_id=BENIGN) for node in truth.annotations)
+    path = tmp_path / "benign.json"
+    write_coco(replace(truth, annotations=benign), path)
+    with pytest.raises(InputError, match=r"benign\.json: .* got no metastatic ones in part train"):
+        bench(CLASSIFIERS, data=path, scan=toy_data / "scan")
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"figures": {}, "roc": null, "other": 1}'])
+def test_a_damaged_result_of_a_row_is_named(bench: Bench, tmp_path: Path, content: str) -> None:
+    folder = tmp_path / "out" / "rows" / "plain"
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(content)
+    with pytest.raises(InputError, match=r"plain/result\.json: .*Delete the folder plain"):
+        bench(CLASSIFIERS, only=("plain",))
 
 
 def test_a_note_or_published_figure_changes_without_training(bench: Bench) -> None:
@@ -237,7 +278,8 @@ def test_two_detectors_are_compared_with_each_other_and_step_by_step(
     text = (tmp_path / "out" / "table.md").read_text()
     assert "| this − chance, AP50 |" in text
     # Two steps of training teach nothing.
-    assert "not shown to be better (95 % interval): Large anchors, Fitted anchors." in text
+    assert "not shown to be better (95 % interval): Fitted anchors; no interval" in text
+    assert "no interval to tell by: Large anchors." in text
     assert second.step["ap50"].value == pytest.approx(values[1] - values[0])
     assert dict(first.step) == {}
     assert result.rows[0].result is not None
@@ -317,7 +359,7 @@ def test_folds_are_pooled_and_a_budget_is_shared_by_them(
     assert (row.result.training_minutes or 1) < 0.2
     folder = tmp_path / "out" / "rows" / "whole"
     assert sorted(f.name for f in folder.glob("fold*")) == ["fold1", "fold2"]
-    assert any("2 folds" in note for note in result.info.notes)
+    assert any("the answers of 2 models a row" in note for note in result.info.notes)
     assert any("do not come out alike again" in note for note in result.info.notes)
 
 
@@ -368,7 +410,8 @@ def test_the_table_fits_its_schema_with_correlations_and_failed_rows(
     data = json.loads((tmp_path / "out" / "table.json").read_text())
     assert schema_errors("benchmark", data) == []
     assert data["correlations"]["depth"]["reason"] == "fewer than 3 models"
-    assert data["rows"][0]["published"] == {"accuracy": 0.9, "depth": 50, "tnr": None}
+    assert data["rows"][0]["published"] == {"accuracy": 0.9, "tnr": None}
+    assert data["rows"][0]["network"] == {"depth": 50}
 
 
 def rewrite(path: Path, change: Callable[[NodeAnnotation], NodeAnnotation]) -> None:

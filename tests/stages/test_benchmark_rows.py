@@ -96,7 +96,7 @@ def test_every_row_takes_a_step_and_answers(
     assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
     channels = next(task.module.parameters()).shape[1]
     depth = network_depth(task.module, torch.rand(1, channels, 96, 96))
-    published = row.published.get("depth")
+    published = row.network.get("depth")
     if published is not None and row.name not in COUNTED_OTHERWISE:
         assert depth == published
     assert depth >= 16
