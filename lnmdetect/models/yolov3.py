@@ -169,7 +169,10 @@ def _said(answers: Tensor) -> Tensor:
 def yolo_losses(
     answers: Tensor, priors: Priors, targets: list[dict[str, Tensor]]
 ) -> dict[str, Tensor]:
-    """Return objectness, class and box terms for answers (N, A, 6) (sections 2.1 and 2.2)."""
+    """Return objectness, class and box terms for answers (N, A, 6) (sections 2.1 and 2.2).
+
+    The paper's squared error of a centre is taken after the sigmoid, which is our reading of it.
+    """
     terms = [_image_losses(*one, priors) for one in zip(answers, targets, strict=True)]
     names = ("loss_objectness", "loss_class", "loss_box")
     means = torch.stack(terms).mean(dim=0)

@@ -33,7 +33,8 @@ class PhantomPart:
 
 
 PARTS = (PhantomPart("training", 140, 1000), PhantomPart("lifelike", 70, 2000))
-"""Wide variation for other scanners, and lifelike scans; evaluation uses seeds from 9000 on."""
+"""Wide variation for other scanners, and lifelike scans; docs/benchmarks.md and
+evaluation use others: 4000, 4500, and seeds from 9000 on."""
 
 
 def make_weights(work: Path = WORK, installed: Path | None = None) -> None:
