@@ -100,8 +100,10 @@ def list_input_files(path: Path) -> InputFiles:
     """Return the files at `path`: everything in a folder, one file, or a zip archive's entries.
 
     Raises:
-        InputError: nothing is there, or the archive is broken, encrypted or forged.
+        InputError: nothing is there, the path is no text, or the archive is broken, encrypted or
+            forged.
     """
+    require_text(path)
     if path.is_dir():
         return FolderFiles(path, tuple(sorted(_walk(path))))
     if not path.is_file():
@@ -114,6 +116,23 @@ def list_input_files(path: Path) -> InputFiles:
     if path.suffix.lower() == ".zip" or _starts_like_zip(path):
         return _open_zip(path)
     return FolderFiles(path.parent, (path.name,))
+
+
+def require_text(path: Path) -> None:
+    """Do nothing for a path that is text: results name it, and JSON holds nothing else.
+
+    Raises:
+        InputError: it holds bytes that are not UTF-8.
+    """
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError(
+            printable(path.name),
+            expected="a path that is text in UTF-8",
+            got="one with other bytes",
+            remedy="Rename the folder or file; the names of files within it may be anything.",
+        ) from None
 
 
 def _walk(root: Path) -> Iterator[str]:

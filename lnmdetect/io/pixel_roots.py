@@ -6,6 +6,7 @@ from pathlib import Path
 from lnmdetect.core.columns import CocoColumns
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.records import CocoDataset
+from lnmdetect.io.input_files import require_text
 
 
 def scan_root(data: Path, dataset: CocoDataset | CocoColumns, scan: Path | None) -> Path:
@@ -33,5 +34,11 @@ def scan_root(data: Path, dataset: CocoDataset | CocoColumns, scan: Path | None)
 
 
 def relative_root(root: Path, output: Path) -> str:
-    """Return `root` relative to the folder of the JSON file `output`, with forward slashes."""
-    return Path(os.path.relpath(root, output.parent)).as_posix()
+    """Return `root` relative to the folder of the JSON file `output`, with forward slashes.
+
+    Raises:
+        InputError: a folder on the way has a name that is no text.
+    """
+    way = Path(os.path.relpath(root, output.parent))
+    require_text(way)
+    return way.as_posix()

@@ -349,5 +349,5 @@ TORTURES: tuple[Torture, ...] = (
     Torture("deflated bomb", deflated_bomb, "IM0005", slow=True),
     Torture("10,000 small files", many_small_files, slow=True),
     Torture("odd names", odd_names),
-    Torture("undecodable folder", undecodable_folder),
+    Torture("undecodable folder", undecodable_folder, "a path that is text in UTF-8"),
 )
