@@ -18,6 +18,7 @@ def evaluate(
     boxes: options.BoxFiles = None,
     nodes: options.NodeFiles = None,
     truth_nodes: options.TruthNodeFiles = None,
+    linked_nodes: options.LinkedNodeFiles = None,
     ap50: Annotated[bool, typer.Option("--ap50", help="AP50 alone.")] = False,
     by: options.By = None,
     bootstrap: options.Bootstrap = options.RESAMPLES,
@@ -40,6 +41,7 @@ def evaluate(
 
     Every figure has a 95 % interval from resamples of the patients. With classified boxes the
     classes and both stages together are scored too; --truth-nodes adds the second stage alone.
+    Boxes are linked into nodes in 3-D; --linked-nodes scores those of `nodes`, with their axes.
     Repeat --truth and --nodes for the folds of a cross-validation: they are pooled.
     --compare A B and --readers CSV print their own tables in place of these.
     """
@@ -52,6 +54,7 @@ def evaluate(
         boxes=tuple(boxes or ()),
         nodes=tuple(nodes or ()),
         truth_nodes=tuple(truth_nodes or ()),
+        linked_nodes=tuple(linked_nodes or ()),
         threshold=threshold,
         choose_threshold=choose_threshold,
         choose_node_threshold=choose_node_threshold,

@@ -52,6 +52,13 @@ TruthNodeFiles = Annotated[
     list[Path] | None,
     typer.Option("--truth-nodes", help="Classified truth boxes (classify truth.json)."),
 ]
+LinkedNodeFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--linked-nodes",
+        help="Nodes in 3-D (nodes), for the errors of their short axis. Repeatable.",
+    ),
+]
 By = Annotated[
     list[str] | None,
     typer.Option(

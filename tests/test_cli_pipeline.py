@@ -156,6 +156,7 @@ def test_run_does_all_in_one_folder(folder: Path) -> None:
     assert data["picture"]["output"] == "results/contact_sheet.png"
     written = {path.name for path in Path("results").iterdir()}
     assert {"boxes.json", "nodes.json", "contact_sheet.png"} <= written
+    assert {"linked_nodes.json", "linked_nodes.csv"} <= written
 
 
 def test_run_equals_detect_and_classify(folder: Path) -> None:

@@ -71,6 +71,8 @@ def fuse_boxes(boxes_xyxy: Boxes, scores: Numbers, slices: Places) -> FusedBoxes
 
 def _groups(boxes: Boxes) -> Places:
     """Return (K,) the number of each box's group, from 0; boxes of one slice, best first."""
+    if len(boxes) == 1:
+        return np.zeros(1, dtype=np.int64)
     overlap = pairwise_iou(boxes, boxes)
     areas = box_areas(boxes)
     # From the IoU: intersection = IoU * (a + b) / (1 + IoU).

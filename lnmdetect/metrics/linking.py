@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from lnmdetect.core.geometry import (
     Boxes,
@@ -19,6 +18,7 @@ from lnmdetect.core.geometry import (
     pairwise_iou,
     scale_boxes,
 )
+from lnmdetect.metrics.assignment import best_pairs
 from lnmdetect.metrics.box_fusion import FusedBoxes, fuse_boxes
 
 Places = NDArray[np.int64]
@@ -148,15 +148,17 @@ def link_sections(
     for here in np.split(order, starts[1:]):
         gap_mm = position_mm[here[:1]] - position_mm[ends]
         ends, gap_mm = ends[gap_mm <= longest_gap_mm], gap_mm[gap_mm <= longest_gap_mm]
-        affinity = _affinity(boxes[ends], boxes[here], rule)
-        # A nearer slice goes first: a node that is still there outbids one that was lost.
-        nearness = gap_mm.min(initial=np.inf) / gap_mm
-        first, second = _best_pairs(affinity * nearness[:, None])
-        node[here[second]] = node[ends[first]]
-        new = here[node[here] == NOT_LINKED]
+        new = here
+        if len(ends):
+            affinity = _affinity(boxes[ends], boxes[here], rule)
+            # A nearer slice goes first: a node that is still there outbids one that was lost.
+            nearness = gap_mm.min() / gap_mm
+            first, second = best_pairs(affinity * nearness[:, None])
+            node[here[second]] = node[ends[first]]
+            ends, new = np.delete(ends, first), here[node[here] == NOT_LINKED]
         node[new] = count + np.arange(len(new))
         count += len(new)
-        ends = np.concatenate([np.delete(ends, first), here])
+        ends = np.concatenate([ends, here])
     return _by_first_box(node)
 
 
@@ -168,15 +170,6 @@ def _affinity(first_mm: Boxes, second_mm: Boxes, rule: LinkRule) -> Numbers:
     overlap = pairwise_iou(first_mm, second_mm)
     fits = (overlap >= rule.least_iou) & (apart_mm <= reach_mm)
     return np.asarray(np.where(fits, _LEAST_AFFINITY + overlap + 1 - apart_mm / reach_mm, 0.0))
-
-
-def _best_pairs(affinity: Numbers) -> tuple[Places, Places]:
-    """Return the rows and columns of the pairs whose affinities sum to most, none of them 0."""
-    rows, columns = np.flatnonzero(affinity.any(axis=1)), np.flatnonzero(affinity.any(axis=0))
-    first, second = linear_sum_assignment(affinity[np.ix_(rows, columns)], maximize=True)
-    first, second = rows[first], columns[second]
-    fits = affinity[first, second] > 0
-    return first[fits], second[fits]
 
 
 def _by_first_box(node: Places) -> Places:

@@ -15,12 +15,13 @@ from lnmdetect.stages.evaluation_figures import (
 )
 from lnmdetect.stages.evaluation_files import EvalInputs, read_inputs
 from lnmdetect.stages.evaluation_info import eval_info
+from lnmdetect.stages.evaluation_linked import nodes_3d
 from lnmdetect.stages.evaluation_optimism import without_flattery
 from lnmdetect.stages.evaluation_request import EvalFiles, EvalRequest, files_of
 from lnmdetect.stages.evaluation_result import EvalResult, Thresholds, with_notes
 from lnmdetect.stages.evaluation_truth import Truth, read_truth
 
-_STEPS = ("truth", "boxes", "detection", "classification", "both stages", "groups")
+_STEPS = ("truth", "boxes", "detection", "classification", "both stages", "groups", "nodes")
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ def full_evaluation(request: EvalRequest, progress: Progress = SILENT) -> Evalua
     if request.output is not None:
         write_json(result.metrics_json(), request.output, overwrite=request.overwrite)
         info = result.info
-        stamps = (*info.truth, *info.detections_of, *info.classes_of, *info.truth_boxes_of)
+        linked = () if result.nodes_3d is None else result.nodes_3d.files
+        boxes = (*info.detections_of, *info.classes_of, *info.truth_boxes_of)
+        stamps = (*info.truth, *boxes, *linked)
         record.add_inputs((stamp.file, stamp.sha256) for stamp in stamps)
         record.write(record_path(request.output))
     return Evaluation(request, files, truth, inputs, kinds, result)
@@ -121,6 +124,10 @@ def _result(
     both = both_stages(inputs, cohort, scan_rates=request.scan_rates)
     next(steps)
     groups, groups_of_truth = figures_by_group(request.by, inputs, truth)
+    next(steps)
+    nodes = None
+    if not request.ap50_only:
+        nodes = nodes_3d(request.linked_nodes, inputs.found, truth, rates=request.scan_rates)
     next(steps, None)
     return EvalResult(
         info=eval_info(truth, inputs),
@@ -135,5 +142,6 @@ def _result(
         errors=None if kinds is None else count_errors(kinds),
         groups=groups,
         groups_of_truth_boxes=groups_of_truth,
+        nodes_3d=nodes,
         ap50_only=request.ap50_only,
     )

@@ -3,9 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lnmdetect.metrics.average_precision import ap50_by_size, average_precision
 from lnmdetect.metrics.cohort import Cohort
 from lnmdetect.metrics.end_to_end import EndToEnd, classification_on_boxes, end_to_end
@@ -18,7 +15,7 @@ from lnmdetect.stages.evaluation_files import EvalInputs
 from lnmdetect.stages.evaluation_groups import groups_by
 from lnmdetect.stages.evaluation_inputs import Predictions
 from lnmdetect.stages.evaluation_result import ClassificationFigures, DetectionFigures
-from lnmdetect.stages.evaluation_truth import Truth, shorter_sides_mm
+from lnmdetect.stages.evaluation_truth import Truth, node_numbers, shorter_sides_mm
 
 NO_NODE_IDS = "truth does not say which boxes are of one node (node_id)"
 
@@ -50,22 +47,11 @@ def detection_figures(
 
 
 def _nodes_per_scan(matches: Matches, truth: Truth, rates: Sequence[float]) -> Froc:
-    node = _node_numbers(truth)
+    node = node_numbers(truth)
     if not (node != NO_NODE).any():
         return undefined_froc(NO_NODE_IDS, per="scan", of="node", rates=rates)
     curve = node_curve(matches, node, truth.cohort)
     return froc(curve, truth.cohort, per="scan", of="node", rates=rates)
-
-
-def _node_numbers(truth: Truth) -> NDArray[np.int64]:
-    """Return (G,) the number of each truth box's node; a name is a node's within its scan."""
-    nodes, scans = truth.columns.nodes, truth.cohort.scan_of_image
-    known: dict[tuple[int, object], int] = {}
-    numbers = [
-        NO_NODE if name is None else known.setdefault((int(scans[image]), name), len(known))
-        for image, name in zip(nodes.image, nodes.node_ids, strict=True)
-    ]
-    return np.array(numbers, dtype=np.int64)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ class EvalRequest:
             else boxes.json. With both, detection is scored on boxes, classes on nodes.
         truth_nodes: truth boxes that were classified (`classify truth.json`), for the figures of
             the second stage alone.
+        linked_nodes: nodes in 3-D (`nodes`), measured on the scan; without, the boxes are linked.
         threshold: the detector's operating threshold in place of the one in the file.
         choose_threshold, choose_node_threshold: rules by which the detector's and the classifier's
             are chosen on the evaluated files themselves; only with `optimistic`.
@@ -39,6 +40,7 @@ class EvalRequest:
     boxes: tuple[Path, ...] = ()
     nodes: tuple[Path, ...] = ()
     truth_nodes: tuple[Path, ...] = ()
+    linked_nodes: tuple[Path, ...] = ()
     threshold: float | None = None
     choose_threshold: str | None = None
     choose_node_threshold: str | None = None

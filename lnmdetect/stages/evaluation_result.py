@@ -12,6 +12,7 @@ from lnmdetect.metrics.error_kinds import ErrorCounts
 from lnmdetect.metrics.figure import Figure, figures_to_json, undefined
 from lnmdetect.metrics.froc import Froc, OperatingPoint
 from lnmdetect.metrics.groups import GroupFigures
+from lnmdetect.stages.evaluation_linked import Nodes3d
 from lnmdetect.stages.evaluation_thresholds import Threshold
 from lnmdetect.stages.evaluation_truth import FileStamp
 
@@ -113,6 +114,8 @@ class EvalResult:
         classification_on_truth_boxes: of truth boxes that were classified.
         errors: where errors arise, at the operating thresholds.
         groups: column to figures of its groups; groups_of_truth_boxes: of classified truth boxes.
+        nodes_3d: boxes linked across slices; None on key images, without a threshold, and where
+            truth does not say which boxes are of one node.
     """
 
     info: EvalInfo
@@ -125,6 +128,7 @@ class EvalResult:
     errors: ErrorCounts | None
     groups: Mapping[str, tuple[GroupFigures, ...]]
     groups_of_truth_boxes: Mapping[str, tuple[GroupFigures, ...]]
+    nodes_3d: Nodes3d | None
     ap50_only: bool
 
     @property
@@ -151,6 +155,7 @@ class EvalResult:
             "errors": figures_to_json(self.errors),
             "groups": figures_to_json(self.groups),
             "groups_of_truth_boxes": figures_to_json(self.groups_of_truth_boxes),
+            "nodes_3d": figures_to_json(self.nodes_3d),
         }
 
     def to_json(self) -> dict[str, Any]:

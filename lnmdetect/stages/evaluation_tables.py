@@ -40,6 +40,7 @@ def result_tables(result: EvalResult) -> RenderableType:
     if result.end_to_end is not None:
         parts.append(_table(result, "Both stages", list(_both_rows(result.end_to_end))))
     parts += froc_tables(result)
+    parts += _nodes_3d_parts(result)
     if result.errors is not None:
         parts.append(Text(errors_sentence(result.errors)))
     parts += _group_tables(result, result.groups, "")
@@ -189,6 +190,28 @@ def figure_text(figure: Figure) -> tuple[str, str]:
     return value, f"{low:.3f} to {high:.3f}"
 
 
+def _nodes_3d_parts(result: EvalResult) -> Iterator[RenderableType]:
+    if result.nodes_3d is None:
+        return
+    nodes, figures = result.nodes_3d, result.nodes_3d.figures
+    rows: list[Row] = [
+        ("Nodes found on two slices or more: all in one linked node", figures.in_one_node),
+        ("In several (split)", figures.split),
+        ("In one with another node (merged)", figures.merged),
+    ]
+    of_axes = [("plain box", figures.box_short_axis)]
+    if nodes.files:
+        of_axes.insert(0, ("refined outline", figures.short_axis))
+    for name, errors in of_axes:
+        rows.append((f"Short axis, {name}: mean error, mm", errors.mean_mm))
+        rows.append(("Lower 95 % limit, mm", errors.lower_limit_mm))
+        rows.append(("Upper 95 % limit, mm", errors.upper_limit_mm))
+        rows.append(("Mean error, pixels", errors.mean_px))
+    yield _table(result, f"Nodes in 3-D: {nodes.linked} linked, {nodes.truth} in truth", rows)
+    if not nodes.files:
+        yield Text("Short axes of refined outlines: give --linked-nodes, of `lnmdetect nodes`.")
+
+
 def froc_tables(result: EvalResult) -> Iterator[Table]:
     """Give a table of sensitivities for false positives an image, and one a scan."""
     curves: list[tuple[str, Froc]] = []
@@ -196,6 +219,8 @@ def froc_tables(result: EvalResult) -> Iterator[Table]:
         found = result.detection
         curves += [("boxes", found.froc), ("boxes", found.froc_per_scan)]
         curves.append(("nodes, any of their boxes", found.nodes_per_scan))
+    if result.nodes_3d is not None:
+        curves.append(("linked nodes, centre in node", result.nodes_3d.figures.froc))
     if result.end_to_end is not None:
         both = result.end_to_end
         curves.append(("boxes found as metastatic", both.froc_metastatic))

@@ -14,6 +14,7 @@ from lnmdetect.core.geometry import box_sizes
 from lnmdetect.io.coco_columns import read_columns
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.metrics.cohort import Cohort
+from lnmdetect.metrics.nodes import NO_NODE
 from lnmdetect.metrics.resampling import Resamples
 from lnmdetect.metrics.tables import TruthTable
 
@@ -106,6 +107,17 @@ def _check_alike(paths: Sequence[Path], parts: Sequence[CocoColumns]) -> None:
                     got=f"{value}",
                     remedy="Evaluate the two kinds apart.",
                 )
+
+
+def node_numbers(truth: Truth) -> NDArray[np.int64]:
+    """Return (G,) the number of each truth box's node; a name is a node's within its scan."""
+    nodes, scans = truth.columns.nodes, truth.cohort.scan_of_image
+    known: dict[tuple[int, object], int] = {}
+    numbers = [
+        NO_NODE if name is None else known.setdefault((int(scans[image]), name), len(known))
+        for image, name in zip(nodes.image, nodes.node_ids, strict=True)
+    ]
+    return np.array(numbers, dtype=np.int64)
 
 
 def shorter_sides_mm(

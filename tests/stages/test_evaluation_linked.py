@@ -1,0 +1,130 @@
+"""`eval` in 3-D: linked by itself, and with the file that `nodes` wrote."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lnmdetect.core.errors import InputError
+from lnmdetect.core.linked_nodes import LinkedNode, LinkedNodes, NodeSection
+from lnmdetect.core.records import BENIGN, CocoDataset, ImageRecord, NodeAnnotation
+from lnmdetect.io.coco import write_coco
+from lnmdetect.io.linked_nodes_file import write_linked_nodes
+from lnmdetect.stages.evaluate import evaluate
+from lnmdetect.stages.evaluation_linked import Nodes3d
+from lnmdetect.stages.evaluation_request import EvalRequest
+
+SLICES = 4
+BOX = (10.0, 10.0, 22.0, 20.0)
+IMAGES = tuple(
+    ImageRecord(z + 1, f"{z}.dcm", 64, 64, "p", "s", f"1.{z}", z, 2.0 * z, (0.5, 0.5))
+    for z in range(SLICES)
+)
+
+
+def boxes(**fields: object) -> tuple[NodeAnnotation, ...]:
+    plain = (NodeAnnotation(z + 1, z + 1, BENIGN, BOX) for z in range(SLICES))
+    return tuple(replace(box, **fields) for box in plain)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def request_of(tmp_path: Path) -> EvalRequest:
+    truth = boxes(node_id="a", short_axis_mm=4.0, slice_short_axis_mm=4.5)
+    found = {"operating_threshold": 0.5}
+    write_coco(CocoDataset({}, IMAGES, truth), tmp_path / "truth.json")
+    write_coco(CocoDataset(found, IMAGES, boxes(score=0.9)), tmp_path / "nodes.json")
+    return EvalRequest(
+        (tmp_path / "truth.json",), nodes=(tmp_path / "nodes.json",), scan_rates=(1.0,)
+    )
+
+
+def scored(request: EvalRequest) -> Nodes3d:
+    found = evaluate(request).nodes_3d
+    assert found is not None
+    return found
+
+
+def write_linked(path: Path, *, file_name: str = "0.dcm", uid: str = "1.0") -> Path:
+    section = NodeSection(
+        uid, file_name, 0, 0.0, BOX, 0.9, (1,), None, "hu", 6.0, 4.75, 22.0, 5.0
+    )  # fmt: skip
+    node = LinkedNode(
+        "n1", "p", "s", (section,), None, (16.0, 15.0), 0.0, 6.0, 4.75, 5.0,
+        (6.0, 5.0, 2.0), 44.0, 80.0, 90.0, 5.0, None, 0.9, None,
+    )  # fmt: skip
+    write_linked_nodes(LinkedNodes({}, (node,)), path, overwrite=True)
+    return path
+
+
+def test_boxes_are_linked_without_pixels_and_only_their_sides_are_compared(
+    request_of: EvalRequest,
+) -> None:
+    found = scored(request_of)
+    assert (found.linked, found.truth, found.files) == (1, 1, ())
+    assert found.figures.froc.points[0].sensitivity.value == 1.0
+    assert found.figures.in_one_node.value == 1.0
+    # Sides of 6 and 5 mm; the cross-section's own axis, 4.5 mm, goes before the node's 4.0.
+    assert found.true_axis == "slice_short_axis_mm"
+    assert found.figures.box_short_axis.mean_mm.value == pytest.approx(0.5)
+    assert found.figures.short_axis.mean_mm.value is None
+
+
+def test_linked_nodes_of_a_file_bring_their_axes(request_of: EvalRequest, tmp_path: Path) -> None:
+    linked = write_linked(tmp_path / "linked.json")
+    found = scored(replace(request_of, linked_nodes=(linked,)))
+    assert found.files[0].file == "linked.json"
+    assert found.figures.short_axis.mean_mm.value == pytest.approx(0.25)
+    assert found.figures.short_axis.mean_px.value == pytest.approx(0.5)
+
+
+def test_the_file_is_named_in_the_run_record(request_of: EvalRequest, tmp_path: Path) -> None:
+    linked = write_linked(tmp_path / "linked.json")
+    evaluate(replace(request_of, linked_nodes=(linked,), output=tmp_path / "m.json"))
+    assert '"linked.json"' in (tmp_path / "m.run.json").read_text()
+
+
+def test_boxes_below_the_threshold_are_not_linked(request_of: EvalRequest) -> None:
+    assert scored(replace(request_of, threshold=0.95)).linked == 0
+
+
+def test_the_smallest_diameter_is_taken_where_truth_says_no_other(
+    request_of: EvalRequest, tmp_path: Path
+) -> None:
+    truth = boxes(node_id="a", short_axis_mm=4.0)
+    write_coco(CocoDataset({}, IMAGES, truth), tmp_path / "truth.json", overwrite=True)
+    found = scored(request_of)
+    assert found.true_axis == "short_axis_mm"
+    assert found.figures.box_short_axis.mean_mm.value == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("info", "fields", "images"),
+    [
+        ({}, {}, IMAGES),
+        ({"coverage": "key_images"}, {"node_id": "a"}, IMAGES),
+        ({}, {"node_id": "a"}, tuple(replace(i, position_mm=0.0) for i in IMAGES)),
+    ],
+)
+def test_truth_that_allows_no_figures_in_3d_gives_none_and_refuses_linked_nodes(
+    request_of: EvalRequest,
+    tmp_path: Path,
+    info: dict[str, object],
+    fields: dict[str, object],
+    images: tuple[ImageRecord, ...],
+) -> None:
+    truth = CocoDataset(info, images, boxes(**fields))
+    write_coco(truth, tmp_path / "truth.json", overwrite=True)
+    assert evaluate(request_of).nodes_3d is None
+    linked = write_linked(tmp_path / "linked.json")
+    with pytest.raises(InputError, match="Leave out --linked-nodes"):
+        evaluate(replace(request_of, linked_nodes=(linked,)))
+
+
+def test_linked_nodes_of_other_scans_are_refused(request_of: EvalRequest, tmp_path: Path) -> None:
+    linked = write_linked(tmp_path / "linked.json", file_name="9.dcm", uid="1.9")
+    with pytest.raises(InputError, match=r"linked\.json: n1: expected slices that the truth file"):
+        evaluate(replace(request_of, linked_nodes=(linked,)))
+
+
+def test_ap50_alone_does_not_link(request_of: EvalRequest) -> None:
+    assert evaluate(replace(request_of, ap50_only=True)).nodes_3d is None
