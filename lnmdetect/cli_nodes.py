@@ -10,6 +10,7 @@ from rich.text import Text
 
 from lnmdetect import cli_options as options
 from lnmdetect.cli_console import Talk
+from lnmdetect.cli_stages import after_classify
 from lnmdetect.core.wording import counted
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ def nodes(
     talk.table(nodes_table(result))
     talk.json(_json(result))
     talk.note(f"Written: {result.output} and {result.table}")
-    talk.hint("lnmdetect", "overlay", boxes)
+    following = after_classify(boxes, boxes)
+    scored = following[0] == "eval"
+    talk.hint("lnmdetect", *following, *(["--linked-nodes", result.output] if scored else []))
 
 
 def nodes_text(result: "NodesResult") -> str:
@@ -100,6 +103,11 @@ def _cells(node: "LinkedNode") -> tuple[str, ...]:
         f"{node.score:.2f}",
         "yes" if node.suspicious_by_size else "",
     )
+
+
+def nodes_counts(result: "NodesResult") -> dict[str, object]:
+    """Return what was linked in numbers; the nodes themselves are in the file."""
+    return {**vars(result), "nodes": len(result.nodes)}
 
 
 def _json(result: "NodesResult") -> dict[str, object]:

@@ -156,7 +156,7 @@ def run(
     verbose: options.Verbose = False,
 ) -> None:
     """Detect, classify, link nodes in 3-D and draw, into one folder (default: results/)."""
-    from lnmdetect.cli_nodes import nodes_text
+    from lnmdetect.cli_nodes import nodes_counts, nodes_text
     from lnmdetect.cli_tables import classify_text, detect_text, overlay_text
     from lnmdetect.stages.run import RunRequest
     from lnmdetect.stages.run import run as stage
@@ -184,7 +184,8 @@ def run(
         nodes_text(result.linked),
         overlay_text(result.picture),
     )
-    talk.result(result, text="\n".join(lines))
+    counts = {**vars(result), "linked": nodes_counts(result.linked)}
+    talk.result(counts, text="\n".join(lines))
     talk.notes(result.detected.notes)
     talk.hint("lnmdetect", *after_classify(result.detected.output, result.classified.output))
     talk.stop_if_partial(result.detected.failures)

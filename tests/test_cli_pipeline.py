@@ -154,6 +154,7 @@ def test_run_does_all_in_one_folder(folder: Path) -> None:
     data = json.loads(result.stdout)
     assert data["detected"]["slices"] == SLICES
     assert data["picture"]["output"] == "results/contact_sheet.png"
+    assert isinstance(data["linked"]["nodes"], int)
     written = {path.name for path in Path("results").iterdir()}
     assert {"boxes.json", "nodes.json", "contact_sheet.png"} <= written
     assert {"linked_nodes.json", "linked_nodes.csv"} <= written

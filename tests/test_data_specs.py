@@ -366,6 +366,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder in which one phantom went through all stages, with untrained models."""
     from lnmdetect.stages.classify import ClassifyRequest, classify
     from lnmdetect.stages.detect import DetectRequest, detect
+    from lnmdetect.stages.nodes import NodesRequest, link_nodes
     from lnmdetect.stages.phantom import PhantomRequest, make_ct_phantoms
 
     folder = tmp_path_factory.mktemp("pipeline")
@@ -380,6 +381,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         write_untrained_bundles(folder / "models")
         detect(DetectRequest(Path("scan"), model="untrained", device="cpu"))
         classify(ClassifyRequest(Path("boxes.json"), model="untrained", device="cpu"))
+        link_nodes(NodesRequest(Path("nodes.json"), Path("linked_nodes.json"), threshold=0.05))
         evaluate(EvalRequest(output=Path("metrics.json")))
         yield folder
 
@@ -409,7 +411,7 @@ def write_untrained_bundles(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*COCO_FILES, "metrics"])
+@pytest.mark.parametrize("name", [*COCO_FILES, "linked_nodes", "metrics"])
 def test_what_the_stages_write_fits_its_schema(pipeline: Path, name: str) -> None:
     written = json.loads((pipeline / f"{name}.json").read_text())
     assert errors(name, written) == []
@@ -419,7 +421,7 @@ def test_what_the_stages_write_fits_its_schema(pipeline: Path, name: str) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["boxes", "nodes", "metrics"])
+@pytest.mark.parametrize("name", ["boxes", "nodes", "linked_nodes", "metrics"])
 def test_the_run_record_of_each_stage_fits_its_schema(pipeline: Path, name: str) -> None:
     assert errors("run", json.loads((pipeline / f"{name}.run.json").read_text())) == []
 

@@ -1,0 +1,87 @@
+"""`lnmdetect nodes` as typed: what it prints and how it ends; on a painted node in a DICOM scan."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from lnmdetect.cli import app
+from lnmdetect.core.records import METASTATIC, CocoDataset, ImageRecord, NodeAnnotation
+from lnmdetect.io.coco import write_coco
+from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
+
+SIDE, SLICES, SPACING_MM = 96, 4, (2.0, 0.5, 0.5)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go to a folder with scan/ (a bright disc of 12 mm) and nodes.json (a box a slice)."""
+    monkeypatch.chdir(tmp_path)
+    rows, columns = np.mgrid[:SIDE, :SIDE] + 0.5
+    slice_hu = np.where(np.hypot(columns - 48, rows - 48) < 44, -90, -1000)
+    slice_hu[np.hypot(columns - 30, rows - 48) < 12] = 110
+    meta = CtSeriesMeta("n", "DOE-JANE", "DOE-JANE", SPACING_MM, 2.0, (-23.75, -23.75, 0.0))
+    voxels = np.stack([slice_hu] * SLICES).astype(np.int16)
+    written = write_ct_series(voxels, tmp_path / "scan", meta)
+    images = tuple(
+        ImageRecord(
+            z + 1, f"{f.sop_instance_uid}.dcm", SIDE, SIDE, "p", "s", f.sop_instance_uid, z,
+            f.position_mm, SPACING_MM[1:], 2.0,
+        )
+        for z, f in enumerate(written)
+    )  # fmt: skip
+    boxes = tuple(
+        NodeAnnotation(
+            z + 1, z + 1, METASTATIC, (18.0, 36.0, 42.0, 60.0), 0.9,
+            probabilities={"benign": 0.25, "metastatic": 0.75},
+        )
+        for z in range(SLICES)
+    )  # fmt: skip
+    info = {"scan_root": "scan", "operating_threshold": 0.5}
+    write_coco(CocoDataset(info, images, boxes), tmp_path / "nodes.json")
+    return tmp_path
+
+
+def typed(line: str) -> Result:
+    return CliRunner().invoke(app, line.split()[1:])
+
+
+def test_the_table_has_the_node_and_what_was_written_is_named(folder: Path) -> None:
+    result = typed("lnmdetect nodes nodes.json")
+    assert result.exit_code == 0, result.stderr
+    row = next(line for line in result.stdout.splitlines() if " n1 " in line)
+    cells = [cell.strip() for cell in row.split("│")]
+    assert cells[1:8] == ["p", "n1", "0 to 3", "right", "12.0", "12.0", "0.90"]
+    assert cells[10:13] == ["0.75", "0.90", "yes"]
+    said = result.stdout
+    assert "4 boxes at the threshold 0.50: 1 node in 1 scan, 1 with a short axis of 10 mm" in said
+    assert "Written: linked_nodes.json and linked_nodes.csv" in result.stderr
+    assert "Next: lnmdetect overlay nodes.json" in result.stderr
+
+
+def test_json_is_the_nodes_and_nothing_else_on_stdout(folder: Path) -> None:
+    result = typed("lnmdetect nodes --json")
+    data = json.loads(result.stdout)
+    assert data["nodes"][0]["suspicious_by_size"] is True
+    assert data["nodes"] == json.loads(Path("linked_nodes.json").read_text())["nodes"]
+
+
+def test_what_the_files_hold_tells_no_patient(folder: Path) -> None:
+    typed("lnmdetect nodes -v")
+    for path in folder.glob("linked_nodes*"):
+        assert "DOE" not in path.read_text()
+
+
+def test_a_second_run_is_refused_and_a_wrong_file_too(folder: Path) -> None:
+    assert typed("lnmdetect nodes").exit_code == 0
+    assert typed("lnmdetect nodes").exit_code == 5
+    assert typed("lnmdetect nodes --overwrite").exit_code == 0
+    assert typed("lnmdetect nodes none.json -o other.json").exit_code == 3
+
+
+def test_where_truth_is_near_the_next_step_is_to_score_the_nodes(folder: Path) -> None:
+    Path("truth.json").write_text("{}")
+    said = typed("lnmdetect nodes").stderr
+    assert "Next: lnmdetect eval --linked-nodes linked_nodes.json" in said
