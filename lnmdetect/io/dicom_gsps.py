@@ -1,8 +1,9 @@
 """Findings as graphics over the slices: a Grayscale Softcopy Presentation State (PS3.3 A.33.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from highdicom import pr
+from highdicom import ModalityLUTTransformation, pr
 from pydicom import Dataset
 
 from lnmdetect.core.findings import Finding, Maker
@@ -22,8 +23,12 @@ WINDOW_CENTRE_HU, WINDOW_WIDTH_HU = 40.0, 400.0
 _LABEL_HEIGHT_PX, _LABEL_WIDTH_PX = 12.0, 90.0
 
 
-def build_presentation(findings: Sequence[Finding], sources: Sources, maker: Maker) -> Dataset:
-    """Return the overlay of one series, on the slices with findings, and "research only" on each.
+def build_presentations(
+    findings: Sequence[Finding], sources: Sources, maker: Maker
+) -> list[Dataset]:
+    """Return the overlays of one series, on the slices with findings, "research only" on each.
+
+    It is one object but for slices of another size or rescale, which one object cannot display.
 
     Args:
         findings: at least one, on slices of `sources`.
@@ -31,28 +36,50 @@ def build_presentation(findings: Sequence[Finding], sources: Sources, maker: Mak
         maker: names version and models.
     """
     keys = {region.image.join_key for finding in findings for region in finding.regions}
-    used = {key: source for key, source in sources.items() if key in keys}
-    files = {str(s.identity.SOPInstanceUID): s.identity for s in used.values()}
-    layer = pr.GraphicLayer("LYMPH NODES", order=1, description=RESEARCH_ONLY)
+    alike: dict[tuple[float, ...], list[str]] = {}
+    for key in sources:
+        if key in keys:
+            header = sources[key].header
+            look = (header.slope, header.intercept, header.rows, header.columns)
+            alike.setdefault(look, []).append(key)
+    values = series_values(maker, "Lymph nodes", 3)
     with quiet_building():
-        made: Dataset = pr.GrayscaleSoftcopyPresentationState(
-            referenced_images=list(files.values()),
-            sop_instance_uid=new_uid(),
-            instance_number=1,
-            content_label="LYMPH_NODES",
-            content_description=RESEARCH_ONLY,
-            graphic_layers=[layer],
-            graphic_annotations=[
-                _annotation(key, source, findings, (layer, maker, sources))
-                for key, source in used.items()
-            ],
-            voi_lut_transformations=[
-                pr.SoftcopyVOILUTTransformation(
-                    window_center=WINDOW_CENTRE_HU, window_width=WINDOW_WIDTH_HU
-                )
-            ],
-            **series_values(maker, "Lymph nodes", 3),
-        )
+        return [
+            _state(number, used, findings, (sources, maker, values))
+            for number, used in enumerate(alike.values(), start=1)
+        ]
+
+
+def _state(
+    number: int,
+    used: Sequence[str],
+    findings: Sequence[Finding],
+    shared: tuple[Sources, Maker, Mapping[str, Any]],
+) -> Dataset:
+    sources, maker, values = shared
+    files = {str(sources[key].identity.SOPInstanceUID): sources[key].identity for key in used}
+    header = sources[used[0]].header
+    layer = pr.GraphicLayer("LYMPH NODES", order=1, description=RESEARCH_ONLY)
+    made: Dataset = pr.GrayscaleSoftcopyPresentationState(
+        referenced_images=list(files.values()),
+        sop_instance_uid=new_uid(),
+        instance_number=number,
+        content_label="LYMPH_NODES",
+        content_description=RESEARCH_ONLY,
+        graphic_layers=[layer],
+        graphic_annotations=[
+            _annotation(key, sources[key], findings, (layer, maker, sources)) for key in used
+        ],
+        modality_lut_transformation=ModalityLUTTransformation(
+            rescale_intercept=header.intercept, rescale_slope=header.slope, rescale_type="HU"
+        ),
+        voi_lut_transformations=[
+            pr.SoftcopyVOILUTTransformation(
+                window_center=WINDOW_CENTRE_HU, window_width=WINDOW_WIDTH_HU
+            )
+        ],
+        **values,
+    )
     made.BodyPartExamined = "NECK"  # not paired, so that no laterality is asked, C.7.3.1
     return made
 
@@ -92,12 +119,14 @@ def _annotation(
 
 def _label(finding: Finding, corner: tuple[float, float], source: SourceSlice) -> pr.TextObject:
     """Return class and number beside the box's upper right corner, within the image."""
-    left = max(min(corner[0] + 2, source.header.columns - _LABEL_WIDTH_PX), 0.0)
-    top = max(min(corner[1], source.header.rows - _LABEL_HEIGHT_PX), 0.0)
+    columns, rows = float(source.header.columns), float(source.header.rows)
+    left = max(min(corner[0] + 2, columns - _LABEL_WIDTH_PX), 0.0)
+    top = max(min(corner[1], rows - _LABEL_HEIGHT_PX), 0.0)
+    right, bottom = min(left + _LABEL_WIDTH_PX, columns), min(top + _LABEL_HEIGHT_PX, rows)
     return pr.TextObject(
         finding.short_text,
         pr.AnnotationUnitsValues.PIXEL,
-        bounding_box=(left, top, left + _LABEL_WIDTH_PX, top + _LABEL_HEIGHT_PX),
+        bounding_box=(left, top, right, bottom),
         text_justification=pr.TextJustificationValues.LEFT,
     )
 

@@ -13,7 +13,7 @@ from pydicom.valuerep import format_number_as_ds
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.io.dicom_header import READ_ERRORS, SliceHeader, quiet_reading
-from lnmdetect.io.dicom_values import text
+from lnmdetect.io.dicom_values import text, whole
 from lnmdetect.io.input_files import InputFiles, printable
 
 UTF8 = "ISO_IR 192"
@@ -31,7 +31,17 @@ _TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?)?)?")
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
 _UID = re.compile(r"[0-9.]{1,64}")
 _FRAME = "FrameOfReferenceUID"
-_READ = (*MAX_LENGTH, *_DATES, "StudyTime", "PatientSex", *_UIDS, _FRAME, "SpecificCharacterSet")
+_FRAMES = "NumberOfFrames"
+_READ = (
+    *MAX_LENGTH,
+    _FRAMES,
+    *_DATES,
+    "StudyTime",
+    "PatientSex",
+    *_UIDS,
+    _FRAME,
+    "SpecificCharacterSet",
+)
 _TAGS = [Tag(keyword) for keyword in _READ]
 
 
@@ -41,19 +51,26 @@ def read_identity(files: InputFiles, header: SliceHeader) -> Dataset:
     Values that their representation does not allow are left empty, as type 2 elements may be.
 
     Raises:
-        InputError: the file can no longer be read, or lacks a uid that a reference needs.
+        InputError: the file can no longer be read, lacks a uid that a reference needs, or has a
+            patient id that no object may carry.
     """
     stored = _stored(files, header)
     made = Dataset()
     _add_identity(made, stored)
+    if text(stored, "PatientID") and not made.PatientID:
+        # Left empty, the object would be filed under another patient.
+        raise _no_element(header, "PatientID of at most 64 characters", "a longer one")
     for keyword in _UIDS:
         uid = text(stored, keyword)
         if not _UID.fullmatch(uid):
-            raise _no_uid(header, keyword)
+            expected = f"{keyword} of digits and dots, at most 64 characters"
+            raise _no_element(header, expected, "none")
         setattr(made, keyword, uid)
     if _UID.fullmatch(text(stored, _FRAME)):
         made.FrameOfReferenceUID = text(stored, _FRAME)
         made.PositionReferenceIndicator = ""
+    if header.frame is not None:
+        made.NumberOfFrames = whole(stored, _FRAMES) or header.frame + 1
     _add_geometry(made, header)
     return made
 
@@ -117,10 +134,10 @@ def _add_geometry(made: Dataset, header: SliceHeader) -> None:
     made.RescaleType = "HU"
 
 
-def _no_uid(header: SliceHeader, keyword: str) -> InputError:
+def _no_element(header: SliceHeader, expected: str, got: str) -> InputError:
     return InputError(
         printable(header.file),
-        expected=f"a {keyword} of digits and dots, at most 64 characters",
-        got="none",
+        expected=f"a {expected}",
+        got=got,
         remedy="Export the series again; its anonymisation removed what results refer to.",
     )

@@ -95,7 +95,9 @@ class _Material:
 
 
 def export(request: ExportRequest, progress: Progress = SILENT) -> ExportResult:
-    """Return what was written; one report a study, one SEG or GSPS a series, one key image a slice.
+    """Return what was written.
+
+    That is a report a study, a SEG a series, a GSPS a series (and rescale), a key image a slice.
 
     Raises:
         MissingExtraError: highdicom is not installed.
@@ -216,24 +218,28 @@ def _reports(request: ExportRequest, material: _Material, progress: Progress) ->
 def _segmentations(request: ExportRequest, material: _Material, progress: Progress) -> Built:
     from lnmdetect.io.dicom_seg import build_segmentation
 
-    return _by_series(material, progress, build_segmentation)
+    def build(findings: Sequence[Finding], sources: Sources, maker: Maker) -> "list[Dataset]":
+        return [build_segmentation(findings, sources, maker)]
+
+    return _by_series(material, progress, build)
 
 
 def _presentations(request: ExportRequest, material: _Material, progress: Progress) -> Built:
-    from lnmdetect.io.dicom_gsps import build_presentation
+    from lnmdetect.io.dicom_gsps import build_presentations
 
-    return _by_series(material, progress, build_presentation)
+    return _by_series(material, progress, build_presentations)
 
 
 def _by_series(
     material: _Material,
     progress: Progress,
-    build: Callable[[Sequence[Finding], Sources, Maker], "Dataset"],
+    build: Callable[[Sequence[Finding], Sources, Maker], "list[Dataset]"],
 ) -> Built:
     parts = [part for part in series_of(material.sources).values() if material.on(part)]
     made = [
-        build(material.on(part), part, material.maker)
+        one
         for part in progress.track(parts, description="exporting", total=len(parts))
+        for one in build(material.on(part), part, material.maker)
     ]
     return made, [] if made else ["no finding: nothing written"]
 
