@@ -26,8 +26,6 @@ from lnmdetect.io.dicom_derived import (
 )
 from lnmdetect.io.dicom_geometry import position_mm, slice_spacing_mm
 
-MAX_SEGMENTS = 65_535
-"""Segment numbers are 16-bit (PS3.3 C.8.20.2)."""
 _CATEGORY = CodedConcept("123037004", "SCT", "Anatomical Structure")  # CID 7150
 _TYPE = CodedConcept("59441001", "SCT", "Lymph node")
 _REGION = CodedConcept("45048000", "SCT", "Neck")  # CID 4031
