@@ -7,6 +7,7 @@ import typer
 
 from lnmdetect import cli_options as options
 from lnmdetect.cli_console import Talk
+from lnmdetect.core.wording import counted
 
 MaybeModel = Annotated[
     str | None,
@@ -29,7 +30,8 @@ Method = Annotated[
     str,
     typer.Option(
         "--method",
-        help="cam, gradcam, or auto: CAM where the network allows it and its map is fine enough.",
+        help="cam or gradcam, of the network's last map; auto: CAM where the network allows it and "
+        "that map has 7 cells a side, else Grad-CAM of the deepest stage whose map has.",
         metavar="METHOD",
     ),
 ]
@@ -81,4 +83,6 @@ def explain(
     result = stage(request, talk)
     talk.table(explain_tables(result))
     talk.json(result.to_json())
-    talk.note(f"Written: {output} (explain.json, index.png, {len(result.pictures)} pictures)")
+    drawn = len(result.pictures)
+    pictures = f"index.png, {counted(drawn, 'picture')}" if drawn else "no picture"
+    talk.note(f"Written: {output} (explain.json, {pictures})")

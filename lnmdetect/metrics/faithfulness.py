@@ -3,7 +3,7 @@
 A heat map is a claim. The first check asks where the heat lies: its share inside the node beside
 the node's share of the crop. The second asks whether it matters: how far the probability of the
 called class falls when the hottest region is wiped out, beside regions of the same size and shape
-elsewhere in the same crop.
+elsewhere in the same crop: moved at random, away from the hottest as far as the crop allows.
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,10 @@ HOT_SHARE = 0.10
 """Of the crop's pixels, the hottest, that are wiped out."""
 RANDOM_REGIONS = 10
 """For each crop; their mean is what the hottest region is held against."""
+MOST_OVERLAP = 0.10
+"""Of a region elsewhere, the share that may lie in the hottest: what overlaps falls with it."""
+TRIES = 20
+"""How often a region elsewhere is drawn until it overlaps so little."""
 
 Flags = NDArray[np.bool_]
 Heat = NDArray[np.floating]
@@ -48,11 +52,28 @@ def hottest_region(heat: Heat, share: float = HOT_SHARE) -> Flags:
 def moved_regions(region: Flags, rng: np.random.Generator, count: int = RANDOM_REGIONS) -> Flags:
     """Return (count, P, P) the region moved at random; what leaves the crop enters opposite.
 
-    So each has exactly the region's size and, but for a cut at the border, its shape.
+    So each has exactly the region's size and, but for a cut at the border, its shape. Each is drawn
+    until at most `MOST_OVERLAP` of it lies in the region itself; where `TRIES` draws all overlap
+    more, as of a region that is strewn over the crop, the least overlapping is taken.
+
+    Args:
+        region: (P, P).
+        rng: draws the moves.
+        count: how many.
     """
-    rows, columns = region.shape
-    moves = zip(rng.integers(rows, size=count), rng.integers(columns, size=count), strict=True)
-    return np.stack([np.roll(region, (int(y), int(x)), axis=(0, 1)) for y, x in moves])
+    return np.stack([_moved(region, rng) for _ in range(count)])
+
+
+def _moved(region: Flags, rng: np.random.Generator) -> Flags:
+    least, most_allowed = region, MOST_OVERLAP * region.sum()
+    for _ in range(TRIES):
+        y, x = (int(rng.integers(side)) for side in region.shape)
+        moved = np.roll(region, (y, x), axis=(0, 1))
+        if (moved & region).sum() <= (least & region).sum():
+            least = moved
+        if (least & region).sum() <= most_allowed:
+            break
+    return least
 
 
 @dataclass(frozen=True)

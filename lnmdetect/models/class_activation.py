@@ -7,8 +7,9 @@ All maps are signed; both papers show the positive part. Gradients come from `to
 nothing is trained here, and no parameter receives one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,8 +20,6 @@ from lnmdetect.core.cell_grid import CellGrid
 CELLS_MIN = 7
 """A coarser map tells no places apart; Zhou et al. 2016, section 3.1, refine theirs from 7 to 14
 cells a side to locate better."""
-_STAGE_DEPTH = 1
-"""Stages stand at most so many levels below the top of a network; blocks and layers below them."""
 
 Size = tuple[int, int]
 
@@ -81,12 +80,12 @@ def gradient_activation(module: nn.Module, crops: Tensor, classes: Tensor, *, la
     with torch.enable_grad(), recorded(module, layer) as maps:
         logits = module(crops.detach().requires_grad_())
         (gradient,) = torch.autograd.grad(margins(logits, classes).sum(), maps[-1])
-    return weighted_by_gradient(maps[-1].detach(), gradient)
+    return weighted_channels(maps[-1].detach(), gradient.mean(dim=(2, 3)))
 
 
-def weighted_by_gradient(values: Tensor, gradient: Tensor) -> Tensor:
-    """Return (N, h, w) sums of the channels of (N, C, h, w), each times its mean gradient."""
-    return torch.einsum("nc,nchw->nhw", gradient.mean(dim=(2, 3)), values)
+def weighted_channels(values: Tensor, weights: Tensor) -> Tensor:
+    """Return (N, h, w) sums of the channels of (N, C, h, w), each times its weight of (N, C)."""
+    return torch.einsum("nc,nchw->nhw", weights, values)
 
 
 def cell_grid(module: nn.Module, crops: Tensor, *, layer: str) -> CellGrid:
@@ -97,6 +96,13 @@ def cell_grid(module: nn.Module, crops: Tensor, *, layer: str) -> CellGrid:
     size agree. A padded convolution of stride 2 keeps the first cell on the first pixel, so that
     to stretch a map over its crop would shift it by half a cell.
     """
+    with torch.no_grad(), recorded(module, layer) as maps:
+        grids = _grids(module, crops)
+    return grids[_size(maps[-1])]
+
+
+def _grids(module: nn.Module, crops: Tensor) -> dict[Size, CellGrid]:
+    """Return where the cells of maps lie, by the maps' size."""
     grids: dict[Size, CellGrid] = {_size(crops): CellGrid()}
 
     def follow(part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -109,12 +115,12 @@ def cell_grid(module: nn.Module, crops: Tensor, *, layer: str) -> CellGrid:
         part.register_forward_hook(follow) for part in module.modules() if isinstance(part, sliding)
     ]
     try:
-        with torch.no_grad(), recorded(module, layer) as maps:
+        with torch.no_grad():
             module(crops[:1])
     finally:
         for hook in hooks:
             hook.remove()
-    return grids[_size(maps[-1])]
+    return grids
 
 
 def _size(values: Tensor) -> Size:
@@ -139,32 +145,69 @@ def _along(setting: int | tuple[int, int], axis: int) -> int:
     return setting if isinstance(setting, int) else setting[axis]
 
 
-def locating_layer(module: nn.Module, crops: Tensor, *, last: str, cells: int = CELLS_MIN) -> str:
-    """Return the deepest stage whose map has `cells` a side or more; `last` where there is none.
+@dataclass(frozen=True)
+class Stage:
+    """The last of a network's maps of one stride.
+
+    Attributes:
+        layer: the submodule that gives it.
+        cells: its (h, w).
+        number, of: which stage from the input on, from 1, and of how many.
+    """
+
+    layer: str
+    cells: Size
+    number: int
+    of: int
+
+
+def stages(module: nn.Module, crops: Tensor, *, last: str) -> list[Stage]:
+    """Return the network's stages, from the input to the one that ends with the layer `last`.
 
     Args:
         module: in eval mode.
         crops: (N, C, S, S), of the size that the network is used at.
         last: the submodule of the last map.
-        cells: least height and width of a map.
     """
-    finished: list[str] = []
+    finished: dict[str, Size] = {}
 
     def note(name: str, output: object) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4 and min(_size(output)) >= cells:
-            finished.append(name)
+        if isinstance(output, Tensor) and output.ndim == 4 and last not in finished:
+            finished[name] = _size(output)
 
     hooks = [
-        part.register_forward_hook(lambda _, __, output, name=name: note(name, output))
-        for name, part in module.named_modules()
-        if name == last or (0 <= name.count(".") <= _STAGE_DEPTH and any(part.children()))
+        module.get_submodule(name).register_forward_hook(
+            lambda _, __, output, name=name: note(name, output)
+        )
+        for name in _parts_in_a_row(module, last)
     ]
     try:
-        with torch.no_grad():
-            module(crops[:1])
+        grids = _grids(module, crops)
     finally:
         for hook in hooks:
             hook.remove()
-    if not finished or last in finished:
-        return last
-    return finished[-1]
+    ends = {grids[size].step_px: name for name, size in finished.items()}
+    return [
+        Stage(name, finished[name], number, len(ends))
+        for number, name in enumerate(ends.values(), 1)
+    ]
+
+
+def _parts_in_a_row(module: nn.Module, last: str) -> list[str]:
+    """Return the parts through which everything passes, not those side by side within a block.
+
+    They are the network's own parts, and those of its sequences and of what holds `last`.
+    """
+    holder = last.rpartition(".")[0]
+    names = []
+    for name, part in module.named_children():
+        names.append(name)
+        if isinstance(part, nn.Sequential) or name == holder:
+            names += [f"{name}.{inner}" for inner, _ in part.named_children()]
+    return names
+
+
+def locating_stage(found: Sequence[Stage], *, cells: int = CELLS_MIN) -> Stage:
+    """Return the deepest stage whose map has `cells` a side or more; the last if there is none."""
+    fine = [stage for stage in found if min(stage.cells) >= cells]
+    return fine[-1] if fine else found[-1]

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
+from lnmdetect.core.errors import InputError
 from lnmdetect.core.geometry import as_boxes
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import METASTATIC, CocoDataset, ImageRecord, NodeAnnotation
+from lnmdetect.core.run_lengths import mask_of_runs
 from lnmdetect.io.coco import read_coco
 from lnmdetect.io.pixel_roots import scan_root
 from lnmdetect.io.pixel_store import PixelStore
@@ -131,9 +132,21 @@ def _look_at(
 
 
 def node_mask(node: NodeAnnotation, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return (H, W) the pixels of a node: its mask in truth, else the ellipse in its box."""
-    if node.segmentation is not None and isinstance(node.segmentation.get("counts"), str):
-        return np.asarray(coco_mask.decode(dict(node.segmentation)), dtype=bool)
+    """Return (H, W) the pixels of a node: its mask in truth, else the ellipse in its box.
+
+    Raises:
+        InputError: the mask's run lengths make none.
+    """
+    if node.segmentation is not None:
+        try:
+            return mask_of_runs(node.segmentation, shape)
+        except ValueError as error:
+            raise InputError(
+                f"annotation {node.annotation_id}: segmentation",
+                expected="an RLE of the slice's size, as a COCO text or a list of run lengths",
+                got=str(error),
+                remedy="Write it anew, or leave segmentation out.",
+            ) from None
     x1, y1, x2, y2 = node.box_xyxy
     y, x = np.ogrid[: shape[0], : shape[1]]
     across = (x + 0.5 - (x1 + x2) / 2) / (x2 - x1)

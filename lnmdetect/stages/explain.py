@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from lnmdetect import __version__
-from lnmdetect.core.errors import UsageError
+from lnmdetect.core.errors import InputError, UsageError
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import CocoDataset
 from lnmdetect.io.coco import read_coco
@@ -19,6 +19,7 @@ from lnmdetect.io.json_files import (
 from lnmdetect.io.pixel_roots import scan_root
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.run_record import RunRecord, record_path
+from lnmdetect.io.slice_join import shared_ids
 from lnmdetect.metrics.faithfulness import faithfulness
 from lnmdetect.metrics.resampling import RESAMPLES, Resamples
 from lnmdetect.stages.classify import DEFAULT_MODEL
@@ -76,7 +77,7 @@ def explain(request: ExplainRequest, progress: Progress = SILENT) -> ExplainResu
     """Return the checks after writing explain.json, its run record and the pictures.
 
     Raises:
-        InputError: a file or its pixels are unsound.
+        InputError: a file or its pixels are unsound, or truth lists none of the slices.
         ModelError: the bundle is absent or damaged.
         UsageError: the method does not fit the model, or an option another.
         OutputError: the output exists and `overwrite` is not set.
@@ -85,6 +86,7 @@ def explain(request: ExplainRequest, progress: Progress = SILENT) -> ExplainResu
     record = RunRecord("explain", _config(request), seed=request.seed)
     dataset = read_coco(request.nodes)
     truth = _truth(request, dataset)
+    unlisted = _unlisted(request, dataset, truth)
     store = PixelStore(
         scan_root(request.nodes, dataset, request.scan), png_folder=request.nodes.parent
     )
@@ -101,7 +103,8 @@ def explain(request: ExplainRequest, progress: Progress = SILENT) -> ExplainResu
         for call in sorted({row.called for row in rows if row.called})
     }
     findings = (*findings_of(checks, rows), *findings_by_call(by_call))
-    info = _info(request, explainer, rows, phantom=_is_phantom(dataset, truth))
+    notes = heat_notes(explainer, rows, phantom=_is_phantom(dataset, truth), unlisted=unlisted)
+    info = _info(request, explainer, tuple(notes), phantom=_is_phantom(dataset, truth))
     _clear(request.output)
     pictures = write_pictures(
         most_telling(rows, request.count),
@@ -165,6 +168,22 @@ def _truth(request: ExplainRequest, dataset: CocoDataset) -> CocoDataset | None:
     return dataset if is_truth else None
 
 
+def _unlisted(request: ExplainRequest, dataset: CocoDataset, truth: CocoDataset | None) -> int:
+    """Return how many slices truth does not list; raises where it lists none of them."""
+    if truth is None:
+        return 0
+    shared = shared_ids(dataset.images, truth.images)
+    if not shared and dataset.images:
+        name = request.nodes.name if request.truth is None else request.truth.name
+        raise InputError(
+            f"{name}: images",
+            expected=f"slices of {request.nodes.name}",
+            got="none of them, by SOP uid or file name",
+            remedy="Give the truth of the same scans, or leave --truth out.",
+        )
+    return len(dataset.images) - len(shared)
+
+
 def _is_phantom(dataset: CocoDataset, truth: CocoDataset | None) -> bool:
     return dataset.is_phantom or (truth is not None and truth.is_phantom)
 
@@ -190,7 +209,7 @@ def _explain_all(
 
 
 def _info(
-    request: ExplainRequest, explainer: Explainer, rows: list[Explained], *, phantom: bool
+    request: ExplainRequest, explainer: Explainer, notes: tuple[str, ...], *, phantom: bool
 ) -> ExplainInfo:
     bundle = explainer.bundle
     return ExplainInfo(
@@ -211,7 +230,7 @@ def _info(
         crop={"margin": explainer.margin, "size_px": explainer.size_px},
         resamples=request.bootstrap,
         seed=request.seed,
-        notes=tuple(heat_notes(explainer, rows, phantom=phantom)),
+        notes=notes,
     )
 
 

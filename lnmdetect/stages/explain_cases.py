@@ -1,6 +1,6 @@
 """The boxes that are explained, each with the truth it lies on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,10 +54,12 @@ class Case:
 
     @property
     def mask_px(self) -> NDArray[np.bool_] | None:
-        """(H, W) the node's mask in truth; None where there is none."""
+        """(H, W) the node's mask in truth; None where there is none.
+
+        Raises:
+            InputError: it is unsound.
+        """
         if self.node is None or self.node.segmentation is None:
-            return None
-        if not isinstance(self.node.segmentation.get("counts"), str):
             return None
         return node_mask(self.node, (self.image.height, self.image.width))
 
@@ -87,7 +89,7 @@ def cases_of(dataset: CocoDataset, truth: CocoDataset | None) -> list[Case]:
     it, at IoU 0.5.
 
     Raises:
-        InputError: the two files have a slice of different sizes.
+        InputError: the two files have a slice of different sizes, or a mask is unsound.
     """
     limit = float(dataset.info.get("operating_threshold") or 0)
     truth_on = _truth_by_image(dataset, truth)
@@ -114,7 +116,14 @@ def cases_of(dataset: CocoDataset, truth: CocoDataset | None) -> list[Case]:
         at = hit.get(place, NO_TRUTH)
         node = None if at == NO_TRUTH else nodes[at]
         cases.append(Case(image, box, node, image.image_id in truth_on))
+    _check_masks(cases)
     return cases
+
+
+def _check_masks(cases: Sequence[Case]) -> None:
+    """Raise for the first unsound mask, before a model has worked on the boxes before it."""
+    for case in cases:
+        case.mask_px  # noqa: B018
 
 
 def _truth_by_image(dataset: CocoDataset, truth: CocoDataset | None) -> Mapping[int, Nodes]:

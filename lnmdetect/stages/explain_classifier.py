@@ -19,6 +19,7 @@ from lnmdetect.datasets.classifier_data import (
     collate_crops,
 )
 from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.models.class_activation import Stage
 from lnmdetect.stages.classify import CROPS_A_BATCH, NO_TRUTH, load_classifier
 from lnmdetect.stages.explain_cases import Case
 from lnmdetect.stages.explain_looks import FAT_HU, Flags, Look
@@ -69,7 +70,9 @@ class ClassifierExplainer:
         example = collate_crops([(empty, NO_TRUTH)]).crops
         self.heat = ClassifierHeat(self.task, chosen_backbone(self.recipe), method, example)
         self.method, self.layer = NAMES[self.heat.method], self.heat.layer
-        self.cells: tuple[int, int] | None = self.heat.cells
+        self.stage: Stage | None = self.heat.stage
+        self.last: Stage | None = self.heat.last
+        self.cells: tuple[int, int] | None = self.heat.stage.cells
 
     @property
     def task_channels(self) -> int:

@@ -9,6 +9,7 @@ from lnmdetect.core.geometry import Boxes, as_boxes
 from lnmdetect.core.records import CocoDataset, Detections, ImageRecord
 from lnmdetect.datasets.detector_data import DetectorBatch, DetectorItem, collate_detector
 from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.models.class_activation import Stage
 from lnmdetect.stages.detect import load_detector
 from lnmdetect.stages.explain_cases import Case
 from lnmdetect.stages.explain_looks import FAT_HU, Flags, Look
@@ -43,6 +44,8 @@ class DetectorExplainer:
     margin, size_px = CONTEXT, CROP_PX
     method = NAMES["gradcam"]
     cells: tuple[int, int] | None = None
+    stage: Stage | None = None
+    last: Stage | None = None
     explains = "score of the detection on the box, over all maps that the heads read"
 
     def __init__(self, model: str, dataset: CocoDataset, store: PixelStore, *, device: str) -> None:

@@ -14,6 +14,7 @@ from lnmdetect.metrics.faithfulness import (
     moved_regions,
     share_inside,
 )
+from lnmdetect.models.class_activation import Stage
 from lnmdetect.stages.explain_cases import NO_NODE, NOT_KNOWN, Case
 from lnmdetect.transforms.heat import Heat
 
@@ -51,6 +52,7 @@ class Explainer(Protocol):
         margin, size_px: of the crop around a box that heat covers.
         method, layer, cells: how heat is made; cells is (h, w) of the map over the crop, None where
             several maps are summed.
+        stage, last: whose map that is, and the network's last; None where several are summed.
         explains: what, in words.
     """
 
@@ -60,6 +62,8 @@ class Explainer(Protocol):
     method: str
     layer: str
     cells: tuple[int, int] | None
+    stage: Stage | None
+    last: Stage | None
     explains: str
 
     def look(self, case: Case) -> Look:

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lnmdetect.core.wording import counted
-from lnmdetect.metrics.faithfulness import HOT_SHARE, RANDOM_REGIONS
+from lnmdetect.metrics.faithfulness import HOT_SHARE, MOST_OVERLAP, RANDOM_REGIONS, TRIES
 from lnmdetect.stages.evaluation_info import over_patients_sentence
 from lnmdetect.stages.evaluation_tables import figure_text
 from lnmdetect.stages.explain_looks import FAT_HU
@@ -40,7 +40,8 @@ def explain_tables(result: ExplainResult) -> RenderableType:
     )
     wiped = (
         f"Wiped out: {HOT_SHARE:.0%} of the crop's pixels, filled with {FAT_HU} HU; elsewhere: the "
-        f"same region moved at random, {RANDOM_REGIONS} times a box (seed {info.seed})."
+        f"same region moved at random, {RANDOM_REGIONS} times a box (seed {info.seed}), with at "
+        f"most {MOST_OVERLAP:.0%} of it on the hottest where {TRIES} draws give such a place."
     )
     intervals = f"Intervals: {over_patients_sentence(info.resamples, info.seed)}."
     notes = [f"Note: {note}" for note in info.notes]

@@ -14,7 +14,8 @@ from lnmdetect.models.class_activation import (
     cell_grid,
     class_activation,
     gradient_activation,
-    locating_layer,
+    locating_stage,
+    stages,
 )
 from lnmdetect.training.classifier_task import ClassifierTask
 from lnmdetect.transforms.heat import Heat, spread_cells
@@ -32,13 +33,14 @@ class ClassifierHeat:
     Args:
         task: the classifier, ready to predict.
         network: the row of its network.
-        method: `auto` is CAM where the network allows it and its last map is fine enough to
-            locate anything, else Grad-CAM on the deepest stage that is.
+        method: `cam` and `gradcam` read the last map; `auto` is CAM where the network allows it
+            and its last map is fine enough to locate anything, else Grad-CAM of the deepest stage
+            that is.
         example: (N, C, S, S), of the size of the crops.
 
     Attributes:
         method, layer: what was chosen.
-        cells: (h, w) of the map.
+        stage, last: whose map is read, and the network's last.
 
     Raises:
         UsageError: CAM was asked for and the network does not allow it.
@@ -50,9 +52,10 @@ class ClassifierHeat:
         self.task, self.head = task, network.head
         self.module: nn.Module = task.module.eval()
         example = example.to(task.device)
-        self.layer = network.features
-        if method == "auto":
-            self.layer = locating_layer(self.module, example, last=network.features)
+        found = stages(self.module, example, last=network.features)
+        self.last = found[-1]
+        self.stage = locating_stage(found) if method == "auto" else self.last
+        self.layer = self.stage.layer
         if method == "cam" and not network.reads_mean:
             raise UsageError(
                 "--method",
@@ -61,13 +64,10 @@ class ClassifierHeat:
                 remedy="Leave --method out, or give --method gradcam.",
             )
         is_cam = method == "cam" or (
-            method == "auto" and network.reads_mean and self.layer == network.features
+            method == "auto" and network.reads_mean and self.stage == self.last
         )
         self.method: Literal["cam", "gradcam"] = "cam" if is_cam else "gradcam"
         self.grid: CellGrid = cell_grid(self.module, example, layer=self.layer)
-        zeros = torch.zeros(len(example), dtype=torch.long, device=task.device)
-        maps = gradient_activation(self.module, example, zeros, layer=self.layer)
-        self.cells = (maps.shape[1], maps.shape[2])
 
     def predict(self, batch: ClassifierBatch) -> list[Heat]:
         """Return each crop's signed heat (S, S), the mean over the classifier's views."""

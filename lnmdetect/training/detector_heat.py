@@ -11,7 +11,7 @@ from lnmdetect.core.cell_grid import CellGrid
 from lnmdetect.core.geometry import Boxes, pairwise_iou
 from lnmdetect.datasets.detector_data import DetectorBatch, DetectorItem
 from lnmdetect.metrics.matching import IOU_OF_A_HIT
-from lnmdetect.models.class_activation import recorded, weighted_by_gradient
+from lnmdetect.models.class_activation import recorded, weighted_channels
 from lnmdetect.training.detector_task import DetectorTask
 from lnmdetect.transforms.heat import Heat, spread_cells
 
@@ -37,7 +37,10 @@ class DetectorHeat:
 
     The score of the detection on the box asked for is followed back to the maps that the heads
     read. Of a feature pyramid with RoI pooling only the level that the box was pooled from has a
-    gradient; of one-stage detectors those of the box's anchor. The levels' heat is summed.
+    gradient; of one-stage detectors the level of the box's anchor, and the levels that this one
+    is made from. The levels' heat is summed. A channel's weight is the sum of its gradient over
+    the cells, not the mean (Selvaraju et al. 2017, equation 1): that would divide each level by
+    the number of its cells. Of one level both give the same picture.
 
     Args:
         task: the detector, ready to predict. A batch's items have one box each: the one explained.
@@ -74,7 +77,8 @@ class DetectorHeat:
         heat = np.zeros(padded, dtype=np.float32)
         for values, gradient in zip(maps, gradients, strict=True):
             if gradient is not None:
-                cells = weighted_by_gradient(values.detach(), gradient)[0].cpu().numpy()
+                weights = gradient.sum(dim=(2, 3))
+                cells = weighted_channels(values.detach(), weights)[0].cpu().numpy()
                 heat += spread_cells(cells, _grid(cells, padded), size_px=padded)
         return ScoredHeat(float(score.detach()), heat[: size[0], : size[1]])
 

@@ -51,6 +51,22 @@ def test_moved_regions_keep_size_and_shape() -> None:
         assert len(corner) == 1
 
 
+def test_moved_regions_lie_on_a_tenth_of_the_hottest_at_most() -> None:
+    rows, columns = np.mgrid[:64, :64] - 31.5
+    disc = np.hypot(rows, columns) < 11.4  # a tenth of the crop, in its middle
+    moved = moved_regions(disc, np.random.default_rng(0), 200)
+    overlap = (moved & disc).sum(axis=(1, 2)) / disc.sum()
+    assert overlap.max() <= 0.1
+    assert (overlap > 0).any()
+
+
+def test_where_all_moves_overlap_more_the_least_overlapping_is_taken() -> None:
+    stripes = np.zeros((8, 8), dtype=bool)
+    stripes[:6] = True  # moved by 2 to 6 rows it keeps 4 of its 6, the least there is
+    moved = moved_regions(stripes, np.random.default_rng(0), 20)
+    assert ((moved & stripes).sum(axis=(1, 2)) == 4 * 8).all()
+
+
 def test_moved_regions_are_the_same_for_the_same_seed() -> None:
     region = np.eye(6, dtype=bool)
     first, second = (moved_regions(region, np.random.default_rng(3), 5) for _ in range(2))

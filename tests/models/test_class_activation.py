@@ -5,12 +5,14 @@ import torch
 from torch import Tensor, nn
 
 from lnmdetect.core.cell_grid import CellGrid
+from lnmdetect.models.backbones import BACKBONES, ClassifierSizes
 from lnmdetect.models.class_activation import (
     cell_grid,
     class_activation,
     gradient_activation,
-    locating_layer,
+    locating_stage,
     margins,
+    stages,
 )
 from lnmdetect.models.classifier import NodeClassifier
 
@@ -122,9 +124,8 @@ def test_cells_lie_where_their_receptive_fields_have_their_centre() -> None:
 
 
 def test_the_deepest_stage_with_enough_cells_is_chosen(network: nn.Module, crops: Tensor) -> None:
-    chosen = {
-        cells: locating_layer(network, crops, last=LAST, cells=cells) for cells in (3, 4, 7, 24, 99)
-    }
+    found = stages(network, crops, last=LAST)
+    chosen = {cells: locating_stage(found, cells=cells).layer for cells in (3, 4, 7, 24, 99)}
     assert chosen == {
         3: "body.layer4",
         4: "body.layer3",
@@ -132,3 +133,27 @@ def test_the_deepest_stage_with_enough_cells_is_chosen(network: nn.Module, crops
         24: "body.layer1",
         99: "body.layer4",
     }
+
+
+def test_a_stage_ends_with_the_last_map_of_its_stride(network: nn.Module, crops: Tensor) -> None:
+    found = stages(network, crops, last=LAST)
+    assert [(stage.layer, stage.cells, stage.number, stage.of) for stage in found[1:]] == [
+        ("body.layer1", (24, 24), 2, 5),
+        ("body.layer2", (12, 12), 3, 5),
+        ("body.layer3", (6, 6), 4, 5),
+        (LAST, (3, 3), 5, 5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "cells"), [("vgg16", "features.22", 12), ("inceptionv3", "Mixed_5d", 9)]
+)
+def test_stages_are_found_where_layers_stand_in_a_row_and_where_blocks_branch(
+    name: str, layer: str, cells: int
+) -> None:
+    row = BACKBONES[name]
+    built = row.build(ClassifierSizes(in_channels=1)).eval()
+    found = stages(built, torch.zeros(1, 1, 96, 96), last=row.features)
+    chosen = locating_stage(found)
+    assert (chosen.layer, chosen.cells) == (layer, (cells, cells))
+    assert found[-1].layer == row.features

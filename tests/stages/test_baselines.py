@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lnmdetect.core.errors import InputError
 from lnmdetect.core.records import (
     BENIGN,
     METASTATIC,
@@ -104,3 +105,16 @@ def test_without_a_mask_the_ellipse_in_the_box_is_measured() -> None:
     assert (columns.min(), columns.max()) == (10, 29)
     assert (rows.min(), rows.max()) == (20, 29)
     assert mask.sum() == pytest.approx(np.pi / 4 * 20 * 10, rel=0.05)
+
+
+def test_a_mask_in_listed_run_lengths_is_read() -> None:
+    rle = {"size": [2, 3], "counts": [1, 3, 2]}
+    mask = node_mask(NodeAnnotation(1, 1, BENIGN, (0, 0, 2, 2), segmentation=rle), (2, 3))
+    assert mask.astype(int).tolist() == [[0, 1, 0], [1, 1, 0]]
+
+
+def test_a_mask_that_is_none_is_refused_by_the_number_of_its_node() -> None:
+    rle = {"size": [50, 60], "counts": "zzzz!!"}
+    node = NodeAnnotation(12, 1, BENIGN, (10, 20, 30, 30), segmentation=rle)
+    with pytest.raises(InputError, match=r"annotation 12: segmentation: expected an RLE"):
+        node_mask(node, (50, 60))

@@ -17,17 +17,19 @@ from typer.testing import CliRunner
 
 from lnmdetect.cli import app
 from lnmdetect.core.config import ClassifierRecipe
-from lnmdetect.core.errors import OutputError, UsageError
+from lnmdetect.core.errors import InputError, OutputError, UsageError
 from lnmdetect.core.pretrained import Pretrained
 from lnmdetect.core.records import BENIGN, METASTATIC, CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.core.thresholds import Threshold
 from lnmdetect.io.bundles import Bundle, write_bundle
-from lnmdetect.io.coco import write_coco
-from lnmdetect.metrics.faithfulness import hottest_region
+from lnmdetect.io.coco import read_coco, write_coco
+from lnmdetect.metrics.faithfulness import Faithfulness, hottest_region
+from lnmdetect.metrics.figure import Figure
 from lnmdetect.models.backbones import BACKBONES, Backbone, ClassifierSizes
 from lnmdetect.stages.explain import ExplainRequest, explain
 from lnmdetect.stages.explain_cases import Case, cases_of
 from lnmdetect.stages.explain_looks import Explained, most_telling
+from lnmdetect.stages.explain_notes import findings_by_call, findings_of
 from lnmdetect.stages.explain_result import ExplainResult
 from tests.test_data_specs import errors as schema_errors
 
@@ -60,6 +62,14 @@ class Brightness(nn.Module):
         return logits
 
 
+class Coarse(Brightness):
+    """The same by a last map of 4 x 4 cells on the crop, after one of 8 x 8."""
+
+    def __init__(self, sizes: ClassifierSizes) -> None:
+        super().__init__(sizes)
+        self.maps.append(nn.AvgPool2d(2))
+
+
 class Surroundings(Brightness):
     """Looks at the fat around the node, and never at the node."""
 
@@ -75,7 +85,7 @@ def no_weights(sizes: ClassifierSizes) -> Pretrained:
     raise AssertionError(sizes)
 
 
-NETWORKS = {"brightness": Brightness, "surroundings": Surroundings}
+NETWORKS = {"brightness": Brightness, "coarse": Coarse, "surroundings": Surroundings}
 
 
 @pytest.fixture
@@ -203,7 +213,14 @@ def test_the_fall_is_that_of_the_model_without_the_region(run: Explain) -> None:
     assert row.drop_hottest == pytest.approx(p - less, abs=0.03)
 
 
-def test_a_model_that_looks_elsewhere_is_told_in_a_plain_sentence(run: Explain) -> None:
+def test_a_model_that_looks_elsewhere_is_told_in_a_plain_sentence(
+    run: Explain, data: tuple[Path, Path]
+) -> None:
+    found = json.loads(data[0].read_text())
+    for box in found["annotations"][:2]:  # wider boxes: of equal patients there is no interval
+        box["bbox"][2] += 2
+        del box["area"]
+    data[0].write_text(json.dumps(found))
     result = run("surroundings")
     above = result.checks.share_above_area.value
     assert above is not None
@@ -319,6 +336,92 @@ def test_the_command_prints_both_checks_and_writes_what_json_prints(
         assert part in shown.stdout
     again = CliRunner().invoke(app, [*words, *options, "--overwrite", "--json"])
     assert json.loads(again.stdout) == json.loads((tmp_path / "shown/explain.json").read_text())
+
+
+NOT_SHOWN = ("is not shown to lie inside", "is not shown to matter")
+SAID = {
+    (-0.3, -0.1): ("lies outside", "does not show what the model goes by"),
+    (-0.3, 0.1): NOT_SHOWN,
+    (0.1, 0.3): ("lies inside", "shows what the model goes by"),
+    None: NOT_SHOWN,
+}
+
+
+@pytest.mark.parametrize("value", [-0.05, 0.05])
+@pytest.mark.parametrize("interval", SAID)
+def test_neither_side_of_chance_is_claimed_without_an_interval_beyond_it(
+    interval: tuple[float, float] | None, value: float
+) -> None:
+    share, difference = Figure(0.3, n=9), Figure(value, interval=interval, n=9)
+    checks = Faithfulness(share, share, difference, share, share, difference)
+    where, what = findings_of(checks, [row(1, 0.9, None, None)])
+    (of_call,) = findings_by_call({"benign": checks})
+    assert f"The heat {SAID[interval][0]}" in where
+    assert f"the heat {SAID[interval][0]}" in of_call
+    assert f"The heat {SAID[interval][1]}" in what
+    assert ("The model looks elsewhere" in where) == (interval == (-0.3, -0.1))
+
+
+def test_the_stage_that_is_read_is_told_where_it_is_not_the_last(run: Explain) -> None:
+    (note,) = (note for note in run("coarse").info.notes if "stage" in note)
+    assert note.startswith("The map is of maps.2, stage 2 of 3 (a stage: maps of one stride)")
+    assert note.endswith("reads the last, maps of 4 x 4 cells.")
+    asked = run("coarse", method="gradcam", overwrite=True)
+    assert asked.info.cells == (4, 4)
+    assert not any("stage" in note for note in asked.info.notes)
+    assert not any("stage" in note for note in run("brightness", overwrite=True).info.notes)
+
+
+def test_truth_of_other_scans_is_refused(run: Explain, data: tuple[Path, Path]) -> None:
+    truth = read_coco(data[1])
+    images = tuple(replace(image, file_name=f"x{image.file_name}") for image in truth.images)
+    write_coco(replace(truth, images=images), data[1], overwrite=True)
+    with pytest.raises(InputError, match=r"truth.json: images: expected slices of nodes.json"):
+        run()
+
+
+def test_slices_that_truth_does_not_list_are_counted(run: Explain, data: tuple[Path, Path]) -> None:
+    truth = read_coco(data[1])
+    listed = tuple(node for node in truth.annotations if node.image_id == 1)
+    write_coco(replace(truth, images=truth.images[:1], annotations=listed), data[1], overwrite=True)
+    expected = "Truth does not list 2 slices: 4 boxes there without mask and class."
+    assert expected in run().info.notes
+
+
+def test_a_broken_mask_is_refused_before_any_box_is_explained(
+    run: Explain, data: tuple[Path, Path]
+) -> None:
+    truth = json.loads(data[1].read_text())
+    truth["annotations"][4]["segmentation"]["counts"] = "zzzz!!"
+    data[1].write_text(json.dumps(truth))
+    with pytest.raises(InputError, match="annotation 5: segmentation: expected an RLE"):
+        run()
+
+
+def test_listed_run_lengths_in_truth_are_masks(run: Explain, data: tuple[Path, Path]) -> None:
+    truth = json.loads(data[1].read_text())
+    expected = [box.area_share for box in run().boxes]
+    for node in truth["annotations"]:
+        mask = coco_mask.decode(node["segmentation"]).T.ravel()
+        ends = np.flatnonzero(np.diff(mask)) + 1
+        node["segmentation"]["counts"] = np.diff([0, *ends, mask.size]).tolist()
+    data[1].write_text(json.dumps(truth))
+    result = run(overwrite=True)
+    assert {box.region for box in result.boxes} == {"mask"}
+    assert [box.area_share for box in result.boxes] == expected
+
+
+def test_without_a_box_that_is_said_and_no_picture_named(
+    data: tuple[Path, Path], models: Callable[[str], str], tmp_path: Path
+) -> None:
+    found = read_coco(data[0])
+    write_coco(replace(found, annotations=()), data[0], overwrite=True)
+    words = ["explain", str(data[0]), "--model", models("brightness"), "-o", str(tmp_path / "none")]
+    shown = CliRunner().invoke(app, words)
+    assert shown.exit_code == 0, shown.output
+    assert "There is no box to explain." in shown.stdout
+    assert "(explain.json, no picture)" in shown.output
+    assert "index.png" not in shown.output
 
 
 @pytest.mark.slow

@@ -106,12 +106,13 @@ def test_each_item_has_its_own_heat(spots: ClassifierTask) -> None:
 
 def test_auto_is_cam_where_the_last_map_is_fine_enough(spots: ClassifierTask) -> None:
     heat = ClassifierHeat(spots, SPOTS, "auto", corner())
-    assert (heat.method, heat.layer, heat.cells) == ("cam", "maps", (8, 8))
+    assert (heat.method, heat.layer, heat.stage.cells) == ("cam", "maps", (8, 8))
 
 
 def test_auto_is_grad_cam_on_a_finer_stage_where_it_is_not(tiny: ClassifierTask) -> None:
     heat = ClassifierHeat(tiny, BACKBONES["resnet50"], "auto", torch.zeros(1, 2, SIDE, SIDE))
-    assert (heat.method, heat.layer, heat.cells) == ("gradcam", "body.layer1", (8, 8))
+    assert (heat.method, heat.layer, heat.stage.cells) == ("gradcam", "body.layer1", (8, 8))
+    assert (heat.stage.number, heat.stage.of, heat.last.layer) == (2, 5, "body.layer4")
 
 
 @pytest.mark.parametrize("method", ["cam", "gradcam"])
@@ -119,7 +120,7 @@ def test_a_method_that_is_asked_for_reads_the_last_map(
     tiny: ClassifierTask, method: Method
 ) -> None:
     heat = ClassifierHeat(tiny, BACKBONES["resnet50"], method, torch.zeros(1, 2, 64, 64))
-    assert (heat.method, heat.layer, heat.cells) == (method, "body.layer4", (2, 2))
+    assert (heat.method, heat.layer, heat.stage.cells) == (method, "body.layer4", (2, 2))
 
 
 def test_cam_is_refused_where_the_head_does_not_read_the_mean(spots: ClassifierTask) -> None:

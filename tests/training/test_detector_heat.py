@@ -46,6 +46,26 @@ class OneBox(nn.Module):
         return [{"boxes": torch.tensor([BOX]), "scores": score[None]}]
 
 
+class TwoLevels(nn.Module):
+    """Two maps of one picture, the second of twice the stride."""
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return [images[..., ::4, ::4], images[..., ::8, ::8]]
+
+
+class TwoPixels(nn.Module):
+    """Scores its one box by a cell of each level, both as much."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = TwoLevels()
+
+    def forward(self, images: Tensor) -> list[dict[str, Tensor]]:
+        fine, coarse = self.body(images)
+        score = fine[0, 0, 3, 6] + coarse[0, 0, 1, 1]
+        return [{"boxes": torch.tensor([BOX]), "scores": score[None]}]
+
+
 def batch_of(channels: np.ndarray[Any, np.dtype[np.float32]], *boxes: Any) -> DetectorBatch:
     ignored = np.zeros(1, dtype=bool)
     return collate_detector([DetectorItem(channels, as_boxes([b]), ignored) for b in boxes])
@@ -74,6 +94,16 @@ def test_heat_of_a_score_lies_where_the_detector_is_known_to_look(
     assert found.heat.shape == (30, 62)
     assert divmod(int(found.heat.argmax()), 62) == (12, 24)
     assert found.score == pytest.approx(1 / (1 + np.exp(-0.25)))
+
+
+def test_levels_on_which_a_score_rests_alike_are_alike_hot(
+    spot: np.ndarray[Any, np.dtype[np.float32]],
+) -> None:
+    spot[0, 8, 8] = 1  # on the coarse level; on the fine one it has no say, and its weight's heat
+    both = DetectorHeat(cast(DetectorTask, SimpleNamespace(device=CPU, module=TwoPixels())))
+    (found,) = heats(both, batch_of(spot, BOX))
+    # A channel lights up wherever its map is bright: (8, 8) on both levels, (12, 24) on the fine.
+    assert found.heat[8, 8] == pytest.approx(2 * found.heat[12, 24])
 
 
 def test_where_no_detection_lies_there_is_neither_score_nor_heat(
