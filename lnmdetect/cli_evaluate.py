@@ -67,6 +67,18 @@ def evaluate(
         output=output,
         overwrite=overwrite,
     )
+    _show(request, talk, compare=compare, readers=readers, figures=figures)
+
+
+def _show(
+    request: "EvalRequest",
+    talk: Talk,
+    *,
+    compare: tuple[Path, Path] | None,
+    readers: Path | None,
+    figures: Path | None,
+) -> None:
+    """Print the comparison or the readers where they were asked for, else the evaluation."""
     if compare is not None:
         show_comparison(request, compare, talk, also={"--readers": readers, "--figures": figures})
     elif readers is not None:

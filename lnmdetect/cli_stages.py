@@ -1,12 +1,15 @@
 """The commands of the pipeline: detect, classify, run and overlay."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lnmdetect import cli_options as options
 from lnmdetect.cli_console import Talk
+
+if TYPE_CHECKING:
+    from lnmdetect.stages.run import RunResult
 
 ScanArgument = Annotated[
     Path,
@@ -156,8 +159,7 @@ def run(
     verbose: options.Verbose = False,
 ) -> None:
     """Detect, classify, link nodes in 3-D and draw, into one folder (default: results/)."""
-    from lnmdetect.cli_nodes import nodes_counts, nodes_text
-    from lnmdetect.cli_tables import classify_text, detect_text, overlay_text
+    from lnmdetect.cli_nodes import nodes_counts
     from lnmdetect.stages.run import RunRequest
     from lnmdetect.stages.run import run as stage
 
@@ -178,14 +180,22 @@ def run(
         overwrite=overwrite,
     )
     result = stage(request, talk)
+    counts = {**vars(result), "linked": nodes_counts(result.linked)}
+    talk.result(counts, text=_run_text(result))
+    talk.notes(result.detected.notes)
+    talk.hint("lnmdetect", *after_classify(result.detected.output, result.classified.output))
+    talk.stop_if_partial(result.detected.failures)
+
+
+def _run_text(result: "RunResult") -> str:
+    """Return what each stage did, in two lines a stage."""
+    from lnmdetect.cli_nodes import nodes_text
+    from lnmdetect.cli_tables import classify_text, detect_text, overlay_text
+
     lines = (
         detect_text(result.detected),
         classify_text(result.classified),
         nodes_text(result.linked),
         overlay_text(result.picture),
     )
-    counts = {**vars(result), "linked": nodes_counts(result.linked)}
-    talk.result(counts, text="\n".join(lines))
-    talk.notes(result.detected.notes)
-    talk.hint("lnmdetect", *after_classify(result.detected.output, result.classified.output))
-    talk.stop_if_partial(result.detected.failures)
+    return "\n".join(lines)
