@@ -1,4 +1,4 @@
-"""`lnmdetect pacs`: scans from a PACS, and results to it."""
+"""`lnmdetect pacs`: scans from a PACS, results to it, and a receiver that does both."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +7,7 @@ import typer
 
 from lnmdetect import cli_options as options
 from lnmdetect.cli_console import Talk, complain
+from lnmdetect.cli_pacs_listen import listen
 from lnmdetect.cli_pacs_options import (
     Bind,
     By,
@@ -21,7 +22,7 @@ from lnmdetect.cli_pacs_options import (
 from lnmdetect.core.errors import OutputError, PartialBatchError
 
 app = typer.Typer(
-    help="Send to a PACS, and fetch from it.",
+    help="Send to a PACS, fetch from it, or stand beside it and analyse what it sends.",
     no_args_is_help=True,
 )
 
@@ -123,3 +124,6 @@ def pull(
     if result.failed:
         complain(f"{result.failed} objects could not be sent by {result.source}.")
         raise typer.Exit(PartialBatchError.exit_code)
+
+
+app.command()(listen)

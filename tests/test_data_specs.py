@@ -31,7 +31,7 @@ COCO_FILES = ("truth", "boxes", "nodes")
 ALL_FILES = (
     *COCO_FILES,
     *("doctor", "folds", "metrics", "comparison", "readers", "benchmark", "explain"),
-    *("linked_nodes", "push", "pull", "run", "recipe"),
+    *("linked_nodes", "push", "pull", "pacs_series", "run", "recipe"),
 )
 REFERRED_TO = ("coco", "metrics", "comparison")
 
