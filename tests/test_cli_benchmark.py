@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from lnmdetect.cli import app
 
 Run = Callable[..., tuple[int, str, str]]
+BLOWN = {"learning_rate": 1e30, "name": "sgd", "gradient_clip": None, "steps_an_epoch": 9}
 RECIPE = {
     "name": "tiny",
     "title": "A tiny table",
@@ -23,7 +24,7 @@ RECIPE = {
     },
     "split": {"test_share": 0.4},
     "rows": [
-        {"name": "broken", "label": "Broken", "overrides": {"model": {"backbone": "inceptionv3"}}},
+        {"name": "broken", "label": "Broken", "overrides": {"optimiser": BLOWN}},
         {"name": "sound", "label": "Sound", "published": {"auc": 0.9}},
     ],
 }
@@ -59,12 +60,23 @@ def test_a_table_is_printed_and_the_next_step_named(run: Run) -> None:
 
 
 def test_a_failed_row_leaves_code_6_and_its_sentence_and_the_others(run: Run) -> None:
-    code, out, err = run("--json")  # 32 px are too few for an Inception
+    code, out, err = run("--json")
     assert code == 6
-    assert "broken: expected a row that trains and answers" in err
-    assert "75 or more for inceptionv3" in err
+    assert "broken failed. training step" in err
+    assert "Run the benchmark again once that is mended; finished rows are kept." in err
     data = json.loads(out)
     assert [row["status"] for row in data["rows"]] == ["failed", "done"]
+
+
+def test_crops_too_small_for_a_row_are_refused_before_any_is_trained(run: Run) -> None:
+    text = Path("tiny.yaml").read_text()
+    Path("tiny.yaml").write_text(
+        text.replace("label: Sound", "label: Sound\n  overrides: {model: {backbone: inceptionv3}}")
+    )
+    code, _, err = run("--json")
+    assert code == 2
+    assert "75 or more for inceptionv3" in err
+    assert not Path("out/rows").exists()
 
 
 def test_the_list_names_benchmarks_and_rows() -> None:
