@@ -22,7 +22,7 @@ def refuse_bomb(stream: BinaryIO, head: bytes) -> None:
         ValueError: it would unpack to more.
         zlib.error: it is damaged.
     """
-    if DeflatedExplicitVRLittleEndian.encode() + b"\0" not in head:
+    if DeflatedExplicitVRLittleEndian.encode() not in head:
         return
     length = int.from_bytes(head[_META_LENGTH_AT:_META_START], "little")
     stream.seek(_META_START + length)

@@ -100,7 +100,6 @@ DONE = (
     "classify boxes.json --model tiny --device cpu -v",
     "eval --by class -o metrics.json --bootstrap 20 -v",
     "eval --json --bootstrap 20",
-    "eval --compare nodes.json nodes.json --bootstrap 20",
     "nodes nodes.json -v",
     "overlay nodes.json --truth truth.json -v",
     "run {scan} -o results --model tiny --classifier tiny --device cpu -v",
