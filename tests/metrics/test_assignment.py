@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment
 from lnmdetect.metrics.assignment import best_pairs
 
 
-def total(affinity: np.ndarray) -> float:  # type: ignore[type-arg]
+def total(affinity: np.ndarray) -> float:
     rows, columns = best_pairs(affinity)
     assert len(set(rows.tolist())) == len(rows)
     assert len(set(columns.tolist())) == len(columns)

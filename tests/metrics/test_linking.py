@@ -16,7 +16,8 @@ def square(x: float, y: float, side: float = 10.0) -> list[float]:
 
 
 def linked(boxes: list[list[float]], position_mm: list[float], gap_mm: float = GAP_MM) -> list[int]:
-    return link_sections(np.array(boxes), np.array(position_mm), longest_gap_mm=gap_mm).tolist()
+    found = link_sections(np.array(boxes), np.array(position_mm), longest_gap_mm=gap_mm)
+    return [int(node) for node in found]
 
 
 def test_a_column_of_boxes_is_one_node_and_another_beside_it_a_second() -> None:
@@ -38,7 +39,7 @@ def test_centres_may_lie_apart_by_the_reach_of_the_larger_box_and_no_more() -> N
 
 
 def test_boxes_that_do_not_overlap_are_two_nodes_however_large_the_reach() -> None:
-    flat = [[40, 48, 60, 50], [40, 51, 60, 53]]
+    flat = [[40.0, 48.0, 60.0, 50.0], [40.0, 51.0, 60.0, 53.0]]
     assert linked(flat, [0, 2]) == [0, 1]
 
 

@@ -23,7 +23,7 @@ OBLIQUE = (40.0, 70.0, 8.0, 4.0)
 ROUND = (112.0, 60.0, 5.0, 5.0)
 
 
-def covered(node: tuple[float, float, float, float], slice_index: int) -> np.ndarray:  # type: ignore[type-arg]
+def covered(node: tuple[float, float, float, float], slice_index: int) -> np.ndarray:
     """Return whether a pixel lies in an ellipsoid around slice 4, 9 mm long along z."""
     x, y, along_mm, across_mm = node
     rows, columns = np.mgrid[:SIDE, :SIDE] + 0.5
