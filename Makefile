@@ -77,7 +77,7 @@ tables: $(STAMP) ## the published tables on 300 phantom patients, as in docs/ben
 	  lnmdetect phantom ct --patients 300 --seed $(TABLES_SEED) --setting lifelike --key-images 10 -o build/tables
 	cd build/tables && for seed in 0 1 2; do \
 	  lnmdetect benchmark wang2023-table2 --data truth.json -o table2-seed$$seed --width 0.25 --epochs 6 --seed $$seed || exit; done
-	cd build/tables && lnmdetect benchmark wang2023-table3 --data truth.json -o table3 --width 0.25 --epochs 6
+	cd build/tables && lnmdetect benchmark wang2023-table3 --data truth.json -o table3 --width 0.25 --epochs 4
 	cd build/tables && lnmdetect benchmark wang2023-table4 --data truth.json -o table4 --width 0.25 --size 96 --epochs 14
 	cd build/tables && lnmdetect benchmark wang2023-fig8 --data truth.json -o fig8 --width 0.25 --size 96 --epochs 14
 	cd build/tables && lnmdetect benchmark lee2019-table1 --data truth.json -o lee --width 0.25 --size 96 --epochs 40 \

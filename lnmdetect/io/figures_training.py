@@ -98,7 +98,7 @@ def _draw_model(axes: Axes, label: str, trainings: Sequence[Sequence[Mapping[str
             values = _column(rows, shown[0])
             right.plot(epochs, values, color=COLOURS[1], marker="s", markersize=2.5)
             right.set_ylabel(shown[0].upper(), fontsize=8)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.08 * axes.dataLim.y1 if any(trainings) else 1)
     right.set_ylim(0, 1)
     right.grid(visible=False)
     right.spines["right"].set_visible(True)
