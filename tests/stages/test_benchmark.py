@@ -14,7 +14,7 @@ import yaml
 
 from lnmdetect.core.errors import InputError, UsageError
 from lnmdetect.core.progress import SILENT
-from lnmdetect.core.records import BENIGN, LYMPH_NODE, NodeAnnotation
+from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC, NodeAnnotation
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.metrics.figure import Figure
 from lnmdetect.stages import benchmark_checks, benchmark_row
@@ -236,11 +236,19 @@ def test_what_no_row_could_do_is_refused_before_the_first_is_trained(
     assert not (tmp_path / "out" / "rows").exists()
 
 
-def test_truth_of_one_class_is_refused_for_classifiers(
-    bench: Bench, toy_data: Path, tmp_path: Path
+@pytest.mark.parametrize("ignored", [False, True])
+def test_truth_of_one_class_that_counts_is_refused_for_classifiers(
+    bench: Bench, toy_data: Path, tmp_path: Path, ignored: bool
 ) -> None:
     truth = read_coco(toy_data / "truth.json")
-    benign = tuple(replace(node, category_id=BENIGN) for node in truth.annotations)
+    benign = tuple(
+        node
+        if node.category_id != METASTATIC
+        else replace(node, ignored=True)
+        if ignored
+        else replace(node, category_id=BENIGN)
+        for node in truth.annotations
+    )
     path = tmp_path / "benign.json"
     write_coco(replace(truth, annotations=benign), path)
     with pytest.raises(InputError, match=r"benign\.json: .* got no metastatic ones in part train"):
