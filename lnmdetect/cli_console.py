@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 EXIT_CODES = (
     "Exit codes: 0 done (finding no node is a result), 1 internal error, 2 wrong usage, "
-    "3 bad input, 4 model or weights, 5 output, 6 some of a batch failed, 130 interrupted."
+    "3 bad input, 4 model or weights, 5 output or PACS, 6 some of a batch failed, 130 interrupted."
 )
 DISK_ERRORS = frozenset({errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS, errno.EDQUOT})
 """What a user can act on without a name of a file, which may hold a patient's."""

@@ -7,13 +7,13 @@ import numpy as np
 from highdicom import AlgorithmIdentificationSequence, seg
 from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.valuerep import format_number_as_ds
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.findings import Finding, Maker
+from lnmdetect.core.run_lengths import mask_of_runs
 from lnmdetect.io.dicom_derived import (
     PRODUCT,
     RESEARCH_ONLY,
@@ -105,22 +105,19 @@ def _label_map(findings: Sequence[Finding], keys: Sequence[str]) -> NDArray[np.u
         for region in finding.regions:
             if region.mask:
                 plane = labels[place[region.image.join_key]]
-                plane[(plane == 0) & _decoded(region.mask, finding.label)] = number
+                plane[(plane == 0) & _decoded(region.mask, plane.shape, finding.label)] = number
     return labels
 
 
-def _decoded(mask: Mapping[str, Any], label: str) -> NDArray[np.bool_]:
+def _decoded(mask: Mapping[str, Any], shape: tuple[int, ...], label: str) -> NDArray[np.bool_]:
     """Return an RLE, compressed or not, as (H, W)."""
-    rows, columns = mask["size"]
-    counts = mask["counts"]
     try:
-        rle = mask if isinstance(counts, str) else coco_mask.frPyObjects(dict(mask), rows, columns)
-        return np.asarray(coco_mask.decode(dict(rle)), dtype=bool)
-    except (ValueError, TypeError) as error:
+        return mask_of_runs(mask, shape)
+    except ValueError as error:
         raise InputError(
             label,
-            expected="a mask as COCO RLE",
-            got=f"one that cannot be decoded ({type(error).__name__})",
+            expected="a mask as COCO RLE of the slice's size",
+            got=str(error),
             remedy="Write the masks again, or take them out of the file.",
         ) from None
 

@@ -1,6 +1,6 @@
 """The cross-sections of linked nodes, measured on their slices, and the nodes built from them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from lnmdetect.core.patient_space import Point, patient_point_mm
 from lnmdetect.core.records import ImageRecord, NodeAnnotation
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.metrics.node_measures import laterality, node_probability, section_depths_mm
+from lnmdetect.stages.baselines import node_mask
 from lnmdetect.transforms.outline import Outline, mask_outline, outline_in_box
 from lnmdetect.transforms.outline_hu import body_middle_px, hu_inside
 
@@ -103,17 +104,10 @@ def _outline(boxes: SectionBoxes, hu: NDArray[np.int16]) -> Outline:
     spacing_mm = boxes.image.spacing_mm
     for box in boxes.boxes:
         if box.segmentation is not None:
-            found = mask_outline(_decoded(box.segmentation), spacing_mm)
+            found = mask_outline(node_mask(box, hu.shape), spacing_mm)
             if found is not None:
                 return found
     return outline_in_box(hu, np.array(boxes.box_xyxy), spacing_mm)
-
-
-def _decoded(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
-    packed = rle
-    if isinstance(rle["counts"], list):
-        packed = coco_mask.frPyObjects(dict(rle), *rle["size"])
-    return np.asarray(coco_mask.decode(dict(packed)), dtype=bool)
 
 
 def _section(boxes: SectionBoxes, outline: Outline) -> NodeSection:
