@@ -2,7 +2,6 @@
 written.
 """
 
-import importlib.util
 import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +15,8 @@ from typing import Any
 from pydicom import Dataset
 from pydicom.uid import UID, generate_uid
 
-from lnmdetect.core.errors import InputError, MissingExtraError
+from lnmdetect.core.errors import InputError
+from lnmdetect.core.extras import require_package
 from lnmdetect.core.findings import Finding, Maker
 from lnmdetect.core.records import ImageRecord
 from lnmdetect.io.dicom_header import MULTI_FRAME_CLASSES, SliceHeader
@@ -68,13 +68,12 @@ def require_highdicom() -> None:
     Raises:
         MissingExtraError: it is not; the message names the extra.
     """
-    if importlib.util.find_spec("highdicom") is None:
-        raise MissingExtraError(
-            "export",
-            expected="the package highdicom, which writes and reads DICOM results",
-            got="none installed",
-            remedy="Install it with: pip install 'lnmdetect[dicom]'.",
-        )
+    require_package(
+        "highdicom",
+        where="export",
+        package="highdicom, which writes and reads DICOM results",
+        extra="dicom",
+    )
 
 
 def source_slices(store: PixelStore, images: Iterable[ImageRecord]) -> dict[str, SourceSlice]:

@@ -1,12 +1,12 @@
 """A DICOMweb service (PS3.18): the client for it, and every refusal in words."""
 
-import importlib.util
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from lnmdetect.core.errors import MissingExtraError, OutputError
+from lnmdetect.core.errors import OutputError
+from lnmdetect.core.extras import require_package
 from lnmdetect.io.pacs_address import LOGIN_VARIABLE, WebAddress
 from lnmdetect.io.pacs_objects import ConnectionLostError
 
@@ -30,13 +30,12 @@ def web_client(address: WebAddress, *, chunk_bytes: int) -> "DICOMwebClient":
     Raises:
         MissingExtraError: dicomweb-client is not installed.
     """
-    if importlib.util.find_spec("dicomweb_client") is None:
-        raise MissingExtraError(
-            "pacs",
-            expected="the package dicomweb-client, which speaks with DICOMweb services",
-            got="none installed",
-            remedy="Install it with: pip install 'lnmdetect[dicom]'.",
-        )
+    require_package(
+        "dicomweb_client",
+        where="pacs",
+        package="dicomweb-client, which speaks with DICOMweb services",
+        extra="dicom",
+    )
     from dicomweb_client.session_utils import (
         create_session,
         create_session_from_user_pass,

@@ -1,13 +1,13 @@
 """Associations with a DICOM node (PS3.8): opened with our timeouts, every refusal in words."""
 
-import importlib.util
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lnmdetect import __version__
-from lnmdetect.core.errors import MissingExtraError, OutputError
+from lnmdetect.core.errors import OutputError
+from lnmdetect.core.extras import require_package
 from lnmdetect.io.dicom_write import IMPLEMENTATION_UID
 from lnmdetect.io.pacs_address import DimseAddress
 from lnmdetect.io.pacs_objects import ConnectionLostError
@@ -35,13 +35,12 @@ def require_pynetdicom() -> None:
     Raises:
         MissingExtraError: it is not; the message names the extra.
     """
-    if importlib.util.find_spec("pynetdicom") is None:
-        raise MissingExtraError(
-            "pacs",
-            expected="the package pynetdicom, which speaks with DICOM nodes",
-            got="none installed",
-            remedy="Install it with: pip install 'lnmdetect[dicom]'.",
-        )
+    require_package(
+        "pynetdicom",
+        where="pacs",
+        package="pynetdicom, which speaks with DICOM nodes",
+        extra="dicom",
+    )
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
 
 

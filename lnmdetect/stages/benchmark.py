@@ -154,7 +154,9 @@ def _result(
             job.row,
             results[job.row.name],
             job.row.name in kept,
-            over_chance=_over_chance(truth, job) if job in done else {},
+            over_chance=over_chance(job.recipe.arm, truth, job.predictions, found.figures)
+            if job in done and (found := results[job.row.name])
+            else {},
             difference=_difference(truth, proposed, job, done),
             step=_step(benchmark, truth, jobs[number - 1], job, done) if number else {},
         )
@@ -169,12 +171,6 @@ def _current(job: RowJob) -> RowResult | None:
     found = stored_result(job.folder)
     fits = found is not None and found.identity == job.identity and found.status != "begun"
     return found if fits else None
-
-
-def _over_chance(truth: Truth, job: RowJob) -> Mapping[str, Figure]:
-    found = _current(job)
-    figures = {} if found is None else found.figures
-    return over_chance(job.recipe.arm, truth, job.predictions, figures)
 
 
 def _difference(
