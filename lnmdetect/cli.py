@@ -20,6 +20,7 @@ from lnmdetect import (
     cli_pacs,
     cli_phantom,
     cli_report,
+    cli_segment,
     cli_split,
     cli_stages,
     cli_train,
@@ -57,6 +58,7 @@ def root(
 app.command()(cli_doctor.doctor)
 app.command()(cli_stages.detect)
 app.command()(cli_stages.classify)
+app.command()(cli_segment.segment)
 app.command("eval")(cli_evaluate.evaluate)
 app.command()(cli_nodes.nodes)
 app.command()(cli_stages.run)

@@ -1,4 +1,4 @@
-"""`lnmdetect train detector|classifier`."""
+"""`lnmdetect train detector|classifier|segmenter`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,8 +11,12 @@ from lnmdetect.cli_console import Talk
 if TYPE_CHECKING:
     from lnmdetect.stages.training_run import TrainRequest, TrainResult
 
-Arm = Literal["detector", "classifier"]
-_NEXT = {"detector": ("detect", "scan/"), "classifier": ("classify", "boxes.json")}
+Arm = Literal["detector", "classifier", "segmenter"]
+_NEXT = {
+    "detector": ("detect", "scan/"),
+    "classifier": ("classify", "boxes.json"),
+    "segmenter": ("segment", "scan/"),
+}
 Folds = Annotated[Path | None, typer.Option("--folds", help="folds.json of lnmdetect split.")]
 Fold = Annotated[
     str | None, typer.Option("--fold", help="The fold that is not touched: 1 .. k, or test.")
@@ -76,6 +80,10 @@ def _train(arm: Arm, request: "TrainRequest", talk: Talk) -> "TrainResult":
         from lnmdetect.stages.train_detector import train_detector
 
         return train_detector(request, talk)
+    if arm == "segmenter":
+        from lnmdetect.stages.train_segmenter import train_segmenter
+
+        return train_segmenter(request, talk)
     from lnmdetect.stages.train_classifier import train_classifier
 
     return train_classifier(request, talk)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from lnmdetect.core.config import Count, Part, Share
+from lnmdetect.core.config_parts import Count, Part, Share
 
 FIGURES: dict[str, tuple[str, ...]] = {
     "detector": ("ap50", "ap", "sensitivity_at_1_fp_per_image"),

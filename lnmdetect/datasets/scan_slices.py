@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from lnmdetect.core.config import InputConfig
+from lnmdetect.core.config_parts import InputConfig
 from lnmdetect.core.geometry import as_boxes
 from lnmdetect.core.neighbours import neighbour_indices
 from lnmdetect.core.records import Scan

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lnmdetect.core.config import InputConfig
+from lnmdetect.core.config_parts import InputConfig
 from lnmdetect.core.neighbours import neighbour_indices
 from lnmdetect.core.records import Coverage, ImageRecord
 from lnmdetect.io.pixel_store import PixelStore

@@ -26,6 +26,7 @@ MODELS_VARIABLE = "LNMDETECT_MODELS"
 _GIVE_TO = {
     "detector": "`lnmdetect detect`, or to `lnmdetect run --model`",
     "classifier": "`lnmdetect classify`, or to `lnmdetect run --classifier`",
+    "segmenter": "`lnmdetect segment`",
 }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lnmdetect.core.records import ImageRecord, Scan
 from lnmdetect.io.coco import read_coco
@@ -35,6 +36,14 @@ class ListedScan:
         step_mm = (last.position_mm - first.position_mm) / steps if steps else first.thickness_mm
         voxels = np.stack([self.store.read(image) for image in self.images])
         return Scan(voxels, (step_mm or 1.0, *first.spacing_mm), self.images)
+
+    def read_slice(self, index: int) -> NDArray[np.int16]:
+        """Return one slice, (H, W) int16 HU; no other is read.
+
+        Raises:
+            InputError: a file is damaged, or is not where the record says.
+        """
+        return self.store.read(self.images[index])
 
 
 def open_listed(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
-from lnmdetect.core.config import Part
+from lnmdetect.core.config_parts import Part
 from lnmdetect.core.errors import InputError
 
 if TYPE_CHECKING:

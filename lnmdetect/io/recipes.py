@@ -11,13 +11,19 @@ from typing import Any, Literal
 
 import yaml
 
-from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe, Part, Recipe
+from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe, Recipe
+from lnmdetect.core.config_parts import Part
 from lnmdetect.core.errors import InputError, UsageError
+from lnmdetect.core.segmenter_config import SegmenterRecipe
 from lnmdetect.io.json_files import atomic_output
 from lnmdetect.io.recipe_faults import faults_named
 
-Arm = Literal["detector", "classifier"]
-_RECIPES: dict[str, type[Part]] = {"detector": DetectorRecipe, "classifier": ClassifierRecipe}
+Arm = Literal["detector", "classifier", "segmenter"]
+_RECIPES: dict[str, type[Part]] = {
+    "detector": DetectorRecipe,
+    "classifier": ClassifierRecipe,
+    "segmenter": SegmenterRecipe,
+}
 
 
 def bundled_recipes(arm: Arm) -> tuple[str, ...]:
@@ -42,7 +48,7 @@ def parse_recipe(text: str, *, where: str, arm: Arm) -> Recipe:
         if isinstance(fields, dict) and "base" in fields:
             fields = _on_base(fields, where=where, arm=arm)
         recipe = kind.model_validate(fields)
-    assert isinstance(recipe, DetectorRecipe | ClassifierRecipe)
+    assert isinstance(recipe, DetectorRecipe | ClassifierRecipe | SegmenterRecipe)
     return recipe
 
 

@@ -30,6 +30,13 @@ class ScanHandle(Protocol):
             InputError: a file is damaged; the message names it.
         """
 
+    def read_slice(self, index: int) -> NDArray[np.int16]:
+        """Return one slice, (H, W) int16 HU; no other is read.
+
+        Raises:
+            InputError: its file is damaged; the message names it.
+        """
+
 
 @dataclass(frozen=True)
 class ScanSource:
@@ -76,6 +83,16 @@ class DicomScan:
         """
         voxels = read_voxels(self.files, self.slices)
         return Scan(voxels, (self.spacing_z_mm, *self.slices[0].spacing_mm), self.images)
+
+    def read_slice(self, index: int) -> NDArray[np.int16]:
+        """Return one slice, (H, W) int16 HU; no other is read.
+
+        Raises:
+            InputError: its file is damaged; the message names it.
+        """
+        header = self.slices[index]
+        with self.files.open(header.file) as stream:
+            return read_hu(stream, [header])[0]
 
 
 def read_voxels(files: InputFiles, slices: Sequence[SliceHeader]) -> NDArray[np.int16]:

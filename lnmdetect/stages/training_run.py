@@ -9,11 +9,13 @@ from typing import Any
 import torch
 
 from lnmdetect.core.config import ClassifierRecipe, Recipe
-from lnmdetect.core.errors import OutputError
+from lnmdetect.core.errors import OutputError, UsageError
 from lnmdetect.core.progress import Progress
 from lnmdetect.core.records import CocoDataset
+from lnmdetect.core.segmenter_config import SegmenterRecipe
 from lnmdetect.datasets.classifier_data import TrainingCrops
 from lnmdetect.datasets.detector_data import TrainingWindows
+from lnmdetect.datasets.segmenter_data import TrainingPatches
 from lnmdetect.datasets.splits import PatientSplit, named_split, split_patients
 from lnmdetect.io.bundles import as_stored
 from lnmdetect.io.coco import read_coco
@@ -28,6 +30,7 @@ from lnmdetect.training.detector_task import DetectorTask
 from lnmdetect.training.devices import choose_device, limit_threads, training_compute
 from lnmdetect.training.engine import FitResult, FitSettings, fit
 from lnmdetect.training.loaders import Collate, steps_an_epoch, training_batches
+from lnmdetect.training.segmenter_task import SegmenterTask
 
 SPLIT, RUN, CURVES_PNG, BUNDLE, CACHE = "split.json", "run.json", "curves.png", "bundle", "cache"
 
@@ -193,8 +196,21 @@ def _fold_identity(request: TrainRequest) -> dict[str, str]:
     return {"fold": request.fold, "folds file": sha256_of_file(request.folds)}
 
 
-def _start_from(init: str, task: DetectorTask | ClassifierTask, recipe: Recipe) -> None:
-    """Fill the task's network with ImageNet weights."""
+def _start_from(
+    init: str, task: DetectorTask | ClassifierTask | SegmenterTask, recipe: Recipe
+) -> None:
+    """Fill the task's network with ImageNet weights.
+
+    Raises:
+        UsageError: there are none for it.
+    """
+    if isinstance(recipe, SegmenterRecipe):
+        raise UsageError(
+            "--init",
+            expected="no --init for a segmenter",
+            got=repr(init),
+            remedy="Leave it out: no published weights are of 3-D networks for necks.",
+        )
     if isinstance(recipe, ClassifierRecipe):
         load_imagenet(task.module, imagenet_weights(recipe), init)
     else:
@@ -204,9 +220,9 @@ def _start_from(init: str, task: DetectorTask | ClassifierTask, recipe: Recipe) 
 def fit_task(
     request: TrainRequest,
     recipe: Recipe,
-    task: DetectorTask | ClassifierTask,
+    task: DetectorTask | ClassifierTask | SegmenterTask,
     *,
-    data: TrainingWindows | TrainingCrops,
+    data: TrainingWindows | TrainingCrops | TrainingPatches,
     collate: Collate,
     validation: Iterable[Any],
     progress: Progress,

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lnmdetect.core.config import OptimiserConfig
+from lnmdetect.core.config_parts import OptimiserConfig
 from lnmdetect.core.errors import ModelError
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.io.run_files import save_best, save_curves

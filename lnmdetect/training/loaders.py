@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from lnmdetect.core.config import OptimiserConfig
+from lnmdetect.core.config_parts import OptimiserConfig
 from lnmdetect.datasets.draws import EpochBatches
 from lnmdetect.training.engine import BatchSource
 

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import nn
 
-from lnmdetect.core.config import OptimiserConfig
+from lnmdetect.core.config_parts import OptimiserConfig
+
+POLYNOMIAL_POWER = 0.9
+"""Of the polynomial schedule (Isensee et al. 2021)."""
 
 
 def build_optimiser(
@@ -20,6 +23,7 @@ def build_optimiser(
             lr=config.learning_rate,
             momentum=config.momentum,
             weight_decay=config.weight_decay,
+            nesterov=config.nesterov,
         )
     return torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay)
 
@@ -76,6 +80,9 @@ def learning_rate(
         total = config.epochs * steps_an_epoch
         done = (step - config.warmup_steps) / max(1, total - config.warmup_steps)
         return config.learning_rate * (1 + math.cos(math.pi * min(1.0, done))) / 2
+    if config.schedule == "polynomial":
+        left = 1 - step / (config.epochs * steps_an_epoch)
+        return config.learning_rate * float(max(0.0, left) ** POLYNOMIAL_POWER)
     if config.schedule == "step" and config.step_epochs is not None:
         return config.learning_rate * config.gamma ** (step // steps_an_epoch // config.step_epochs)
     if config.schedule == "plateau":

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lnmdetect.core.config import AugmentationConfig
+from lnmdetect.core.config_parts import AugmentationConfig
 from lnmdetect.core.geometry import Boxes, box_centres
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else importing it asks the network
@@ -36,17 +36,23 @@ class Augmentation:
     Args:
         config: how much of each.
         shift: largest move, as a share of the image, either way.
-        size_px: side that is cut from the centre after the geometric changes; None keeps all.
+        size_px: side, or (height, width), that is cut from the centre after the geometric
+            changes; None keeps all.
     """
 
     def __init__(
-        self, config: AugmentationConfig, *, shift: float = 0, size_px: int | None = None
+        self,
+        config: AugmentationConfig,
+        *,
+        shift: float = 0,
+        size_px: int | tuple[int, int] | None = None,
     ) -> None:
         self._geometric = A.Compose(
             _geometric_steps(config, shift, size_px),
             bbox_params=A.BboxParams(format="pascal_voc", label_fields=["rows"], clip=True),
             keypoint_params=A.KeypointParams(format="xy", remove_invisible=False),
         )
+        self._of_labels = A.Compose(_geometric_steps(config, shift, size_px))
         self._photometric = A.Compose(_photometric_steps(config))
 
     def geometric(
@@ -84,6 +90,24 @@ class Augmentation:
             _channels_first(result["image"]), boxes[sound], (ignored[rows] | outside)[sound]
         )
 
+    def geometric_labels(
+        self, channels: NDArray[np.float32], labels: NDArray[np.uint8], *, seed: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return moved channels (C, h, w) and their labels (D, h, w), moved alike; outside is 0.
+
+        Args:
+            channels: (C, H, W) in [0, 1]; of a volume all its slices, in any number.
+            labels: (D, H, W); each pixel keeps the label of the nearest one.
+            seed: of this one change.
+        """
+        self._of_labels.set_random_seed(seed)
+        result = self._of_labels(
+            image=np.ascontiguousarray(channels.transpose(1, 2, 0)),
+            mask=np.ascontiguousarray(labels.transpose(1, 2, 0)),
+        )
+        moved = np.ascontiguousarray(result["mask"].transpose(2, 0, 1))
+        return _channels_first(result["image"]), moved
+
     def photometric(self, channels: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:
         """Return (C, H, W) channels of another brightness, contrast and noise, in [0, 1]."""
         self._photometric.set_random_seed(seed)
@@ -96,7 +120,7 @@ def _channels_first(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _geometric_steps(
-    config: AugmentationConfig, shift: float, size_px: int | None
+    config: AugmentationConfig, shift: float, size_px: int | tuple[int, int] | None
 ) -> list[A.BasicTransform]:
     moves = A.Affine(
         rotate=(-config.rotation_deg, config.rotation_deg),
@@ -107,7 +131,10 @@ def _geometric_steps(
         p=1.0 if config.rotation_deg or config.scale or shift else 0.0,
     )
     steps = [A.HorizontalFlip(p=config.mirror), A.VerticalFlip(p=config.flip_vertical), moves]
-    return steps if size_px is None else [*steps, A.CenterCrop(size_px, size_px)]
+    if size_px is None:
+        return steps
+    height, width = (size_px, size_px) if isinstance(size_px, int) else size_px
+    return [*steps, A.CenterCrop(height, width)]
 
 
 def _photometric_steps(config: AugmentationConfig) -> list[A.BasicTransform]:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lnmdetect.core.config import InputConfig
+from lnmdetect.core.config_parts import InputConfig
 from lnmdetect.core.geometry import Boxes, scale_boxes, shift_boxes
 from lnmdetect.transforms.body import BoxPx, body_mask, mask_box
 from lnmdetect.transforms.windows import AIR_HU, window_stack

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 AIR_HU = -1024
 
 
-def window(hu: NDArray[np.int16], window_hu: tuple[float, float]) -> NDArray[np.float32]:
+def window(
+    hu: NDArray[np.int16] | NDArray[np.float32], window_hu: tuple[float, float]
+) -> NDArray[np.float32]:
     """Return `hu` mapped linearly from (low, high) to [0, 1], clipped; any shape, float32."""
     low, high = window_hu
     scaled = (hu.astype(np.float32) - low) / (high - low)

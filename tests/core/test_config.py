@@ -6,14 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from lnmdetect.core.config import (
-    AugmentationConfig,
-    ClassifierConfig,
-    ClassifierRecipe,
-    DetectorConfig,
-    InputConfig,
-    OptimiserConfig,
-)
+from lnmdetect.core.config import ClassifierConfig, ClassifierRecipe, DetectorConfig
+from lnmdetect.core.config_parts import AugmentationConfig, InputConfig, OptimiserConfig
 
 OPTIMISER = {"name": "sgd", "learning_rate": 0.1, "weight_decay": 0, "epochs": 1, "batch_size": 1}
 

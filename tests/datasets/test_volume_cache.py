@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lnmdetect.core.config import InputConfig
+from lnmdetect.core.config_parts import InputConfig
 from lnmdetect.core.records import ImageRecord
 from lnmdetect.datasets.volume_cache import cache_series, group_series
 from lnmdetect.io.coco import read_coco

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from lnmdetect.core.benchmark_config import BenchmarkChanges, BenchmarkRecipe, BenchmarkRow
-from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe, OptimiserConfig
+from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe
+from lnmdetect.core.config_parts import OptimiserConfig
 from lnmdetect.datasets.classifier_data import (
     PlainCrops,
     TrainingCrops,

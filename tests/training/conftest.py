@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lnmdetect.core.config import OptimiserConfig
+from lnmdetect.core.config_parts import OptimiserConfig
 from lnmdetect.datasets.draws import EpochBatches
 from lnmdetect.training.devices import Compute
 from lnmdetect.training.engine import FitSettings

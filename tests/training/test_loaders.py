@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from lnmdetect.core.config import DetectorRecipe, OptimiserConfig
+from lnmdetect.core.config import DetectorRecipe
+from lnmdetect.core.config_parts import OptimiserConfig
 from lnmdetect.datasets.detector_data import TrainingWindows, collate_detector, truth_slices
 from lnmdetect.datasets.draws import Draw
 from lnmdetect.datasets.volume_cache import cache_series, group_series

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from lnmdetect.core.config import OptimiserConfig
+from lnmdetect.core.config_parts import OptimiserConfig
 from lnmdetect.training.optimisers import (
     build_optimiser,
     learning_rate,

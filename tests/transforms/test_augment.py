@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lnmdetect.core.config import AugmentationConfig
+from lnmdetect.core.config_parts import AugmentationConfig
 from lnmdetect.core.geometry import pairwise_iou
 from lnmdetect.transforms.augment import Augmentation
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lnmdetect.core.config import InputConfig
+from lnmdetect.core.config_parts import InputConfig
 from lnmdetect.transforms.grid import mask_slice, model_channels, plan_grid, resample
 
 WHOLE = InputConfig(windows_hu=((-160, 240),), slice_offsets_mm=(0.0,), body_mask=False)

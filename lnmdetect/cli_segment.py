@@ -1,0 +1,71 @@
+"""`lnmdetect segment`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lnmdetect import cli_options as options
+from lnmdetect.cli_console import Talk
+from lnmdetect.cli_stages import ScanArgument
+
+if TYPE_CHECKING:
+    from lnmdetect.stages.segment import SegmentResult
+
+VoxelThreshold = Annotated[
+    float | None,
+    typer.Option(
+        "--threshold", min=0, max=1, help="On P(node) of a voxel, instead of the bundle's."
+    ),
+]
+
+
+def segment(
+    scan: ScanArgument,
+    output: options.Output = Path("segments.json"),
+    model: options.Model = "compact",
+    device: options.Device = "auto",
+    series: options.Series = None,
+    allow_tilt: options.AllowTilt = False,
+    threshold: VoxelThreshold = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Find the masks of lymph nodes in 3-D: writes segments.json.
+
+    The masks lie on the scan's own slices (COCO RLE); cross-sections of one node share a node_id.
+    The file goes through `classify`, `nodes`, `eval`, `overlay` and `export` as boxes.json does.
+    Memory is set by the model, not by the number of slices.
+    """
+    from lnmdetect.stages.segment import SegmentRequest
+    from lnmdetect.stages.segment import segment as stage
+
+    talk = Talk(quiet, verbose, as_json)
+    request = SegmentRequest(
+        scan,
+        output=output,
+        model=model,
+        device=device,
+        series=series,
+        allow_tilt=allow_tilt,
+        threshold=threshold,
+        overwrite=overwrite,
+    )
+    result = stage(request, talk)
+    talk.result(result, text=_text(result))
+    talk.notes(result.notes)
+    talk.hint("lnmdetect", "eval", "--nodes", result.output)
+    talk.stop_if_partial(result.failures)
+
+
+def _text(result: "SegmentResult") -> str:
+    from lnmdetect.core.wording import counted
+
+    return (
+        f"{counted(result.scans, 'scan')}, {counted(result.slices, 'slice')}: "
+        f"{counted(result.nodes, 'node')} in {counted(result.sections, 'cross-section')}, "
+        f"voxels of P(node) {result.threshold:.2f} or more\n"
+        f"{result.output}: their masks ({result.seconds:.1f} s)"
+    )
