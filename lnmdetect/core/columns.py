@@ -58,6 +58,7 @@ class NodeColumns:
         short_axis_mm: (A,) of the node in 3-D.
         p_benign, p_metastatic: (A,) in [0, 1]; NaN where the box was not classified.
         threshold: (A,) of the classifier, on P(metastatic).
+        runs: run lengths of the mask (`counts` of COCO's RLE, of the size of the image), or None.
     """
 
     ids: Places
@@ -71,6 +72,7 @@ class NodeColumns:
     p_benign: Numbers
     p_metastatic: Numbers
     threshold: Numbers
+    runs: Values
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -22,10 +22,15 @@ EXTRANODAL_KIND = "extranodal"
 
 def node_class(annotation: NodeAnnotation) -> str | None:
     """Return the class of a node's annotation; None where its category leaves it open."""
-    if annotation.category_id == BENIGN:
+    return class_of(annotation.category_id, annotation.kind)
+
+
+def class_of(category_id: int, kind: str | None) -> str | None:
+    """Return the class of a category and kind; None where the category leaves it open."""
+    if category_id == BENIGN:
         return NEGATIVE
-    if annotation.category_id == METASTATIC:
-        return EXTRANODAL if annotation.kind == EXTRANODAL_KIND else POSITIVE
+    if category_id == METASTATIC:
+        return EXTRANODAL if kind == EXTRANODAL_KIND else POSITIVE
     return None
 
 

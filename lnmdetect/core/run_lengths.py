@@ -26,14 +26,47 @@ def mask_of_runs(rle: Mapping[str, Any], shape: tuple[int, ...]) -> NDArray[np.b
     height, width = shape
     if list(rle.get("size", ())) != [height, width]:
         raise ValueError(f"a size other than {height} x {width}")
-    counts = rle.get("counts")
+    runs = _checked(rle.get("counts"), shape)
+    inside = np.arange(len(runs)) % 2 == 1
+    return np.repeat(inside, runs).reshape(width, height).T
+
+
+def cut_mask_of_runs(
+    counts: object, shape: tuple[int, ...]
+) -> tuple[tuple[int, int], NDArray[np.bool_]]:
+    """Return (row, column) of the first pixel of the mask's box, and the mask cut to that box.
+
+    Takes memory by the pixels of the mask and its box, not by the (H, W) of the slice. An empty
+    mask is (0, 0) large.
+
+    Args:
+        counts: of an RLE, a text or a list of runs.
+        shape: H and W.
+
+    Raises:
+        ValueError: the runs do not fill that size exactly.
+    """
+    runs = np.array(_checked(counts, shape), dtype=np.int64)
+    lengths, ends = runs[1::2], np.cumsum(runs)[1::2]
+    if not lengths.any():
+        return (0, 0), np.zeros((0, 0), dtype=np.bool_)
+    before = np.cumsum(lengths) - lengths
+    pixels = np.arange(lengths.sum()) + np.repeat(ends - lengths - before, lengths)
+    columns, rows = np.divmod(pixels, shape[0])
+    row, column = int(rows.min()), int(columns.min())
+    inside = np.zeros((int(rows.max()) - row + 1, int(columns.max()) - column + 1), dtype=np.bool_)
+    inside[rows - row, columns - column] = True
+    return (row, column), inside
+
+
+def _checked(counts: object, shape: tuple[int, ...]) -> list[int]:
+    height, width = shape
     runs = _runs_of_text(counts) if isinstance(counts, str) else counts
     if not isinstance(runs, list) or not all(type(run) is int and run >= 0 for run in runs):
         raise ValueError("counts that are no run lengths")
     if sum(runs) != height * width:
         raise ValueError(f"runs of {sum(runs)} px in all on {height} x {width}")
-    inside = np.arange(len(runs)) % 2 == 1
-    return np.repeat(inside, runs).reshape(width, height).T
+    return runs
 
 
 def _runs_of_text(text: str) -> list[int]:

@@ -108,7 +108,7 @@ def _plan(
         patch=_three(patch),
         strides=strides,
         kernels=kernels,
-        memory_gb=round(_memory_gb(patch, strides, recipe), 3),
+        memory_gb=float(f"{_memory_gb(patch, strides, recipe):.3g}"),
         median_shape=_three(median),
     )
 

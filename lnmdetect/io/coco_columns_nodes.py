@@ -63,7 +63,6 @@ def nodes_from_json(
     score = field(records, "score")
     p_benign, p_metastatic = _probabilities(field(records, "probabilities"))
     optional(field(records, "area"), positive)
-    _check_outlines(records, sizes_px)
     nodes = NodeColumns(
         ids=np.arange(1, len(records) + 1) if are_results else _ids(records),
         image=image,
@@ -76,6 +75,7 @@ def nodes_from_json(
         p_benign=p_benign,
         p_metastatic=p_metastatic,
         threshold=optional(field(records, "threshold"), shares),
+        runs=_runs(field(records, "segmentation"), sizes_px),
     )
     other = OtherFields(len(records))
     for row, record in enumerate(records):
@@ -136,12 +136,16 @@ def _probabilities(values: Sequence[Any]) -> tuple[Numbers, Numbers]:
     return benign, metastatic
 
 
-def _check_outlines(records: Sequence[Mapping[str, Any]], sizes_px: Places) -> None:
-    for row, outline in enumerate(field(records, "segmentation")):
+def _runs(outlines: Sequence[Any], sizes_px: Places) -> Values:
+    """Return the run lengths of masks, None for other outlines and where there is none."""
+    runs: list[Any] = [None] * len(outlines)
+    for row, outline in enumerate(outlines):
         if type(outline) is dict:
             width, height = sizes_px[row].tolist()
             require(outline.get("size") == [height, width])
-            require(isinstance(outline.get("counts"), str | list))
+            runs[row] = outline.get("counts")
+            require(isinstance(runs[row], str | list))
+    return runs
 
 
 def _own_fields(records: Sequence[Mapping[str, Any]]) -> dict[str, Values]:
@@ -174,6 +178,7 @@ def nodes_from_records(
         p_benign=_or_nan([(node.probabilities or {}).get("benign") for node in records]),
         p_metastatic=_or_nan([(node.probabilities or {}).get("metastatic") for node in records]),
         threshold=_or_nan([node.threshold for node in records]),
+        runs=[None if (rle := node.segmentation) is None else rle["counts"] for node in records],
     )
     other = OtherFields(len(records))
     for row, node in enumerate(records):

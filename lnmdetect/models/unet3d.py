@@ -1,5 +1,6 @@
 """The 3-D U-Net of the segmentation arm: MONAI's DynUNet, in the shape of a plan."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +9,9 @@ from torch import Tensor, nn
 from lnmdetect.core.extras import require_package
 
 NEGATIVE_SLOPE = 0.01
+BACKGROUND_PRIOR = 0.98
+"""Share of voxels that the untrained network takes for background, about what they are: else the
+first hundreds of steps go into learning that (Lin et al. 2017, Focal loss, section 3.3)."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class UNet3d(nn.Module):
             nn.Conv3d(filters, sizes.out_channels, kernel_size=1)
             for filters in sizes.filters[: 1 + max(0, supervised)]
         )
+        for head in self.heads:
+            _expect_background(head)
 
     def forward(self, volumes: Tensor) -> Tensor | list[Tensor]:
         """Return the logits, see the class."""
@@ -83,3 +89,12 @@ class UNet3d(nn.Module):
             return torch.as_tensor(self.heads[0](decoded[-1]))
         pairs = zip(self.heads, reversed(decoded), strict=False)
         return [head(features) for head, features in pairs]
+
+
+def _expect_background(head: nn.Module) -> None:
+    assert isinstance(head, nn.Conv3d) and head.bias is not None
+    nn.init.normal_(head.weight, std=0.01)
+    others = math.log((1 - BACKGROUND_PRIOR) / BACKGROUND_PRIOR / (head.out_channels - 1))
+    with torch.no_grad():
+        head.bias.fill_(others)
+        head.bias[0] = 0
