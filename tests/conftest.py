@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from numpy.typing import NDArray
+from pycocotools import mask as rle
 
 from lnmdetect.core.records import (
     BENIGN,
@@ -18,7 +20,7 @@ from lnmdetect.core.records import (
     ImageRecord,
     NodeAnnotation,
 )
-from lnmdetect.io.coco import write_coco
+from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
 
 TOY_PATIENTS, TOY_SLICES, TOY_SIDE = 5, 6, 96
@@ -164,12 +166,58 @@ CLASSIFIER: dict[str, Any] = {
 }
 
 
+SEGMENTER: dict[str, Any] = {
+    "arm": "segmenter",
+    "name": "tiny",
+    "source": "a test",
+    "input": {"windows_hu": [[-160, 240]], "slice_offsets_mm": [0]},
+    "model": {"base_filters": 4, "max_filters": 8, "classes": ["negative", "metastatic"]},
+    "planning": {"spacing_mm": [3.0, 1.0, 1.0], "patch": [4, 16, 16], "levels_max": 3},
+    "sampling": {"validation_patches": 4},
+    "augmentation": {"mirror": 0.5, "rotation_deg": 10, "brightness": 0.05, "noise_sd": 0.02},
+    "optimiser": {
+        "name": "sgd",
+        "learning_rate": 0.01,
+        "momentum": 0.9,
+        "weight_decay": 0.0,
+        "schedule": "polynomial",
+        "epochs": 2,
+        "steps_an_epoch": 2,
+        "batch_size": 2,
+    },
+    "validation_share": 0.4,
+}
+FIELDS = {"detector": DETECTOR, "classifier": CLASSIFIER, "segmenter": SEGMENTER}
+
+
+@pytest.fixture(scope="session")
+def masked_toy(toy_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy data with the mask of each disc: a folder with scan/ and truth.json."""
+    folder = tmp_path_factory.mktemp("masked")
+    (folder / "scan").symlink_to(toy_data / "scan")
+    truth = read_coco(toy_data / "truth.json")
+    write_coco(
+        replace(truth, annotations=tuple(map(_with_mask, truth.annotations))),
+        folder / "truth.json",
+    )
+    return folder
+
+
+def _with_mask(node: NodeAnnotation) -> NodeAnnotation:
+    x1, y1, x2, y2 = node.box_xyxy
+    rows, columns = np.mgrid[:TOY_SIDE, :TOY_SIDE] + 0.5
+    disc = np.hypot(columns - (x1 + x2) / 2, rows - (y1 + y2) / 2) < (x2 - x1) / 2
+    coded = rle.encode(np.asfortranarray(disc.astype(np.uint8)))
+    counts = coded["counts"].decode("ascii")
+    return replace(node, segmentation={"size": [TOY_SIDE, TOY_SIDE], "counts": counts})
+
+
 @pytest.fixture(scope="session")
 def recipe_fields() -> Callable[..., dict[str, Any]]:
     """A function that gives a tiny recipe's fields; `optimiser={...}` changes part of a part."""
 
     def fields(arm: str, **changes: Any) -> dict[str, Any]:
-        recipe = dict(DETECTOR if arm == "detector" else CLASSIFIER)
+        recipe = dict(FIELDS[arm])
         for name, value in changes.items():
             recipe[name] = {**recipe[name], **value} if isinstance(value, dict) else value
         return recipe

@@ -11,7 +11,6 @@ from lnmdetect.core.config_parts import (
     OptimiserConfig,
     Part,
     Positive,
-    Share,
 )
 from lnmdetect.core.node_classes import CLASS_SETS, THREE
 
@@ -99,7 +98,7 @@ class SegmenterSampling(Part):
         validation_patches: fixed ones, on nodes and elsewhere in the same shares.
     """
 
-    node_share: Share = Field(default=1 / 3, ge=1 / 3)
+    node_share: float = Field(default=1 / 3, ge=1 / 3, le=1)
     class_balanced: bool = True
     validation_patches: Count = 96
 

@@ -47,21 +47,26 @@ class ListedScan:
 
 
 def open_listed(
-    path: Path, *, key_images: bool = False, progress: Progress | None = None
+    path: Path,
+    *,
+    key_images: bool = False,
+    root: Path | None = None,
+    progress: Progress | None = None,
 ) -> ScanSource:
     """Return the scans that a file lists: whole series, or slices by themselves.
 
     Args:
         path: a truth, boxes or nodes file.
         key_images: take slices by themselves also where the file's coverage is `all_slices`.
+        root: where the pixels are, instead of the place that the file names.
         progress: called with (files read, files in all) while headers are read.
 
     Raises:
         InputError: the file, or the place of the pixels that it names, cannot be read.
     """
     dataset = read_coco(path)
-    root = path.parent / str(dataset.info.get("scan_root", "."))
-    store = PixelStore(root, png_folder=path.parent, progress=progress)
+    place = root or path.parent / str(dataset.info.get("scan_root", "."))
+    store = PixelStore(place, png_folder=path.parent, progress=progress)
     alone = key_images or dataset.coverage == "key_images"
     groups = ((image,) for image in dataset.images) if alone else _series(dataset.images)
     scans: tuple[ScanHandle, ...] = tuple(ListedScan(images, store) for images in groups)

@@ -73,4 +73,5 @@ def _over_volumes(values: Numbers, owner: Counts, cohort: Cohort) -> Figure:
     told = np.isfinite(values)
     means = cohort.resamples.mean(owner[told], values[told])
     patients = len(np.unique(owner[told]))
-    return cohort.resamples.figure(means, n=int(told.sum()), reason=NO_PIXEL, patients=patients)
+    reason = None if told.any() else NO_PIXEL
+    return cohort.resamples.figure(means, n=int(told.sum()), reason=reason, patients=patients)

@@ -188,7 +188,9 @@ def surface_figures(
     told = {scan: own for scan, own in distances.items() if own}
     if not told:
         return SurfaceFigures(0, undefined(NO_PAIR), undefined(NO_PAIR))
-    owner_of_scan = dict(zip(cohort.scan_of_image.tolist(), cohort.patient_of_image.tolist(), strict=True))
+    owner_of_scan = dict(
+        zip(cohort.scan_of_image.tolist(), cohort.patient_of_image.tolist(), strict=True)
+    )
     owner = np.array([owner_of_scan[scan] for scan in told], dtype=np.int64)
     patients = len(np.unique(owner))
 

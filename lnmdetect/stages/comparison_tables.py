@@ -12,7 +12,7 @@ from lnmdetect.metrics.figure import Figure
 from lnmdetect.metrics.paired_tests import McNemar, PairedTest
 from lnmdetect.stages.comparison_result import ComparedFile, Comparison
 from lnmdetect.stages.evaluation_info import over_patients_sentence
-from lnmdetect.stages.evaluation_tables import figure_text
+from lnmdetect.stages.figure_tables import figure_text
 
 _NAMES: Mapping[str, str] = {
     "ap50": "AP50",

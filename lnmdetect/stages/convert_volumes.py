@@ -11,7 +11,7 @@ from lnmdetect.core.errors import InputError
 from lnmdetect.core.node_classes import NodeClasses, label_of
 from lnmdetect.core.records import ImageRecord, NodeAnnotation
 from lnmdetect.core.run_lengths import mask_of_runs
-from lnmdetect.transforms.label_nodes import touching_nodes
+from lnmdetect.transforms.label_nodes import CrossSection, touching_nodes
 
 LARGEST_LABEL = 65535
 
@@ -22,17 +22,17 @@ class LabelVolume:
 
     Attributes:
         labels: (slices, rows, columns), uint8 of classes, uint16 of instances; 0 the background.
-        nodes: by number; of a map of classes empty.
+        nodes, class_of: each node, and the label of its class, by number; empty of a map of classes.
         overlapping_px: pixels that two masks claim; the later annotation has them.
-        merged: nodes of a map of classes that touch another of their class, and so are one with it.
+        lost: nodes that do not come back as they are: from a map of classes those that touch
+            another of their class or lie in parts, from one of instances those covered whole.
     """
 
     labels: NDArray[np.uint8] | NDArray[np.uint16]
     nodes: Mapping[int, CaseNode]
-    classes: Mapping[int, int]
-    """Number of a node to the label of its class, of a map of instances."""
+    class_of: Mapping[int, int]
     overlapping_px: int
-    merged: int
+    lost: int
 
 
 ByImage = Mapping[int, Sequence[NodeAnnotation]]
@@ -60,8 +60,9 @@ def label_volume(
     labels = np.zeros(shape, dtype=np.uint8 if values == "classes" else np.uint16)
     nodes: dict[int, CaseNode] = {}
     class_of: dict[int, int] = {}
+    drawn: dict[int, set[_Place]] = {}
     overlapping = 0
-    for plane, image in zip(labels, images, strict=True):
+    for index, (plane, image) in enumerate(zip(labels, images, strict=True)):
         for annotation in by_image[image.image_id]:
             mask = annotation_mask(annotation, image)
             label = class_label(annotation, classes)
@@ -70,10 +71,20 @@ def label_volume(
             plane[mask] = label if values == "classes" else number
             nodes.setdefault(number, _case_node(annotation))
             class_of.setdefault(number, label)
+            drawn.setdefault(number, set()).add(_place(CrossSection.of(index, mask)))
     if values == "instances":
-        return LabelVolume(labels, nodes, class_of, overlapping, 0)
+        return _without_covered(LabelVolume(labels, nodes, class_of, overlapping, 0))
     found = touching_nodes(labels.astype(np.uint16), range(1, len(classes) + 1), joined=False)
-    return LabelVolume(labels, {}, {}, overlapping, max(0, len(numbers) - len(found)))
+    pieces = {frozenset(map(_place, node.sections)) for node in found}
+    lost = sum(frozenset(places) not in pieces for places in drawn.values())
+    return LabelVolume(labels, {}, {}, overlapping, lost)
+
+
+_Place = tuple[int, tuple[float, ...], int]
+
+
+def _place(section: CrossSection) -> _Place:
+    return section.index, section.box_xyxy, int(np.count_nonzero(section.inside))
 
 
 def annotation_mask(annotation: NodeAnnotation, image: ImageRecord) -> NDArray[np.bool_]:
@@ -91,7 +102,10 @@ def annotation_mask(annotation: NodeAnnotation, image: ImageRecord) -> NDArray[n
             remedy="Draw masks; boxes have no label map.",
         )
     try:
-        return mask_of_runs(annotation.segmentation, (image.height, image.width))
+        mask = mask_of_runs(annotation.segmentation, (image.height, image.width))
+        if not mask.any():
+            raise ValueError("one without a pixel")
+        return mask
     except ValueError as error:
         raise InputError(
             where,
@@ -116,6 +130,22 @@ def class_label(annotation: NodeAnnotation, classes: NodeClasses) -> int:
             remedy="Give it a status, or merge all classes with --classes one.",
         )
     return label
+
+
+def _without_covered(volume: LabelVolume) -> LabelVolume:
+    """Return the instances numbered without a gap, those that others cover whole left out."""
+    present = [int(value) for value in np.unique(volume.labels) if value]
+    if len(present) == len(volume.nodes):
+        return volume
+    number_of = np.zeros(LARGEST_LABEL + 1, dtype=np.uint16)
+    number_of[present] = np.arange(1, len(present) + 1)
+    return LabelVolume(
+        number_of[volume.labels],
+        {number: volume.nodes[value] for number, value in enumerate(present, start=1)},
+        {number: volume.class_of[value] for number, value in enumerate(present, start=1)},
+        volume.overlapping_px,
+        len(volume.nodes) - len(present),
+    )
 
 
 _Key = tuple[bool, str]

@@ -16,12 +16,22 @@ from lnmdetect.stages.evaluation_figures import (
 from lnmdetect.stages.evaluation_files import EvalInputs, read_inputs
 from lnmdetect.stages.evaluation_info import eval_info
 from lnmdetect.stages.evaluation_linked import nodes_3d
+from lnmdetect.stages.evaluation_masks import mask_figures, mask_notes
 from lnmdetect.stages.evaluation_optimism import without_flattery
 from lnmdetect.stages.evaluation_request import EvalFiles, EvalRequest, files_of
 from lnmdetect.stages.evaluation_result import EvalResult, Thresholds, with_notes
 from lnmdetect.stages.evaluation_truth import Truth, read_truth
 
-_STEPS = ("truth", "boxes", "detection", "classification", "both stages", "groups", "nodes")
+_STEPS = (
+    "truth",
+    "boxes",
+    "detection",
+    "classification",
+    "both stages",
+    "groups",
+    "nodes",
+    "masks",
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,7 @@ def full_evaluation(request: EvalRequest, progress: Progress = SILENT) -> Evalua
     record.lap("read")
     kinds = _kinds(inputs)
     result = _result(request, files, truth, inputs, kinds=kinds, steps=steps)
-    result = with_notes(result, *warnings)
+    result = with_notes(result, *mask_notes(result.masks), *warnings)
     record.lap("score")
     if request.output is not None:
         write_json(result.metrics_json(), request.output, overwrite=request.overwrite)
@@ -128,6 +138,8 @@ def _result(
     nodes = None
     if not request.ap50_only:
         nodes = nodes_3d(request.linked_nodes, inputs.found, truth, rates=request.scan_rates)
+    next(steps)
+    masks = None if request.ap50_only else mask_figures(inputs, truth)
     next(steps, None)
     return EvalResult(
         info=eval_info(truth, inputs),
@@ -143,5 +155,6 @@ def _result(
         groups=groups,
         groups_of_truth_boxes=groups_of_truth,
         nodes_3d=nodes,
+        masks=masks,
         ap50_only=request.ap50_only,
     )

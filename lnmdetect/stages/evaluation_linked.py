@@ -62,7 +62,7 @@ def nodes_3d(
         InputError: linked nodes were given that cannot be used with this truth.
     """
     node = node_numbers(truth)
-    positions = _positions_mm(truth)
+    positions = positions_mm(truth)
     told = truth.columns.coverage == "all_slices" and (node != NO_NODE).any()
     if not told or positions is None:
         if paths:
@@ -85,7 +85,7 @@ def nodes_3d(
     return Nodes3d(stamps, axis, len(table.scores), len(true_nodes.short_axis_mm), figures)
 
 
-def _positions_mm(truth: Truth) -> Numbers | None:
+def positions_mm(truth: Truth) -> Numbers | None:
     """Return (I,) where each slice lies; None where two of one scan lie at one place."""
     values = truth.columns.image_column("position_mm")
     positions = np.array([0.0 if v is None else v for v in values or ()], dtype=np.float64)
@@ -184,7 +184,7 @@ def _of_files(paths: Sequence[Path], truth: Truth) -> LinkedTable:
     place = {key: row for row, key in enumerate(images.file_names)}
     place |= {uid: row for row, uid in enumerate(images.sop_instance_uids) if uid}
     parts = [_part(node, place, path) for path in paths for node in read_linked_nodes(path).nodes]
-    positions = _positions_mm(truth)
+    positions = positions_mm(truth)
     assert positions is not None
     return _table(parts, positions, images.spacing_mm)
 

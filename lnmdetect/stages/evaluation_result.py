@@ -13,6 +13,7 @@ from lnmdetect.metrics.figure import Figure, figures_to_json, undefined
 from lnmdetect.metrics.froc import Froc, OperatingPoint
 from lnmdetect.metrics.groups import GroupFigures
 from lnmdetect.stages.evaluation_linked import Nodes3d
+from lnmdetect.stages.evaluation_masks import MaskFigures
 from lnmdetect.stages.evaluation_thresholds import Threshold
 from lnmdetect.stages.evaluation_truth import FileStamp
 
@@ -116,6 +117,7 @@ class EvalResult:
         groups: column to figures of its groups; groups_of_truth_boxes: of classified truth boxes.
         nodes_3d: boxes linked across slices; None on key images, without a threshold, and where
             truth does not say which boxes are of one node.
+        masks: where truth and the predictions both carry masks.
     """
 
     info: EvalInfo
@@ -129,6 +131,7 @@ class EvalResult:
     groups: Mapping[str, tuple[GroupFigures, ...]]
     groups_of_truth_boxes: Mapping[str, tuple[GroupFigures, ...]]
     nodes_3d: Nodes3d | None
+    masks: MaskFigures | None
     ap50_only: bool
 
     @property
@@ -156,6 +159,7 @@ class EvalResult:
             "groups": figures_to_json(self.groups),
             "groups_of_truth_boxes": figures_to_json(self.groups_of_truth_boxes),
             "nodes_3d": figures_to_json(self.nodes_3d),
+            "masks": figures_to_json(self.masks),
         }
 
     def to_json(self) -> dict[str, Any]:

@@ -9,18 +9,17 @@ from rich.text import Text
 from lnmdetect.core.wording import counted
 from lnmdetect.metrics.end_to_end import EndToEnd
 from lnmdetect.metrics.error_kinds import ErrorCounts
-from lnmdetect.metrics.figure import Figure
 from lnmdetect.metrics.froc import Froc
 from lnmdetect.metrics.groups import GroupFigures
 from lnmdetect.stages.evaluation_info import over_patients_sentence
+from lnmdetect.stages.evaluation_masks_tables import mask_tables
 from lnmdetect.stages.evaluation_result import (
     ClassificationFigures,
     DetectionFigures,
     EvalResult,
 )
 from lnmdetect.stages.evaluation_thresholds import threshold_text
-
-Row = tuple[str, Figure]
+from lnmdetect.stages.figure_tables import Row, figure_table, short_text, two_lines
 
 
 def result_tables(result: EvalResult) -> RenderableType:
@@ -41,6 +40,7 @@ def result_tables(result: EvalResult) -> RenderableType:
         parts.append(_table(result, "Both stages", list(_both_rows(result.end_to_end))))
     parts += froc_tables(result)
     parts += _nodes_3d_parts(result)
+    parts += mask_tables(result.masks, _suffix(result))
     if result.errors is not None:
         parts.append(Text(errors_sentence(result.errors)))
     parts += _group_tables(result, result.groups, "")
@@ -156,38 +156,15 @@ def _both_rows(both: EndToEnd) -> Iterator[Row]:
 
 
 def _table(result: EvalResult, title: str, rows: list[Row]) -> Table:
-    table = Table(title=_titled(result, title), title_justify="left")
-    beside = any(figure.independent_interval is not None for _, figure in rows)
-    table.add_column("Figure")
-    independent = ["as if independent"] if beside else []
-    for name in ("Value", "95 % interval or reason", *independent, "n"):
-        table.add_column(name, justify="right")
-    for name, figure in rows:
-        cells = [*figure_text(figure), *([_independent_text(figure)] if beside else [])]
-        table.add_row(name, *cells, "" if figure.n is None else str(figure.n))
-    return table
-
-
-def _independent_text(figure: Figure) -> str:
-    if figure.independent_interval is None:
-        return ""
-    low, high = figure.independent_interval
-    return f"({low:.3f} to {high:.3f})"
+    return figure_table(_titled(result, title), rows)
 
 
 def _titled(result: EvalResult, title: str) -> str:
-    return f"{title}{', phantom figures' if result.info.phantom else ''}"
+    return f"{title}{_suffix(result)}"
 
 
-def figure_text(figure: Figure) -> tuple[str, str]:
-    """Return the value and, beside it, the interval or the reason."""
-    value = "undefined" if figure.value is None else f"{figure.value:.3f}"
-    if figure.reason is not None:
-        return value, figure.reason
-    if figure.interval is None:
-        return value, figure.interval_method or ""
-    low, high = figure.interval
-    return value, f"{low:.3f} to {high:.3f}"
+def _suffix(result: EvalResult) -> str:
+    return ", phantom figures" if result.info.phantom else ""
 
 
 def _nodes_3d_parts(result: EvalResult) -> Iterator[RenderableType]:
@@ -244,7 +221,7 @@ def _froc_table(result: EvalResult, title: str, rows: list[tuple[str, Froc]]) ->
             table.add_row(f"{name}: {curve.mean.reason}", *blanks, "-", "")
             continue
         figures = (*(point.sensitivity for point in curve.points), curve.mean)
-        table.add_row(name, *(_two_lines(figure) for figure in figures), str(curve.mean.n))
+        table.add_row(name, *(two_lines(figure) for figure in figures), str(curve.mean.n))
     return table
 
 
@@ -270,23 +247,6 @@ def _group_tables(
         for name in ("patients", "truth boxes", *(_GROUP_COLUMNS[name] for name in shown)):
             table.add_column(name, justify="right")
         for row in rows:
-            cells = (_short_text(getattr(row, name)) for name in shown)
+            cells = (short_text(getattr(row, name)) for name in shown)
             table.add_row(row.group, str(row.patients), str(row.truth_boxes), *cells)
         yield table
-
-
-def _two_lines(figure: Figure) -> str:
-    """Return the value, and its interval below it."""
-    if figure.value is None or figure.interval is None:
-        return _short_text(figure)
-    return f"{figure.value:.3f}\n{figure.interval[0]:.2f} to {figure.interval[1]:.2f}"
-
-
-def _short_text(figure: Figure | None) -> str:
-    """Return the value with its interval in brackets; a dash where it is undefined."""
-    if figure is None or figure.value is None:
-        return "-"
-    if figure.interval is None:
-        return f"{figure.value:.3f}"
-    low, high = figure.interval
-    return f"{figure.value:.3f} ({low:.2f} to {high:.2f})"

@@ -7,9 +7,9 @@ from rich.text import Text
 from lnmdetect.core.wording import counted
 from lnmdetect.metrics.faithfulness import HOT_SHARE, MOST_OVERLAP, RANDOM_REGIONS, TRIES
 from lnmdetect.stages.evaluation_info import over_patients_sentence
-from lnmdetect.stages.evaluation_tables import figure_text
 from lnmdetect.stages.explain_looks import FAT_HU
 from lnmdetect.stages.explain_result import ExplainResult
+from lnmdetect.stages.figure_tables import figure_text
 
 
 def explain_tables(result: ExplainResult) -> RenderableType:

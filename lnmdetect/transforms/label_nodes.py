@@ -1,6 +1,6 @@
 """Nodes of a label map: its numbers, or what touches in 3-D; a cross-section a slice."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,3 +122,28 @@ def _together(piece: Piece, numbers: list[int]) -> CrossSection:
     for part, (left, top, right, bottom) in zip(parts, boxes, strict=True):
         inside[top - y1 : bottom - y1, left - x1 : right - x1] |= part.inside
     return CrossSection(parts[0].index, (int(y1), int(x1)), inside)
+
+
+def split_sections(
+    sections: Sequence[CrossSection], shape: tuple[int, int]
+) -> list[tuple[CrossSection, ...]]:
+    """Return the cross-sections of each piece, as `touching_nodes` has them.
+
+    Args:
+        sections: at most one a slice, rising.
+        shape: (rows, columns) of the slices.
+    """
+    joiner = PieceJoiner()
+    no_maps = np.zeros((0, *shape), dtype=np.float32)
+    pieces: list[Piece] = []
+    last = -1
+    for section in sections:
+        if section.index > last + 1:
+            # Pieces do not reach over a slice without any of them.
+            pieces += joiner.finish()
+            joiner = PieceJoiner()
+        pieces += joiner.add(section.index, section.plane(shape), no_maps)
+        last = section.index
+    pieces += joiner.finish()
+    found = [sections_of(piece) for piece in pieces]
+    return sorted(found, key=lambda parts: (parts[0].index, parts[0].corner))

@@ -1,0 +1,160 @@
+"""Label volumes and patches of the toy data."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lnmdetect.core.errors import InputError
+from lnmdetect.core.node_classes import ONE, THREE, TWO
+from lnmdetect.core.records import LYMPH_NODE, CocoDataset
+from lnmdetect.core.segmenter_config import SegmenterRecipe
+from lnmdetect.datasets.draws import Draw
+from lnmdetect.datasets.label_cache import LabelledSeries, label_series
+from lnmdetect.datasets.segmentation_plan import ScanShape, plan_segmentation
+from lnmdetect.datasets.segmenter_data import (
+    TrainingPatches,
+    ValidationPatches,
+    collate_segmenter,
+)
+from lnmdetect.datasets.volume_cache import CachedSeries, cache_series, group_series
+from lnmdetect.io.coco import read_coco
+from lnmdetect.io.pixel_store import PixelStore
+
+Fields = Callable[..., dict[str, Any]]
+SHAPE = ScanShape((6, 96, 96), (3.0, 0.5, 0.5))
+
+
+@pytest.fixture
+def recipe(recipe_fields: Fields) -> SegmenterRecipe:
+    bare = SegmenterRecipe(**recipe_fields("segmenter"))
+    return bare.model_copy(update={"plan": plan_segmentation([SHAPE], bare)})
+
+
+@pytest.fixture
+def truth(masked_toy: Path) -> CocoDataset:
+    return read_coco(masked_toy / "truth.json")
+
+
+@pytest.fixture
+def cached(
+    masked_toy: Path, truth: CocoDataset, recipe: SegmenterRecipe, tmp_path: Path
+) -> list[CachedSeries]:
+    store = PixelStore(masked_toy / "scan")
+    grid = recipe.input.model_copy(update={"spacing_mm": 1.0})
+    return [cache_series(s, store, grid, tmp_path) for s in group_series(truth.images)]
+
+
+@pytest.fixture
+def labelled(cached: list[CachedSeries], truth: CocoDataset) -> list[LabelledSeries]:
+    return [label_series(series, truth.by_image(), TWO) for series in cached]
+
+
+def test_labels_lie_on_the_grid_of_the_pixels_and_tell_the_classes_apart(
+    labelled: list[LabelledSeries],
+) -> None:
+    scan = labelled[0]
+    labels, hu = scan.labels(), scan.series.volume()
+    assert labels.shape == hu.shape
+    assert labels[0].max() == labels[5].max() == 0
+    # Discs of 5 and 6 px of 0.5 mm are 20 and 28 mm2, a voxel 1 mm2; half covered ones count.
+    assert (labels[1] == 1).sum() == pytest.approx(np.pi * 2.5**2, rel=0.25)
+    assert (labels[1] == 2).sum() == pytest.approx(np.pi * 3**2, rel=0.25)
+    assert hu[labels == 2].mean() > hu[labels == 1].mean() + 50 > hu[labels == 0].mean() + 100
+
+
+def test_each_node_is_one_place_in_the_middle_of_its_cross_sections(
+    labelled: list[LabelledSeries],
+) -> None:
+    scan = labelled[0]
+    assert sorted(node.label for node in scan.nodes) == [1, 2]
+    for node in scan.nodes:
+        places = np.argwhere(scan.labels() == node.label)
+        assert node.centre == pytest.approx(places.mean(axis=0) + np.array([0, 0.5, 0.5]), abs=0.6)
+
+
+def test_a_node_without_a_mask_is_named_and_refused(
+    cached: list[CachedSeries], truth: CocoDataset
+) -> None:
+    bare = replace(truth.annotations[0], segmentation=None)
+    changed = replace(truth, annotations=(bare, *truth.annotations[1:]))
+    with pytest.raises(InputError, match=r"annotation 1: .*got a box alone"):
+        label_series(cached[0], changed.by_image(), TWO)
+
+
+def test_a_node_of_unknown_status_is_refused_unless_all_classes_are_one(
+    cached: list[CachedSeries], truth: CocoDataset
+) -> None:
+    unknown = tuple(replace(a, category_id=LYMPH_NODE) for a in truth.annotations)
+    by_image = replace(truth, annotations=unknown).by_image()
+    with pytest.raises(InputError, match="lymph_node, whose status is not known"):
+        label_series(cached[0], by_image, THREE)
+    assert label_series(cached[0], by_image, ONE).labels().max() == 1
+
+
+def test_labels_are_drawn_anew_when_the_masks_or_the_classes_change(
+    cached: list[CachedSeries], truth: CocoDataset
+) -> None:
+    moved = tuple(
+        replace(a, segmentation=truth.annotations[1].segmentation) for a in truth.annotations
+    )
+    paths = {
+        label_series(cached[0], truth.by_image(), TWO).path,
+        label_series(cached[0], truth.by_image(), ONE).path,
+        label_series(cached[0], replace(truth, annotations=moved).by_image(), TWO).path,
+    }
+    assert len(paths) == 3
+
+
+def test_the_same_draw_gives_the_same_patch_and_another_draw_another(
+    labelled: list[LabelledSeries], recipe: SegmenterRecipe
+) -> None:
+    data = TrainingPatches(labelled, recipe)
+    first, again, other = (data[Draw(0, 0, number)] for number in (0, 0, 1))
+    assert (first.channels == again.channels).all()
+    assert not (first.channels == other.channels).all()
+    assert first.channels.shape == (1, 4, 16, 16)
+    assert first.labels is not None
+    assert first.labels.shape == (4, 16, 16)
+
+
+def test_patches_on_nodes_hold_one_of_each_class_as_often(
+    labelled: list[LabelledSeries], recipe_fields: Fields, recipe: SegmenterRecipe
+) -> None:
+    always = SegmenterRecipe(**recipe_fields("segmenter", sampling={"node_share": 1.0}))
+    data = TrainingPatches(labelled, always.model_copy(update={"plan": recipe.plan}))
+    held = [set(np.unique(data[Draw(0, 0, n)].labels).tolist()) for n in range(60)]
+    # The disc on five slices in four may leave the patch when the window turns.
+    assert np.mean([bool(labels & {1, 2}) for labels in held]) > 0.9
+    assert sum(1 in labels for labels in held) > 20
+    assert sum(2 in labels for labels in held) > 20
+
+
+def test_the_labels_of_a_changed_patch_stay_on_their_pixels(
+    labelled: list[LabelledSeries], recipe_fields: Fields, recipe: SegmenterRecipe
+) -> None:
+    changes = {"sampling": {"node_share": 1.0}, "augmentation": {"rotation_deg": 90, "scale": 0.2}}
+    turned = SegmenterRecipe(**recipe_fields("segmenter", **changes))
+    data = TrainingPatches(labelled, turned.model_copy(update={"plan": recipe.plan}))
+    inside, outside = [], []
+    for number in range(40):
+        item = data[Draw(0, 1, number)]
+        assert item.labels is not None
+        inside.append(item.channels[0][item.labels == 2])
+        outside.append(item.channels[0][item.labels == 0])
+    assert np.median(np.concatenate(inside)) > 0.7 > 0.3 > np.median(np.concatenate(outside))
+
+
+def test_validation_patches_are_the_same_at_every_pass(
+    labelled: list[LabelledSeries], recipe: SegmenterRecipe
+) -> None:
+    data = ValidationPatches(labelled, recipe)
+    assert len(data) == 4
+    assert (data[2].channels == data[2].channels).all()
+    batch = collate_segmenter([data[0], data[1]])
+    assert batch.volumes.shape == (2, 1, 4, 16, 16)
+    assert batch.labels is not None
+    assert batch.labels.dtype.is_signed

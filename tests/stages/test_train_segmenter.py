@@ -1,0 +1,130 @@
+"""train segmenter and segment: truth with masks in, a bundle, masks out."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+pytest.importorskip("monai", reason="the extra `segmentation` is not installed")
+
+from lnmdetect.core.errors import InputError, OutputError, UsageError
+from lnmdetect.core.segmenter_config import SegmenterRecipe
+from lnmdetect.io.bundles import read_bundle
+from lnmdetect.io.coco import read_coco
+from lnmdetect.stages.segment import SegmentRequest, segment
+from lnmdetect.stages.train_segmenter import train_segmenter
+from lnmdetect.stages.training_run import TrainRequest, TrainResult
+from lnmdetect.training.devices import usable_cores
+
+Train = Callable[..., TrainResult]
+
+
+@pytest.fixture
+def train(masked_toy: Path, tmp_path: Path, make_recipe: Callable[..., Path]) -> Train:
+    """A function that trains for 2 epochs of 2 steps into the folder `run` of the test."""
+
+    def call(run: str = "run", **changes: Any) -> TrainResult:
+        values: dict[str, Any] = {
+            "data": masked_toy / "truth.json",
+            "recipe": changes.pop("recipe", None) or str(make_recipe("segmenter")),
+            "output": tmp_path / run,
+            "device": "cpu",
+            "cache": tmp_path / "cache",
+            **changes,
+        }
+        return train_segmenter(TrainRequest(**values))
+
+    return call
+
+
+def test_a_training_leaves_a_bundle_with_its_plan(train: Train, tmp_path: Path) -> None:
+    result = train()
+    assert result.metric == "dice"
+    bundle = read_bundle(str(result.bundle), "segmenter")
+    assert isinstance(bundle.recipe, SegmenterRecipe)
+    assert bundle.recipe.plan is not None
+    assert bundle.recipe.plan.patch == (4, 16, 16)
+    written = json.loads((tmp_path / "run" / "plan.json").read_text())
+    assert written == bundle.recipe.plan.model_dump(mode="json")
+    card = (result.bundle / "card.md").read_text()
+    assert "segmenter" in card
+
+
+def test_the_same_seed_gives_the_same_weights_and_resuming_changes_nothing(
+    train: Train, tmp_path: Path
+) -> None:
+    first, again = train("a"), train("b")
+    weights = [(r.bundle / "weights.safetensors").read_bytes() for r in (first, again)]
+    assert weights[0] == weights[1]
+    resumed = train("a", resume=True)
+    assert (resumed.bundle / "weights.safetensors").read_bytes() == weights[0]
+
+
+def test_what_a_segmenter_cannot_be_trained_on_is_refused(
+    train: Train, toy_data: Path, tmp_path: Path, make_recipe: Callable[..., Path]
+) -> None:
+    with pytest.raises(InputError, match="got a box alone"):
+        train("boxes", data=toy_data / "truth.json", scan=toy_data / "scan")
+    with pytest.raises(UsageError, match="no --init for a segmenter"):
+        train("init", init="imagenet")
+    train("twice")
+    with pytest.raises(OutputError, match="holds a training"):
+        train("twice")
+    planned = yaml.safe_load(make_recipe("segmenter").read_text())
+    bundle = json.loads((tmp_path / "twice" / "bundle" / "config.json").read_text())
+    path = tmp_path / "planned.yaml"
+    path.write_text(yaml.safe_dump({**planned, "plan": bundle["recipe"]["plan"]}))
+    with pytest.raises(UsageError, match="without a plan"):
+        train("planned", recipe=str(path))
+
+
+@pytest.mark.slow
+def test_a_toy_segmenter_finds_the_discs_and_tells_them_apart(
+    train: Train, masked_toy: Path, tmp_path: Path, make_recipe: Callable[..., Path]
+) -> None:
+    recipe = make_recipe(
+        "segmenter",
+        optimiser={"name": "adamw", "learning_rate": 0.01, "epochs": 4, "steps_an_epoch": 60},
+        model={"base_filters": 8, "max_filters": 16},
+    )
+    result = train(recipe=str(recipe))
+    assert result.best > 0.7
+    output = tmp_path / "segments.json"
+    found = segment(
+        SegmentRequest(masked_toy / "scan", output, model=str(result.bundle), device="cpu")
+    )
+    assert found.scans == 5
+    dataset = read_coco(output)
+    truth = read_coco(masked_toy / "truth.json")
+    called = {
+        (image.patient, a.node_id, a.category_id)
+        for image in dataset.images
+        for a in dataset.by_image()[image.image_id]
+    }
+    assert 8 <= len(called) <= 16
+    categories = np.array([category for _, _, category in sorted(called)])
+    assert {1, 2} <= set(categories.tolist())
+    assert len(truth.patients()) == 5
+
+
+def test_threads_do_not_change_the_mask(
+    train: Train, masked_toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, written = str(train().bundle), []
+    for threads in (1, 2):
+        monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+        output = tmp_path / f"{threads}.json"
+        request = SegmentRequest(
+            masked_toy / "scan", output, model=bundle, device="cpu", threshold=0.02
+        )
+        segment(request)
+        assert torch.get_num_threads() == min(threads, usable_cores())
+        written.append(json.loads(output.read_text())["annotations"])
+    torch.set_num_threads(1)
+    assert written[0] == written[1]
+    assert written[0]
