@@ -11,6 +11,7 @@ from lnmdetect import (
     __version__,
     cli_benchmark,
     cli_calibrate,
+    cli_convert,
     cli_doctor,
     cli_evaluate,
     cli_explain,
@@ -66,6 +67,7 @@ app.command()(cli_stages.overlay)
 app.command()(cli_report.report)
 app.command()(cli_explain.explain)
 app.add_typer(cli_export.app, name="export")
+app.add_typer(cli_convert.app, name="convert")
 app.command()(cli_split.split)
 app.command()(cli_train.train)
 app.command()(cli_calibrate.calibrate)

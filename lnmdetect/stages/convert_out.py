@@ -8,9 +8,9 @@ from typing import Any
 from lnmdetect.core.cases import Case, CaseSet, Layout, Part, Values, case_name
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.folds import TEST, FoldSet
-from lnmdetect.core.node_classes import THREE, NodeClasses
+from lnmdetect.core.node_classes import ONE, THREE, NodeClasses
 from lnmdetect.core.progress import SILENT, Progress
-from lnmdetect.core.records import CocoDataset
+from lnmdetect.core.records import LYMPH_NODE, CocoDataset
 from lnmdetect.core.wording import counted
 from lnmdetect.io.case_file import CASES, write_cases
 from lnmdetect.io.case_folders import (
@@ -107,6 +107,30 @@ def to_labels(request: ToLabelsRequest, progress: Progress = SILENT) -> ToLabels
         nodes=sum(summary.nodes for summary in volumes),
         classes=request.classes,
         notes=tuple(_notes(request, volumes)),
+    )
+
+
+def nifti_masks(
+    data: Path, output: Path, *, values: Values = "classes", overwrite: bool = False
+) -> ToLabelsResult:
+    """Return what was written: the masks of a segments.json, one NIfTI label map a series.
+
+    Args:
+        data: segments.json; its slices lie where it says.
+        output: folder; label maps go to its labels/, cases.json tells which series each is.
+        values: of classes 1 is negative, 2 positive, 3 extranodal extension (1 any node, where
+            the file does not tell classes apart); of instances nodes are numbered.
+        overwrite: replace an earlier run's.
+
+    Raises:
+        InputError, OutputError, MissingExtraError: as `to_labels`.
+    """
+    unknown = any(node.category_id == LYMPH_NODE for node in read_coco(data).annotations)
+    classes = ONE if unknown else THREE
+    return to_labels(
+        ToLabelsRequest(
+            data, output, classes=classes, values=values, images=False, overwrite=overwrite
+        )
     )
 
 

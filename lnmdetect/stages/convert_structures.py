@@ -52,7 +52,7 @@ class FromStructuresRequest(FromRequest):
 
 @dataclass(frozen=True)
 class _Drawn:
-    """A chosen structure: its cross-sections, its class, and a name that says nothing of a patient."""
+    """A chosen structure: cross-sections, class, and a name that says nothing of a patient."""
 
     sections: Sequence[CrossSection]
     node_class: str

@@ -22,7 +22,7 @@ class LabelVolume:
 
     Attributes:
         labels: (slices, rows, columns), uint8 of classes, uint16 of instances; 0 the background.
-        nodes, class_of: each node, and the label of its class, by number; empty of a map of classes.
+        nodes, class_of: each node and its class' label, by number; empty of a map of classes.
         overlapping_px: pixels that two masks claim; the later annotation has them.
         lost: nodes that do not come back as they are: from a map of classes those that touch
             another of their class or lie in parts, from one of instances those covered whole.
