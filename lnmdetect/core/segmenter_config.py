@@ -24,6 +24,8 @@ class SegmenterConfig(Part):
         classes: one of `core.node_classes.CLASS_SETS`; the background is not among them.
         base_filters: channels of the finest level; each further level has twice as many.
         max_filters: no level has more.
+        norm: of the feature maps. `instance` takes each patch by itself, and with it how bright the
+            patch is, which tells classes apart; `batch` keeps it.
         supervised_levels: coarser levels of the decoder that are compared with the truth too.
         loss: `joint`: Dice of each class and cross-entropy over all; `conditional`: Dice and
             cross-entropy of node or not, and apart from them the class within true nodes, every
@@ -33,6 +35,7 @@ class SegmenterConfig(Part):
     classes: tuple[str, ...] = THREE
     base_filters: Count = 32
     max_filters: Count = 320
+    norm: Literal["instance", "batch"] = "instance"
     supervised_levels: int = Field(default=2, ge=0)
     loss: Literal["joint", "conditional"] = "joint"
 

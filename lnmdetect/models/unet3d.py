@@ -22,6 +22,7 @@ class UNetSizes:
         out_channels: classes, the background included.
         filters: channels of each level, finest first.
         strides, kernels: (z, row, column) of each level.
+        norm: `instance` or `batch`.
         supervised_levels: coarser levels that answer too while training.
     """
 
@@ -30,6 +31,7 @@ class UNetSizes:
     filters: tuple[int, ...]
     strides: tuple[tuple[int, int, int], ...]
     kernels: tuple[tuple[int, int, int], ...]
+    norm: str = "instance"
     supervised_levels: int = 0
 
 
@@ -63,7 +65,7 @@ class UNet3d(nn.Module):
             strides=sizes.strides,
             upsample_kernel_size=sizes.strides[1:],
             filters=sizes.filters,
-            norm_name=("INSTANCE", {"affine": True}),
+            norm_name=(sizes.norm, {"affine": True}),
             act_name=("leakyrelu", {"inplace": True, "negative_slope": NEGATIVE_SLOPE}),
         )
         # DynUNet names each of its parts twice, and its coarser answers come at full size.
@@ -93,8 +95,7 @@ class UNet3d(nn.Module):
 
 def _expect_background(head: nn.Module) -> None:
     assert isinstance(head, nn.Conv3d) and head.bias is not None
-    nn.init.normal_(head.weight, std=0.01)
     others = math.log((1 - BACKGROUND_PRIOR) / BACKGROUND_PRIOR / (head.out_channels - 1))
     with torch.no_grad():
-        head.bias.fill_(others)
+        head.bias += others  # the weights stay: alike ones would be slow to tell classes apart
         head.bias[0] = 0

@@ -1,0 +1,58 @@
+"""Contours filled: which pixels' centres lie inside, by hand."""
+
+import numpy as np
+import pytest
+
+from lnmdetect.transforms.contour_fill import Contour, fill_contours
+
+
+def box(x1: float, y1: float, x2: float, y2: float) -> Contour:
+    return np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)])
+
+
+def test_a_contour_along_pixel_edges_holds_just_these_pixels() -> None:
+    mask = fill_contours([box(1.5, 0.5, 4.5, 2.5)], (4, 6))
+    assert np.argwhere(mask).tolist() == [[1, 2], [1, 3], [1, 4], [2, 2], [2, 3], [2, 4]]
+
+
+def test_of_centres_on_an_edge_left_and_upper_ones_are_inside() -> None:
+    mask = fill_contours([box(1, 1, 3, 2)], (4, 5))
+    assert np.argwhere(mask).tolist() == [[1, 1], [1, 2]]
+
+
+def test_contours_that_share_an_edge_share_no_pixel() -> None:
+    left, right = (fill_contours([b], (5, 9)) for b in (box(1, 1, 4, 4), box(4, 1, 7, 4)))
+    assert not (left & right).any()
+    assert (left | right).sum() == 18
+
+
+def test_a_contour_within_another_is_a_hole() -> None:
+    mask = fill_contours([box(0.5, 0.5, 5.5, 5.5), box(2.5, 2.5, 3.5, 3.5)], (7, 7))
+    assert mask.sum() == 24
+    assert not mask[3, 3]
+
+
+def test_a_slanting_edge_cuts_between_centres() -> None:
+    triangle = np.array([(-0.5, -0.5), (4.6, -0.5), (-0.5, 4.6)])
+    mask = fill_contours([triangle], (6, 6))
+    assert mask.sum(axis=1).tolist() == [5, 4, 3, 2, 1, 0]
+
+
+@pytest.mark.parametrize("start", [0, 1, 2, 3])
+def test_neither_start_nor_direction_matters(start: int) -> None:
+    points = np.array([(0.2, 0.7), (5.3, 1.1), (4.0, 4.9), (1.4, 3.8)])
+    expected = fill_contours([points], (6, 7))
+    assert np.array_equal(fill_contours([np.roll(points, start, axis=0)], (6, 7)), expected)
+    assert np.array_equal(fill_contours([points[::-1]], (6, 7)), expected)
+    assert expected.any()
+
+
+def test_what_lies_beyond_the_slice_is_cut_off() -> None:
+    assert fill_contours([box(-9, -9, 99, 99)], (3, 4)).all()
+    assert not fill_contours([box(10, 10, 12, 12), box(-5, 0, -2, 2)], (3, 4)).any()
+
+
+def test_no_contour_and_one_without_area_are_no_pixel() -> None:
+    line = np.array([(0.0, 0.0), (3.0, 3.0)])
+    assert not fill_contours([], (3, 3)).any()
+    assert not fill_contours([line], (3, 3)).any()
