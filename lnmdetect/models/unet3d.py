@@ -94,7 +94,8 @@ class UNet3d(nn.Module):
 
 
 def _expect_background(head: nn.Module) -> None:
-    assert isinstance(head, nn.Conv3d) and head.bias is not None
+    assert isinstance(head, nn.Conv3d)
+    assert head.bias is not None
     others = math.log((1 - BACKGROUND_PRIOR) / BACKGROUND_PRIOR / (head.out_channels - 1))
     with torch.no_grad():
         head.bias += others  # the weights stay: alike ones would be slow to tell classes apart

@@ -1,13 +1,14 @@
 """One scan through the segmenter: windows, merged maps, pieces of the mask."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lnmdetect.core.progress import Progress
+from lnmdetect.core.records import ImageRecord
 from lnmdetect.core.segmenter_config import SegmenterRecipe
-from lnmdetect.datasets.scan_windows import ScanWindows, Start
+from lnmdetect.datasets.scan_windows import ReadSlice, ScanWindows, Start
 from lnmdetect.datasets.segmenter_data import SegmenterBatch, collate_segmenter
 from lnmdetect.io.scan_handle import ScanHandle
 from lnmdetect.training.devices import Compute
@@ -39,23 +40,44 @@ def segment_scan(
     Raises:
         InputError: a file is damaged.
     """
-    windows = ScanWindows(scan.images, scan.read_slice, recipe)
-    joiner = PieceJoiner()
-    slices = windows.on_slices(_planes(windows, recipe, task))
-    images = scan.images
-    step_mm = float(np.diff(windows.positions_mm).mean()) if len(images) > 1 else 0.0
-    voxel_mm3 = (step_mm or images[0].thickness_mm or 1.0) * np.prod(images[0].spacing_mm)
+    joiner, least = PieceJoiner(), recipe.min_volume_mm3 / _voxel_mm3(scan.images)
 
     def whole() -> Iterator[Piece]:
-        watched = progress.track(slices, description="segmenting", total=len(images))
-        for index, maps in watched:
-            inside = np.zeros((0, *windows.size), np.float32) if maps is None else maps[1:]
-            yield from joiner.add(index, inside.sum(axis=0) >= threshold, inside)
+        slices = slice_maps(scan.images, scan.read_slice, recipe, task)
+        for index, maps in progress.track(slices, description="segmenting", total=len(scan.images)):
+            yield from joiner.add(index, maps.sum(axis=0) >= threshold, maps)
         yield from joiner.finish()
 
     for piece in whole():
-        if piece.voxels * voxel_mm3 >= recipe.min_volume_mm3:
+        if piece.voxels >= least:
             yield piece
+
+
+def slice_maps(
+    images: Sequence[ImageRecord], read: ReadSlice, recipe: SegmenterRecipe, task: SegmenterTask
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield the slices of a scan in order, each with P of every class but the background.
+
+    Args:
+        images: D records, rising positions.
+        read: gives slice `index`, (H, W) int16 HU.
+        recipe: with its plan.
+        task: with its weights.
+
+    Yields:
+        The index, and (K, H, W) in [0, 1].
+    """
+    windows = ScanWindows(images, read, recipe)
+    air = np.zeros((len(recipe.model.classes), *windows.size), dtype=np.float32)
+    for index, maps in windows.on_slices(_planes(windows, recipe, task)):
+        yield index, air if maps is None else maps[1:]
+
+
+def _voxel_mm3(images: Sequence[ImageRecord]) -> float:
+    first, last = images[0], images[-1]
+    steps = len(images) - 1
+    step_mm = (last.position_mm - first.position_mm) / steps if steps else first.thickness_mm
+    return float((step_mm or 1.0) * np.prod(first.spacing_mm))
 
 
 def _planes(

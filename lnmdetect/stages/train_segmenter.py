@@ -9,7 +9,6 @@ from lnmdetect.core.errors import InputError, UsageError
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import CocoDataset, ImageRecord
 from lnmdetect.core.segmenter_config import SegmentationPlan, SegmenterRecipe
-from lnmdetect.core.thresholds import Threshold
 from lnmdetect.datasets.label_cache import LabelledSeries, label_series
 from lnmdetect.datasets.segmentation_plan import ScanShape, plan_segmentation
 from lnmdetect.datasets.segmenter_data import (
@@ -20,6 +19,7 @@ from lnmdetect.datasets.segmenter_data import (
 from lnmdetect.datasets.volume_cache import cache_series, group_series
 from lnmdetect.io.json_files import write_json
 from lnmdetect.io.recipes import read_recipe
+from lnmdetect.stages.segmenter_threshold import choose_voxel_threshold
 from lnmdetect.stages.training_finish import finish_training, training_record
 from lnmdetect.stages.training_run import (
     TrainingInputs,
@@ -33,7 +33,6 @@ from lnmdetect.training.loaders import plain_batches
 from lnmdetect.training.segmenter_task import SegmenterTask
 
 PLAN = "plan.json"
-VOXEL_THRESHOLD = 0.5
 
 
 def train_segmenter(request: TrainRequest, progress: Progress = SILENT) -> TrainResult:
@@ -64,6 +63,8 @@ def train_segmenter(request: TrainRequest, progress: Progress = SILENT) -> Train
     write_json(plan.model_dump(mode="json"), request.output / PLAN, overwrite=True)
     training = _prepare(inputs.training, inputs, recipe, request, progress)
     validation = _prepare(inputs.validation, inputs, recipe, request, progress)
+    _require_nodes(training, "training")
+    _require_nodes(validation, "validation")
     record.lap("prepare")
     task = SegmenterTask(recipe, device)
     fitted = fit_task(
@@ -78,14 +79,16 @@ def train_segmenter(request: TrainRequest, progress: Progress = SILENT) -> Train
         progress=progress,
     )
     record.lap("fit")
-    threshold = Threshold(VOXEL_THRESHOLD, "P(node) of a voxel", "no one: as likely as not")
+    threshold, figures = choose_voxel_threshold(
+        inputs.validation, inputs.store, recipe, task, progress
+    )
     return finish_training(
         request,
         recipe,
         fitted,
         metric=task.monitor,
         threshold=threshold,
-        figures={},
+        figures=figures,
         inputs=inputs,
         record=record,
     )
@@ -98,6 +101,16 @@ def _require_volumes(truth: CocoDataset) -> None:
             expected="whole scans, each slice listed",
             got="key images, whose neighbours are not known",
             remedy="Train a detector on key images; a segmenter needs volumes.",
+        )
+
+
+def _require_nodes(series: Sequence[LabelledSeries], side: str) -> None:
+    if not any(scan.nodes for scan in series):
+        raise InputError(
+            "truth",
+            expected="nodes on both sides of the split by patient",
+            got=f"none in the {len(series)} {side} scans",
+            remedy="Add annotated patients, or choose another --seed.",
         )
 
 

@@ -45,7 +45,7 @@ def test_a_few_steps_learn_two_blocks_and_the_score_says_so(task: SegmenterTask)
     for batch in batches:
         task.module.train()
         optimiser.zero_grad()
-        torch.stack(list(task.losses(batch).values())).sum().backward()
+        torch.stack(list(task.losses(batch).values())).sum().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     after = task.score(list(predict(task, batches[:1], Compute(CPU))))
     assert before["dice"] < 0.2 < 0.8 < after["dice"]
