@@ -165,12 +165,14 @@ def test_surfaces_are_measured_in_mm_between_slices_and_within(write: Write) -> 
 
 
 def test_the_order_of_the_slices_in_the_file_does_not_matter(write: Write, tmp_path: Path) -> None:
-    found = [answer(1, (2, 3), "x"), answer(2, (2, 3), "x"), answer(5, (8, 7), "x")]
-    request = write(TRUTH, found)
+    # Of three slices the middle one has an inside, which is no surface, only between the others.
+    truth = [section(image, (2, 2), "n1", (5, 5)) for image in (1, 2, 3)]
+    found = [answer(image, (4, 4), "x", (5, 5)) for image in (1, 2, 3)]
+    request = write(truth, found)
     expected = scored(request)
-    turned = IMAGES[::-1]
-    records = tuple(replace(one, annotation_id=k) for k, one in enumerate(TRUTH, 1))
-    write_coco(CocoDataset({}, turned, records), tmp_path / "truth.json", overwrite=True)
+    shuffled = tuple(IMAGES[place] for place in (2, 5, 0, 3, 1, 7, 4, 6))
+    records = tuple(replace(one, annotation_id=k) for k, one in enumerate(truth, 1))
+    write_coco(CocoDataset({}, shuffled, records), tmp_path / "truth.json", overwrite=True)
     again = scored(request)
     assert again.surface.mean_mm.value == pytest.approx(expected.surface.mean_mm.value)
     assert again.dice.per_slice["all"].value == expected.dice.per_slice["all"].value
