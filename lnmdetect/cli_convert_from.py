@@ -163,8 +163,8 @@ def from_rtstruct(
     """From a DICOM RT Structure Set: a node a structure.
 
     Taken are structures whose name says lymph node (LN 2a, GTVn, Node 3), and those that --class
-    names. A pixel belongs to a structure where its centre lies inside the contours of its slice, a contour
-    within another being a hole; between contours nothing is drawn.
+    names. A pixel belongs to a structure where its centre lies inside the contours of its slice, a
+    contour within another being a hole; between contours nothing is drawn.
     """
     from lnmdetect.stages.convert_structures import FromStructuresRequest, from_rtstruct
 

@@ -17,7 +17,7 @@ SLICES, ROWS, COLUMNS = 7, 24, 32
 SPACING_MM = (2.5, 0.4, 0.7)
 """z, row, column: no two alike."""
 ORIENTATIONS: dict[str, tuple[float, ...]] = {
-    "feet first": (1.0, 0, 0, 0, 1, 0),
+    "usual": (1.0, 0, 0, 0, 1, 0),
     "slices run downwards": (1.0, 0, 0, 0, -1, 0),
     "patient on his front": (-1.0, 0, 0, 0, -1, 0),
     "rows run to the right": (-1.0, 0, 0, 0, 1, 0),
@@ -60,7 +60,7 @@ def write_scan(
     folder: Path,
     nodes: Sequence[Drawn],
     *,
-    orientation: tuple[float, ...] = ORIENTATIONS["feet first"],
+    orientation: tuple[float, ...] = ORIENTATIONS["usual"],
     seed: str = "masked",
     origin_mm: tuple[float, float, float] = (-40.0, -30.0, 12.0),
     slices: int = SLICES,

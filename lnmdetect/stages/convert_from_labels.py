@@ -86,7 +86,7 @@ def join_scans(
         InputError: one belongs to none or may belong to several, or two to the same.
     """
     known = {} if labels.cases is None else labels.cases.by_name()
-    by_series = {scan.series: scan for scan in scans}
+    by_series = {uid: scan for scan in scans for uid in (scan.scanner_series, scan.series)}
     joined = []
     for file, nifti in zip(labels.files, opened, strict=True):
         case = known.get(file.case)
