@@ -2,11 +2,12 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lnmdetect.core.node_classes import ONE, THREE, TWO, NodeClasses
+if TYPE_CHECKING:
+    from lnmdetect.core.node_classes import NodeClasses
 
 
 class ClassSet(StrEnum):
@@ -17,11 +18,11 @@ class ClassSet(StrEnum):
     ONE = "one"
 
 
-CLASS_SETS: dict[ClassSet, NodeClasses] = {
-    ClassSet.THREE: THREE,
-    ClassSet.TWO: TWO,
-    ClassSet.ONE: ONE,
-}
+def class_names(chosen: ClassSet) -> "NodeClasses":
+    """Return the classes; their numbers are their places plus 1."""
+    from lnmdetect.core.node_classes import ONE, THREE, TWO
+
+    return {ClassSet.THREE: THREE, ClassSet.TWO: TWO, ClassSet.ONE: ONE}[chosen]
 
 
 class ValueKind(StrEnum):

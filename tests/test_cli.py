@@ -36,6 +36,7 @@ COMMANDS = (
     "overlay",
     "explain",
     "export",
+    "convert",
     "split",
     "train",
     "calibrate",

@@ -17,6 +17,7 @@ from referencing import Registry, Resource
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.records import CocoDataset
 from lnmdetect.datasets.folds import deal_as_wang2023
+from lnmdetect.io.case_file import cases_to_json, read_cases
 from lnmdetect.io.coco import dataset_to_json, read_coco
 from lnmdetect.io.fold_file import read_folds, write_folds
 from lnmdetect.io.recipes import bundled_recipes, parse_recipe, read_recipe
@@ -31,7 +32,7 @@ COCO_FILES = ("truth", "boxes", "nodes")
 ALL_FILES = (
     *COCO_FILES,
     *("doctor", "folds", "metrics", "comparison", "readers", "benchmark", "explain"),
-    *("linked_nodes", "push", "pull", "pacs_series", "run", "recipe"),
+    *("linked_nodes", "cases", "push", "pull", "pacs_series", "run", "recipe"),
 )
 REFERRED_TO = ("coco", "metrics", "comparison")
 
@@ -93,6 +94,12 @@ def test_every_example_is_read_and_written_back_as_it_stands(name: str) -> None:
     data = dataset_to_json(read_coco(SPECS / f"{name}.example.json"))
     assert data == example(name)
     assert errors(name, data) == []
+
+
+def test_the_example_of_cases_is_read_and_written_back_as_it_stands() -> None:
+    data = cases_to_json(read_cases(SPECS / "cases.example.json"))
+    assert data == example("cases")
+    assert errors("cases", data) == []
 
 
 def test_the_example_of_metrics_is_what_eval_says_of_the_other_examples() -> None:
