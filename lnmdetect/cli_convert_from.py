@@ -68,6 +68,8 @@ def from_nnunet(
     """From nnU-Net v2: predictions, or a data set's label maps.
 
     What the numbers mean is taken from the dataset.json beside them; what touches is one node.
+    With --result nodes are scored by the probabilities beside them, as nnUNetv2_predict
+    --save_probabilities writes them; without these each is scored 1, which gives no curve.
     """
     talk = Talk(quiet, verbose, as_json)
     _from_labels(

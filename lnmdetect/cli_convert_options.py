@@ -108,8 +108,8 @@ Result = Annotated[
     bool,
     typer.Option(
         "--result",
-        help="A tool's answer, for eval --nodes, not truth: each node is scored 1; what touches "
-        "is one node, of the class most of its voxels have.",
+        help="A tool's answer, for eval --nodes, not truth: each node has a score, 1 where the "
+        "tool tells none; what touches is one node, of the class most of its voxels have.",
     ),
 ]
 Split = Annotated[

@@ -28,6 +28,7 @@ from lnmdetect.stages.convert_in import (
     write_found,
 )
 from lnmdetect.stages.convert_nodes import FoundNode
+from lnmdetect.stages.convert_scores import scored_nodes
 from lnmdetect.transforms.label_nodes import LabelNode, Labels, numbered_nodes, touching_nodes
 
 
@@ -71,6 +72,8 @@ def from_labels(request: FromLabelsRequest, progress: Progress = SILENT) -> From
     ):
         match = _match(nifti, scan)
         nodes = reader.nodes(file, match.turned(nifti.labels()))
+        if request.layout == "nnunet" and request.as_result:
+            nodes = scored_nodes(nodes, reader.classes, (file, nifti, match))
         found.append((scan, nodes))
     unlabelled = len(scans) - len(found)
     notes = [f"{counted(unlabelled, 'scan')} without a label map left out"] if unlabelled else []
@@ -160,6 +163,15 @@ class _Reader:
         self._values = request.values or told or default
         self._names = labels.names or _default_names(self._cases, request.layout)
 
+    def classes(self) -> dict[int, str]:
+        """Return the values that are nodes, and the class of each.
+
+        Raises:
+            InputError: a value has a name that stands for no class.
+        """
+        named = {value: self._class(value, f"label {value}") for value in self._names}
+        return {value: name for value, name in named.items() if name != IGNORE}
+
     def nodes(self, file: LabelFile, labels: Labels) -> list[FoundNode]:
         """Return the nodes of one label map (slices, rows, columns).
 
@@ -169,7 +181,7 @@ class _Reader:
         if self._values == "instances":
             return self._instances(file, numbered_nodes(labels))
         present = {node.value for node in numbered_nodes(labels)}
-        classes = {value: self._class(file, value) for value in sorted(present)}
+        classes = {value: self._class(value, file.case) for value in sorted(present)}
         wanted = [value for value, name in classes.items() if name != IGNORE]
         pieces = touching_nodes(labels, wanted, joined=self._request.as_result)
         return [
@@ -201,9 +213,9 @@ class _Reader:
                 got=f"none of instance {value}",
                 remedy="Correct the table, or name the class with --class NUMBER=CLASS.",
             )
-        return NODE if known else self._class(file, file.instances[value])
+        return NODE if known else self._class(file.instances[value], file.case)
 
-    def _class(self, file: LabelFile, value: int) -> str:
+    def _class(self, value: int, where: str) -> str:
         name = self._names.get(value)
         rules = self._request.rules
         ruled = ruled_class(str(value), rules) or (ruled_class(name, rules) if name else None)
@@ -211,7 +223,7 @@ class _Reader:
             return ruled
         if name is None:
             raise InputError(
-                file.case,
+                where,
                 expected=f"numbers of the classes {', '.join(map(str, sorted(self._names)))}",
                 got=str(value),
                 remedy="Name the class of the number with --class NUMBER=CLASS, or, where each "

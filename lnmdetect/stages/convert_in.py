@@ -164,5 +164,5 @@ def _info(request: FromRequest, source: ScanSource) -> dict[str, Any]:
     }
     if request.as_result:
         info["operating_threshold"] = 0.0
-        info["operating_threshold_source"] = "every node of the mask; each is scored 1"
+        info["operating_threshold_source"] = "every node of the mask"
     return info

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
+from lnmdetect.core.node_classes import NEGATIVE
 from lnmdetect.core.records import MIN_TRUTH_SIDE_MM, ImageRecord, NodeAnnotation
 from lnmdetect.transforms.label_nodes import CrossSection
 from lnmdetect.transforms.outline import mask_outline
 
 CERTAIN = 1.0
-"""Score of every node of a tool's answer: masks carry none."""
+"""Score of a node of a tool's answer that tells none: masks alone carry no score."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class FoundNode:
         category_id, kind, level: as `NodeAnnotation` has them.
         sections: at most one a slice, rising.
         short_axis_mm: where the source knows it; else it is measured on the mask.
+        score: in [0, 1], None where the source tells none.
+        class_probabilities: class of `core.node_classes` to its share, summing to 1.
     """
 
     node_id: str
@@ -32,6 +35,8 @@ class FoundNode:
     kind: str | None = None
     level: str | None = None
     short_axis_mm: float | None = None
+    score: float | None = None
+    class_probabilities: Mapping[str, float] | None = None
 
 
 def found_annotations(
@@ -75,7 +80,7 @@ def _annotation(
         image_id=image.image_id,
         category_id=node.category_id,
         box_xyxy=section.box_xyxy,
-        score=CERTAIN if as_result else None,
+        score=(CERTAIN if node.score is None else node.score) if as_result else None,
         ignored=not as_result and shorter_mm < MIN_TRUTH_SIDE_MM,
         node_id=node.node_id,
         short_axis_mm=round(axis_mm, 3),
@@ -83,7 +88,18 @@ def _annotation(
         level=node.level,
         kind=node.kind,
         segmentation=encoded(section, image),
+        **(_probabilities(node.class_probabilities) if as_result else {}),
     )
+
+
+def _probabilities(shares: Mapping[str, float] | None) -> dict[str, Any]:
+    if shares is None:
+        return {}
+    benign = round(shares.get(NEGATIVE, 0.0), 6)
+    return {
+        "probabilities": {"benign": benign, "metastatic": round(1 - benign, 6)},
+        "extra": {"class_probabilities": {name: round(p, 6) for name, p in shares.items()}},
+    }
 
 
 def _short_axis_mm(node: FoundNode, images: Sequence[ImageRecord]) -> float:

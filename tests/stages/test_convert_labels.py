@@ -251,6 +251,56 @@ def test_a_result_is_scored_and_joins_what_touches(tmp_path: Path) -> None:
     assert result.info["operating_threshold"] == 0.0
 
 
+@pytest.mark.parametrize("orientation", ORIENTATIONS.values(), ids=ORIENTATIONS)
+def test_an_answer_with_probabilities_is_scored_by_the_mean_of_its_voxels(
+    tmp_path: Path, orientation: tuple[float, ...]
+) -> None:
+    node = Drawn("one", METASTATIC, ball((3, 10, 10), (2, 4, 4)))
+    truth = write_truth(tmp_path, (node,), orientation=orientation)
+    folder = out(truth, "nnunet")
+    labels = folder / "labelsTr"
+    (labels / "dataset.json").write_text((folder / "dataset.json").read_text())
+    maps = np.zeros((4, *node.inside.shape), np.float16)
+    maps[0] = 1
+    shares = np.array([0.25, 0.125, 0.125, 0.5])
+    maps[:, node.inside] = shares[:, None]
+    maps[:, 3][:, node.inside[3]] = np.array([0.75, 0.25, 0, 0])[:, None]
+    np.savez_compressed(labels / "case_0001.npz", probabilities=maps)
+    cases = folder / "cases.json"
+    found = back(labels, truth, "nnunet", as_result=True, cases=cases).annotations
+    lower = node.inside[3].sum() / node.inside.sum()
+    p_benign = 0.125 * (1 - lower) + 0.25 * lower
+    total = 0.75 * (1 - lower) + 0.25 * lower
+    assert {a.score for a in found} == {round(total, 6)}
+    assert found[0].probabilities == {
+        "benign": round(p_benign / total, 6),
+        "metastatic": round(1 - round(p_benign / total, 6), 6),
+    }
+    assert found[0].kind == "extranodal"
+    given = found[0].extra["class_probabilities"]
+    assert list(given) == list(THREE)
+    assert sum(given.values()) == pytest.approx(1, abs=1e-5)
+    assert {a.score for a in back(labels, truth, "nnunet", cases=cases).annotations} == {None}
+
+
+@pytest.mark.parametrize(
+    ("maps", "message"),
+    [
+        (np.zeros((4, 7, 24, 31), np.float16), "an array of 4 x 7 x 24 x 31"),
+        (np.full((4, 7, 24, 32), 2, np.float16), "no probabilities"),
+        (np.zeros((3, 7, 24, 32), np.float16), "values 1, 2, 3, got those of 2"),
+        (np.array([{}]), "cannot be read"),
+    ],
+    ids=["another size", "logits", "fewer classes", "pickled"],
+)
+def test_probabilities_that_do_not_fit_are_refused(tmp_path: Path, maps: Any, message: str) -> None:
+    truth = write_truth(tmp_path)
+    folder = out(truth, "nnunet")
+    np.savez(folder / "labelsTr/case_0001.npz", probabilities=maps)
+    with pytest.raises(InputError, match=message):
+        back(folder, truth, "nnunet", as_result=True)
+
+
 def test_nodes_that_a_map_of_classes_cannot_keep_apart_are_told(tmp_path: Path) -> None:
     nodes = (
         Drawn("a", BENIGN, ball((3, 10, 10), (2, 4, 4))),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.pixels.utils import pack_bits
 from pydicom.uid import UID, ExplicitVRLittleEndian, RTStructureSetStorage
 
 from lnmdetect.core.errors import InputError
@@ -127,6 +128,25 @@ def test_a_fractional_seg_counts_from_more_than_half(tmp_path: Path) -> None:
 
     found = back("seg", change_seg(path, fractional), truth)
     assert masks(found) == masks(read_coco(truth))
+
+
+def test_a_seg_cut_to_the_nodes_lies_where_its_frames_say(tmp_path: Path) -> None:
+    truth = write_truth(tmp_path, orientation=ORIENTATIONS["rows run to the back"])
+
+    def cut(stored: Dataset) -> None:
+        kept = stored.pixel_array[:, 2:, 1:]
+        stored.Rows, stored.Columns = kept.shape[1:]
+        stored.PixelData = pack_bits(np.ascontiguousarray(kept))
+        axes = stored.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0]
+        across = np.array(axes.ImageOrientationPatient, float)
+        for one in stored.PerFrameFunctionalGroupsSequence:
+            place = one.PlanePositionSequence[0]
+            moved = np.array(place.ImagePositionPatient, float)
+            moved += 1 * 0.7 * across[:3] + 2 * 0.4 * across[3:]
+            place.ImagePositionPatient = [f"{value:.6f}" for value in moved]
+
+    found = back("seg", change_seg(own_seg(truth), cut), truth)
+    assert masks(found, "node_id") == masks(read_coco(truth), "node_id")
 
 
 def elsewhere(stored: Dataset) -> None:
