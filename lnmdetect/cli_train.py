@@ -7,6 +7,7 @@ import typer
 
 from lnmdetect import cli_options as options
 from lnmdetect.cli_console import Talk
+from lnmdetect.core.errors import UsageError
 
 if TYPE_CHECKING:
     from lnmdetect.stages.training_run import TrainRequest, TrainResult
@@ -39,6 +40,12 @@ def train(
         str | None,
         typer.Option("--init", help="imagenet, or a file of its weights: start from them."),
     ] = None,
+    coarse: Annotated[
+        str | None,
+        typer.Option(
+            "--coarse", help="segmenter: bundle of a first stage at a coarser spacing: a cascade."
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint.")
     ] = False,
@@ -55,6 +62,13 @@ def train(
     from lnmdetect.stages.training_run import TrainRequest
 
     talk = Talk(quiet, verbose, as_json)
+    if coarse is not None and arm != "segmenter":
+        raise UsageError(
+            "--coarse",
+            expected="lnmdetect train segmenter",
+            got=f"lnmdetect train {arm}",
+            remedy="Leave it out: only a segmenter is trained as a cascade.",
+        )
     request = TrainRequest(
         data,
         recipe=recipe,
@@ -63,6 +77,7 @@ def train(
         seed=seed,
         scan=scan,
         init=init,
+        coarse=coarse,
         resume=resume,
         overwrite=overwrite,
         workers=workers,

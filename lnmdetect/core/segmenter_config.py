@@ -27,6 +27,8 @@ class SegmenterConfig(Part):
         norm: of the feature maps. `instance` takes each patch by itself, and with it how bright the
             patch is, which tells classes apart; `batch` keeps it.
         supervised_levels: coarser levels of the decoder that are compared with the truth too.
+        coarse: whether P(node) of a segmenter at a coarser spacing is one more channel: the second
+            stage of a cascade. Set by the training where it is given a first stage.
         loss: `joint`: Dice of each class and cross-entropy over all; `conditional`: Dice and
             cross-entropy of node or not, and apart from them the class within true nodes, every
             class as heavy as any other, however few its voxels are.
@@ -37,6 +39,7 @@ class SegmenterConfig(Part):
     max_filters: Count = 320
     norm: Literal["instance", "batch"] = "instance"
     supervised_levels: int = Field(default=2, ge=0)
+    coarse: bool = False
     loss: Literal["joint", "conditional"] = "joint"
 
     @model_validator(mode="after")

@@ -37,15 +37,22 @@ class LabelledSeries:
         series: D slices.
         path: `.npy` file of (D, h, w) uint8 labels, 0 the background.
         nodes: of the series.
+        coarse: `.npy` file of (D, h, w) int16 P(node) of a first stage, in thousandths; or None.
     """
 
     series: CachedSeries
     path: Path
     nodes: tuple[NodePlace, ...]
+    coarse: Path | None = None
 
     def labels(self) -> NDArray[np.uint8]:
         """Return the labels (D, h, w), memory-mapped."""
         return open_array(self.path)
+
+    def coarse_volume(self) -> NDArray[np.int16]:
+        """Return P(node) of the first stage (D, h, w), in thousandths, memory-mapped."""
+        assert self.coarse is not None
+        return open_array(self.coarse)
 
     @property
     def positions_mm(self) -> NDArray[np.float64]:

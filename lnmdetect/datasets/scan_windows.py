@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from lnmdetect.core.records import ImageRecord
 from lnmdetect.core.segmenter_config import SegmenterRecipe
-from lnmdetect.datasets.segmenter_data import SegmenterItem, channels_of
-from lnmdetect.transforms.grid import mask_slice, plan_grid, resample
+from lnmdetect.datasets.segmenter_data import SegmenterItem, channels_of, with_coarse
+from lnmdetect.transforms.grid import ModelGrid, mask_slice, plan_grid, resample
 from lnmdetect.transforms.slab_merge import window_places
 from lnmdetect.transforms.volume_grid import Window, blend_slices, cut_volume
 
@@ -27,10 +27,16 @@ class ScanWindows:
         images: D records, rising positions.
         read: gives slice `index`, (H, W) int16 HU.
         recipe: with its plan.
+        coarse: P(node) of a first stage on every slice in order, (H, W) in [0, 1]; or None.
     """
 
     def __init__(
-        self, images: Sequence[ImageRecord], read: ReadSlice, recipe: SegmenterRecipe
+        self,
+        images: Sequence[ImageRecord],
+        read: ReadSlice,
+        recipe: SegmenterRecipe,
+        *,
+        coarse: Iterator[NDArray[np.float32]] | None = None,
     ) -> None:
         assert recipe.plan is not None
         self.recipe, self.plan, self._read = recipe, recipe.plan, read
@@ -42,6 +48,7 @@ class ScanWindows:
         self.positions_mm = np.array([image.position_mm for image in images], dtype=np.float64)
         self.planes_mm = _planes(self.positions_mm, self.plan.spacing_mm[0])
         self._blend = blend_slices(self.positions_mm, self.planes_mm)
+        self._coarse = coarse
         self._slice = lru_cache(maxsize=2)(self._read_slice)
         self._plane = lru_cache(maxsize=2 * self.plan.patch[0])(self._read_plane)
 
@@ -56,15 +63,15 @@ class ScanWindows:
         floor_hu = min(low for low, _ in self.recipe.input.windows_hu)
         for start in window_places(self.shape, self.plan.patch, self.recipe.window_overlap):
             planes = np.minimum(np.arange(start[0], start[0] + depth), self.shape[0] - 1)
-            slab = np.stack([self._plane(int(plane)) for plane in planes])
+            slabs = np.stack([self._plane(int(plane)) for plane in planes], axis=1)
             every = np.arange(depth, dtype=np.float64)
-            whole = blend_slices(every, every)
-            hu = cut_volume(slab, whole, Window((start[1], start[2]), (height, width)))
-            empty = hu.max() <= floor_hu
-            yield (
-                start,
-                None if empty else SegmenterItem(channels_of(hu, self.recipe.input.windows_hu)),
-            )
+            whole, part = blend_slices(every, every), Window(start[1:], (height, width))
+            hu, *coarse = (cut_volume(slab, whole, part) for slab in slabs)
+            if hu.max() <= floor_hu:
+                yield start, None
+            else:
+                channels = channels_of(hu, self.recipe.input.windows_hu)
+                yield start, SegmenterItem(with_coarse(channels, coarse[0] if coarse else None))
 
     def on_slices(
         self, planes: Iterator[NDArray[np.float32] | None]
@@ -88,8 +95,12 @@ class ScanWindows:
             yield index, self._resized(_mixed(held[int(lower)], held[int(upper)], float(share)))
 
     def _read_slice(self, index: int) -> NDArray[np.int16]:
+        """Return (V, rows, columns): HU, and where there is a first stage its P(node) after it."""
         masked, _ = mask_slice(self._read(index), self.spacing_mm, self.recipe.input)
-        return resample(masked, self.grid)
+        volumes = [resample(masked, self.grid)]
+        if self._coarse is not None:
+            volumes.append(coarse_plane(next(self._coarse), self.grid))
+        return np.stack(volumes)
 
     def _read_plane(self, plane: int) -> NDArray[np.int16]:
         lower, share = int(self._blend.lower[plane]), float(self._blend.share[plane])
@@ -106,6 +117,11 @@ class ScanWindows:
         return np.stack(
             [cv2.resize(m, (columns, rows), interpolation=cv2.INTER_LINEAR) for m in maps]
         )
+
+
+def coarse_plane(shares: NDArray[np.float32], grid: ModelGrid) -> NDArray[np.int16]:
+    """Return P(node) of a slice (H, W) on a grid, (rows, columns) in thousandths."""
+    return resample(np.rint(shares * 1000).astype(np.int16), grid)
 
 
 def _planes(positions_mm: NDArray[np.float64], step_mm: float) -> NDArray[np.float64]:

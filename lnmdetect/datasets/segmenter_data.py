@@ -60,6 +60,19 @@ def channels_of(
     return np.stack([window(hu, limits) for limits in windows_hu])
 
 
+COARSE_RANGE = (0.0, 1000.0)
+"""P(node) of a first stage is kept in thousandths, so that it is cut and interpolated as HU are."""
+
+
+def with_coarse(
+    channels: NDArray[np.float32], thousandths: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """Return (C, D, H, W) channels with P(node) of the first stage as one more, where it is."""
+    if thousandths is None:
+        return channels
+    return np.concatenate([channels, window(thousandths, COARSE_RANGE)[None]])
+
+
 class Patches:
     """Where patches are cut, and the cutting: the part that training and validation share.
 
@@ -111,7 +124,8 @@ class Patches:
         corner = round(centre[1] - size[0] / 2), round(centre[2] - size[1] / 2)
         part = Window(corner, size)
         hu = cut_volume(scan.series.volume(), blend, part)
-        channels = channels_of(hu, self.recipe.input.windows_hu)
+        coarse = None if scan.coarse is None else cut_volume(scan.coarse_volume(), blend, part)
+        channels = with_coarse(channels_of(hu, self.recipe.input.windows_hu), coarse)
         return SegmenterItem(channels, cut_labels(scan.labels(), blend, part))
 
 

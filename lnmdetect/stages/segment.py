@@ -23,12 +23,14 @@ from lnmdetect.io.run_record import RunRecord, record_path, sha256_of_slices
 from lnmdetect.io.scan_handle import ScanHandle
 from lnmdetect.io.scan_source import ScanSource, open_source
 from lnmdetect.stages.detect import pixel_place
-from lnmdetect.stages.segment_scan import segment_scan
+from lnmdetect.stages.segment_scan import Segmenter, segment_scan
 from lnmdetect.training.devices import choose_device, limit_threads
 from lnmdetect.training.segmenter_task import SegmenterTask
 from lnmdetect.transforms.mask_pieces import Piece, Section
 
 SEGMENTS = Path("segments.json")
+COARSE = "coarse"
+"""Folder, within a bundle, of the first stage's bundle."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ class SegmentResult:
     failures: tuple[LnmDetectError, ...] = field(default=())
 
 
-def load_segmenter(model: str, device: str) -> tuple[Bundle, SegmenterRecipe, SegmenterTask]:
-    """Return a segmenter's bundle, its recipe and its task, ready to predict.
+def load_segmenter(model: str, device: str) -> tuple[Bundle, Segmenter]:
+    """Return a segmenter's bundle and the segmenter, ready to predict.
 
     Raises:
         ModelError: there is no such bundle, or it is damaged.
@@ -85,7 +87,10 @@ def load_segmenter(model: str, device: str) -> tuple[Bundle, SegmenterRecipe, Se
     assert isinstance(bundle.recipe, SegmenterRecipe)
     task = SegmenterTask(bundle.recipe, choose_device(device))
     load_weights(task.module, bundle)
-    return bundle, bundle.recipe, task
+    if not bundle.recipe.model.coarse:
+        return bundle, Segmenter(bundle.recipe, task)
+    _, first = load_segmenter(str(bundle.folder / COARSE), device)
+    return bundle, Segmenter(bundle.recipe, task, first)
 
 
 def segment(request: SegmentRequest, progress: Progress = SILENT) -> SegmentResult:
@@ -105,7 +110,7 @@ def segment(request: SegmentRequest, progress: Progress = SILENT) -> SegmentResu
         record.inputs["scan"] = sha256_of_file(request.scan)
     source = open_source(request.scan, series=request.series, allow_tilt=request.allow_tilt)
     _require_volumes(source)
-    bundle, recipe, task = load_segmenter(request.model, request.device)
+    bundle, segmenter = load_segmenter(request.model, request.device)
     threshold = bundle.threshold.value if request.threshold is None else request.threshold
     record.lap("open")
     failures = list(source.failures)
@@ -114,13 +119,13 @@ def segment(request: SegmentRequest, progress: Progress = SILENT) -> SegmentResu
     nodes = 0
     for scan in source.scans:
         try:
-            pieces = list(segment_scan(scan, recipe, task, threshold, progress))
+            pieces = list(segment_scan(scan, segmenter, threshold, progress))
         except InputError as error:
             failures.append(error)
             continue
         nodes += len(pieces)
         images += scan.images
-        annotations += _annotations(pieces, scan, recipe, first=len(annotations) + 1)
+        annotations += _annotations(pieces, scan, segmenter.recipe, first=len(annotations) + 1)
     if not images:
         raise failures[0]
     record.lap("segment")

@@ -1,6 +1,7 @@
 """One scan through the segmenter: windows, merged maps, pieces of the mask."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,29 +22,33 @@ GAUSSIAN_SHARE = 0.125
 """Standard deviation of a window's weights as a share of its side (Isensee et al. 2021)."""
 
 
+@dataclass(frozen=True)
+class Segmenter:
+    """A trained network with its recipe, and the first stage of its cascade where it has one."""
+
+    recipe: SegmenterRecipe
+    task: SegmenterTask
+    coarse: "Segmenter | None" = None
+
+
 def segment_scan(
-    scan: ScanHandle,
-    recipe: SegmenterRecipe,
-    task: SegmenterTask,
-    threshold: float,
-    progress: Progress,
+    scan: ScanHandle, segmenter: Segmenter, threshold: float, progress: Progress
 ) -> Iterator[Piece]:
     """Yield the pieces of the scan's mask that are large enough, each when it is whole.
 
     Args:
         scan: of two slices or more.
-        recipe: with its plan.
-        task: with its weights.
+        segmenter: with its weights.
         threshold: on P(node) of a voxel.
         progress: told about every slice.
 
     Raises:
         InputError: a file is damaged.
     """
-    joiner, least = PieceJoiner(), recipe.min_volume_mm3 / _voxel_mm3(scan.images)
+    joiner, least = PieceJoiner(), segmenter.recipe.min_volume_mm3 / _voxel_mm3(scan.images)
 
     def whole() -> Iterator[Piece]:
-        slices = slice_maps(scan.images, scan.read_slice, recipe, task)
+        slices = slice_maps(scan.images, scan.read_slice, segmenter)
         for index, maps in progress.track(slices, description="segmenting", total=len(scan.images)):
             yield from joiner.add(index, maps.sum(axis=0) >= threshold, maps)
         yield from joiner.finish()
@@ -54,23 +59,32 @@ def segment_scan(
 
 
 def slice_maps(
-    images: Sequence[ImageRecord], read: ReadSlice, recipe: SegmenterRecipe, task: SegmenterTask
+    images: Sequence[ImageRecord], read: ReadSlice, segmenter: Segmenter
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Yield the slices of a scan in order, each with P of every class but the background.
 
     Args:
         images: D records, rising positions.
         read: gives slice `index`, (H, W) int16 HU.
-        recipe: with its plan.
-        task: with its weights.
+        segmenter: with its weights.
 
     Yields:
         The index, and (K, H, W) in [0, 1].
     """
-    windows = ScanWindows(images, read, recipe)
+    coarse, recipe = segmenter.coarse, segmenter.recipe
+    first = None if coarse is None else node_shares(images, read, coarse)
+    windows = ScanWindows(images, read, recipe, coarse=first)
     air = np.zeros((len(recipe.model.classes), *windows.size), dtype=np.float32)
-    for index, maps in windows.on_slices(_planes(windows, recipe, task)):
+    for index, maps in windows.on_slices(_planes(windows, segmenter)):
         yield index, air if maps is None else maps[1:]
+
+
+def node_shares(
+    images: Sequence[ImageRecord], read: ReadSlice, segmenter: Segmenter
+) -> Iterator[NDArray[np.float32]]:
+    """Yield P(node) of every slice in order, (H, W) in [0, 1]; see `slice_maps`."""
+    for _, maps in slice_maps(images, read, segmenter):
+        yield maps.sum(axis=0)
 
 
 def _voxel_mm3(images: Sequence[ImageRecord]) -> float:
@@ -80,9 +94,7 @@ def _voxel_mm3(images: Sequence[ImageRecord]) -> float:
     return float((step_mm or 1.0) * np.prod(first.spacing_mm))
 
 
-def _planes(
-    windows: ScanWindows, recipe: SegmenterRecipe, task: SegmenterTask
-) -> Iterator[NDArray[np.float32] | None]:
+def _planes(windows: ScanWindows, segmenter: Segmenter) -> Iterator[NDArray[np.float32] | None]:
     """Yield the maps of every plane of the grid, first to last."""
     pending: list[Start] = []
 
@@ -92,6 +104,7 @@ def _planes(
                 pending.append(start)
                 yield collate_segmenter([item])
 
+    recipe, task = segmenter.recipe, segmenter.task
     merge = SlabMerge(len(recipe.model.classes) + 1, _importance(windows.plan.patch), windows.shape)
     for window in predict(WindowAnswers(task), batches(), Compute(task.device)):
         start = pending.pop(0)

@@ -8,12 +8,10 @@ from numpy.typing import NDArray
 from lnmdetect.core.progress import Progress
 from lnmdetect.core.records import CocoDataset, ImageRecord
 from lnmdetect.core.run_lengths import mask_of_runs
-from lnmdetect.core.segmenter_config import SegmenterRecipe
 from lnmdetect.core.thresholds import Threshold
 from lnmdetect.datasets.volume_cache import group_series
 from lnmdetect.io.pixel_store import PixelStore
-from lnmdetect.stages.segment_scan import slice_maps
-from lnmdetect.training.segmenter_task import SegmenterTask
+from lnmdetect.stages.segment_scan import Segmenter, slice_maps
 
 CANDIDATES = np.round(np.arange(0.1, 0.91, 0.05), 2)
 RULE = "highest mean Dice of whole scans, all classes merged"
@@ -22,8 +20,7 @@ RULE = "highest mean Dice of whole scans, all classes merged"
 def choose_voxel_threshold(
     truth: CocoDataset,
     store: PixelStore,
-    recipe: SegmenterRecipe,
-    task: SegmenterTask,
+    segmenter: Segmenter,
     progress: Progress,
 ) -> tuple[Threshold, dict[str, float | None]]:
     """Return the threshold with the best Dice over the scans of truth, and figures there.
@@ -31,8 +28,7 @@ def choose_voxel_threshold(
     Args:
         truth: of the validation patients, with masks; at least one scan holds a node.
         store: of their pixels.
-        recipe: with its plan.
-        task: with the weights that are kept.
+        segmenter: with the weights that are kept.
         progress: told about every scan.
 
     Raises:
@@ -41,7 +37,7 @@ def choose_voxel_threshold(
     scans = group_series(truth.images)
     dice = np.array(
         [
-            _scan_dice(images, truth, store, recipe, task)
+            _scan_dice(images, truth, store, segmenter)
             for images in progress.track(scans, description="choosing the threshold")
         ]
     )
@@ -58,15 +54,14 @@ def _scan_dice(
     images: Sequence[ImageRecord],
     truth: CocoDataset,
     store: PixelStore,
-    recipe: SegmenterRecipe,
-    task: SegmenterTask,
+    segmenter: Segmenter,
 ) -> NDArray[np.float64]:
     """Return the Dice of one scan at every candidate; NaN where truth has no node."""
     by_image = truth.by_image()
     shared = np.zeros(len(CANDIDATES))
     sizes = np.zeros(len(CANDIDATES))
     true = 0
-    for index, maps in slice_maps(images, lambda i: store.read(images[i]), recipe, task):
+    for index, maps in slice_maps(images, lambda i: store.read(images[i]), segmenter):
         image = images[index]
         share = maps.sum(axis=0)
         drawn = np.zeros(share.shape, dtype=bool)

@@ -1,6 +1,8 @@
 """`lnmdetect train segmenter`: truth.json with masks in, a bundle out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import CocoDataset, ImageRecord
 from lnmdetect.core.segmenter_config import SegmentationPlan, SegmenterRecipe
 from lnmdetect.datasets.label_cache import LabelledSeries, label_series
+from lnmdetect.datasets.scan_windows import coarse_plane
 from lnmdetect.datasets.segmentation_plan import ScanShape, plan_segmentation
 from lnmdetect.datasets.segmenter_data import (
     TrainingPatches,
@@ -17,8 +20,13 @@ from lnmdetect.datasets.segmenter_data import (
     collate_segmenter,
 )
 from lnmdetect.datasets.volume_cache import cache_series, group_series
+from lnmdetect.io.bundles import Bundle, write_with_weights_of
 from lnmdetect.io.json_files import write_json
+from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.recipes import read_recipe
+from lnmdetect.io.run_files import save_array
+from lnmdetect.stages.segment import COARSE, load_segmenter
+from lnmdetect.stages.segment_scan import Segmenter, node_shares
 from lnmdetect.stages.segmenter_threshold import choose_voxel_threshold
 from lnmdetect.stages.training_finish import finish_training, training_record
 from lnmdetect.stages.training_run import (
@@ -55,14 +63,18 @@ def train_segmenter(request: TrainRequest, progress: Progress = SILENT) -> Train
             remedy="Take plan out; planning: holds what it is to be held to.",
         )
     device = start_compute(request)
+    first = None if request.coarse is None else load_segmenter(request.coarse, request.device)
     record = training_record(request, recipe)
     inputs = open_training(request, recipe)
     _require_volumes(inputs.truth)
     plan = plan_segmentation(_shapes(inputs.training), recipe)
-    recipe = recipe.model_copy(update={"plan": plan})
+    model = recipe.model.model_copy(update={"coarse": first is not None})
+    recipe = recipe.model_copy(update={"plan": plan, "model": model})
     write_json(plan.model_dump(mode="json"), request.output / PLAN, overwrite=True)
-    training = _prepare(inputs.training, inputs, recipe, request, progress)
-    validation = _prepare(inputs.validation, inputs, recipe, request, progress)
+    training, validation = (
+        _prepare(part, inputs, recipe, request, first, progress=progress)
+        for part in (inputs.training, inputs.validation)
+    )
     _require_nodes(training, "training")
     _require_nodes(validation, "validation")
     record.lap("prepare")
@@ -79,10 +91,11 @@ def train_segmenter(request: TrainRequest, progress: Progress = SILENT) -> Train
         progress=progress,
     )
     record.lap("fit")
+    segmenter = Segmenter(recipe, task, first[1] if first else None)
     threshold, figures = choose_voxel_threshold(
-        inputs.validation, inputs.store, recipe, task, progress
+        inputs.validation, inputs.store, segmenter, progress
     )
-    return finish_training(
+    result = finish_training(
         request,
         recipe,
         fitted,
@@ -92,6 +105,19 @@ def train_segmenter(request: TrainRequest, progress: Progress = SILENT) -> Train
         inputs=inputs,
         record=record,
     )
+    if first is not None:
+        _keep_coarse(first[0], result.bundle / COARSE)
+    return result
+
+
+def _keep_coarse(first: Bundle, folder: Path) -> None:
+    """Copy the first stage's bundle into that of the second, which cannot do without it."""
+    card = (
+        f"# The first stage of a cascade: bundle `{first.name}`\n\n"
+        "Its map of P(node) is an input of the second stage. Research software, not a medical "
+        "device.\n"
+    )
+    write_with_weights_of(first, replace(first, folder=folder), card, overwrite=True)
 
 
 def _require_volumes(truth: CocoDataset) -> None:
@@ -130,19 +156,34 @@ def _prepare(
     inputs: TrainingInputs,
     recipe: SegmenterRecipe,
     request: TrainRequest,
+    first: tuple[Bundle, Segmenter] | None,
+    *,
     progress: Progress,
 ) -> list[LabelledSeries]:
     assert recipe.plan is not None
     grid = grid_input(recipe, recipe.plan)
     by_image = part.by_image()
-    return [
-        label_series(
-            cache_series(images, inputs.store, grid, request.cache_folder),
-            by_image,
-            recipe.model.classes,
-        )
-        for images in progress.track(group_series(part.images), description="preparing scans")
-    ]
+    prepared = []
+    for images in progress.track(group_series(part.images), description="preparing scans"):
+        series = cache_series(images, inputs.store, grid, request.cache_folder)
+        scan = label_series(series, by_image, recipe.model.classes)
+        prepared.append(scan if first is None else _with_coarse(scan, inputs.store, *first))
+    return prepared
+
+
+def _with_coarse(
+    scan: LabelledSeries, store: PixelStore, bundle: Bundle, segmenter: Segmenter
+) -> LabelledSeries:
+    """Return the series with P(node) of the first stage, written beside it unless it is there."""
+    images, grid = scan.series.images, scan.series.grid
+    path = scan.series.path.with_suffix(f".{bundle.sha256[:16]}.coarse.npy")
+    if not path.is_file():
+        shares = node_shares(images, lambda index: store.read(images[index]), segmenter)
+        x1, y1, x2, y2 = grid.crop
+        whole = replace(grid, crop=(0, 0, x2 - x1, y2 - y1))
+        planes = [coarse_plane(share[y1:y2, x1:x2], whole) for share in shares]
+        save_array(path, np.stack(planes))
+    return replace(scan, coarse=path)
 
 
 def grid_input(recipe: SegmenterRecipe, plan: SegmentationPlan) -> InputConfig:

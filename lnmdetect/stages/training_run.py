@@ -52,6 +52,8 @@ class TrainRequest:
         folds, fold: folds.json, and the fold of it that is not touched; None trains on all.
         validation: patients that choose epoch and threshold; None draws the recipe's share.
         budget_minutes: the training ends within them; None: all epochs.
+        coarse: bundle of a segmenter at a coarser spacing, the first stage of a cascade; None: no
+            cascade.
         blind_too: keep a detector that hits no validation node, with a threshold of 0.5.
     """
 
@@ -70,6 +72,7 @@ class TrainRequest:
     fold: str | None = None
     validation: tuple[str, ...] | None = None
     budget_minutes: float | None = None
+    coarse: str | None = None
     blind_too: bool = False
 
     @property

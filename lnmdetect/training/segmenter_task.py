@@ -28,7 +28,7 @@ def build_segmenter(recipe: SegmenterRecipe) -> UNet3d:
     levels = range(len(plan.strides))
     return UNet3d(
         UNetSizes(
-            in_channels=recipe.input.channels,
+            in_channels=recipe.input.channels + model.coarse,
             out_channels=len(model.classes) + 1,
             filters=tuple(min(model.base_filters * 2**i, model.max_filters) for i in levels),
             strides=plan.strides,

@@ -19,7 +19,10 @@ from lnmdetect.core.run_lengths import mask_of_runs
 from lnmdetect.core.segmenter_config import SegmenterRecipe
 from lnmdetect.io.bundles import read_bundle
 from lnmdetect.io.coco import read_coco
-from lnmdetect.stages.segment import SegmentRequest, segment
+from lnmdetect.io.scan_source import open_source
+from lnmdetect.stages import segment_scan
+from lnmdetect.stages.segment import SegmentRequest, load_segmenter, segment
+from lnmdetect.stages.segment_scan import slice_maps
 from lnmdetect.stages.train_segmenter import train_segmenter
 from lnmdetect.stages.training_run import TrainRequest, TrainResult
 from lnmdetect.training.devices import usable_cores
@@ -122,6 +125,27 @@ def test_a_toy_segmenter_finds_the_discs_on_the_scans_own_slices(
         shared += sum(int((np.any(masks, axis=0) & one).sum()) for one in drawn if masks)
         pixels += sum(int(mask.sum()) for mask in (*masks, *drawn))
     assert 2 * shared / pixels > 0.8
+
+
+def test_a_second_stage_looks_at_the_firsts_map_and_carries_it_in_its_bundle(
+    train: Train, masked_toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = train("first")
+    second = train("second", coarse=str(first.bundle))
+    bundle, segmenter = load_segmenter(str(second.bundle), "cpu")
+    assert isinstance(bundle.recipe, SegmenterRecipe)
+    assert bundle.recipe.model.coarse
+    assert segmenter.coarse is not None
+    kept = (second.bundle / "coarse" / "weights.safetensors").read_bytes()
+    assert kept == (first.bundle / "weights.safetensors").read_bytes()
+
+    scan = open_source(masked_toy / "scan").scans[0]
+    own = dict(slice_maps(scan.images, scan.read_slice, segmenter))
+    assert list(own) == list(range(6))
+    blank = (np.zeros((96, 96), dtype=np.float32) for _ in range(6))
+    monkeypatch.setattr(segment_scan, "node_shares", lambda *_: blank)
+    other = dict(slice_maps(scan.images, scan.read_slice, segmenter))
+    assert np.abs(own[2] - other[2]).max() > 0
 
 
 def test_threads_do_not_change_the_mask(
