@@ -17,7 +17,7 @@ from lnmdetect.metrics.mask_slices import Counts, Mask
 
 Numbers = NDArray[np.float64]
 Corner = tuple[int, int]
-NO_PAIR = "no node of truth that an answered node touches"
+NO_PAIR = "no node of truth with an answered node on it"
 _PERCENTILE = 95
 
 
@@ -77,13 +77,13 @@ class SurfaceDistances:
 
 @dataclass(frozen=True)
 class SurfaceFigures:
-    """Distances of nodes of truth to the answered nodes that touch them, mm.
+    """Distances of nodes of truth to the answered nodes that are matched with them, mm.
 
-    Each node against all such answered nodes together; the mean over a volume's nodes, then over
-    volumes. A node that nothing touches has no distance: the detection rate tells of it.
+    Each node against all of these together; the mean over a volume's nodes, then over volumes. A
+    node that nothing is matched with has no distance: the detection rate tells of it.
 
     Attributes:
-        nodes: of truth that are touched.
+        nodes: of truth with a match.
     """
 
     nodes: int
@@ -161,16 +161,29 @@ def surface_distances(first: Numbers, second: Numbers) -> SurfaceDistances:
     )
 
 
+def matches(shared: Counts) -> Counts:
+    """Return (F, 2) answered nodes, each with the one node of truth it shares most pixels with.
+
+    An answered node over many nodes is measured once, so that the work grows with the surfaces.
+
+    Args:
+        shared: (K, 3) node of truth, answered node and the pixels they share.
+    """
+    best_first = shared[np.lexsort((shared[:, 0], -shared[:, 2], shared[:, 1]))]
+    _, first = np.unique(best_first[:, 1], return_index=True)
+    return np.asarray(best_first[first, :2])
+
+
 def pair_distances(
     pairs: Counts,
     truth: Mapping[int, Sequence[Plane]],
     found: Mapping[int, Sequence[Plane]],
     grid: VolumeGrid,
 ) -> Iterator[SurfaceDistances]:
-    """Yield the distances of each node of truth that is touched, in one volume.
+    """Yield the distances of each node of truth that has a match, in one volume.
 
     Args:
-        pairs: (K, 2) node of truth and an answered node that touches it.
+        pairs: (F, 2) node of truth and an answered node matched with it.
         truth: the planes of each node.
         found: likewise, without what is ignored.
         grid: of the volume.

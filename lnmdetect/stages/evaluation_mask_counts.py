@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from lnmdetect.metrics.mask_counts import FoundMasks, MaskCounts, TruthMasks, joined_pairs
 from lnmdetect.metrics.mask_slices import LABELS, UNKNOWN, SectionMask, SliceCounts, count_slice
-from lnmdetect.metrics.mask_surface import Plane, SurfaceDistances, VolumeGrid, pair_distances
+from lnmdetect.metrics.mask_surface import (
+    Plane,
+    SurfaceDistances,
+    VolumeGrid,
+    matches,
+    pair_distances,
+)
 from lnmdetect.metrics.nodes import NO_NODE
 from lnmdetect.stages.evaluation_linked import positions_mm
 from lnmdetect.stages.evaluation_mask_sections import Sections
@@ -25,7 +31,7 @@ class Counted:
 
     Attributes:
         counts: pixels and nodes.
-        distances: of each scan, its touched nodes'; None where the slices make no volumes.
+        distances: of each scan, its matched nodes'; None where the slices make no volumes.
     """
 
     counts: MaskCounts
@@ -52,13 +58,15 @@ def count_masks(truth: Truth, sections: Sections, found: Sections, scores: "Answ
         if positions is not None:
             images = images[np.argsort(positions[images], kind="stable")]
         planes = _Planes()
-        pairs = [_count(int(image), place, tally, planes) for place, image in enumerate(images)]
-        shared = joined_pairs(pairs)
+        meeting = [_count(int(image), place, tally, planes) for place, image in enumerate(images)]
+        shared = joined_pairs(meeting)
         tally.shared.append(shared)
         if positions is not None and len(shared):
             row_mm, column_mm = truth.columns.images.spacing_mm[images[0]].tolist()
             grid = VolumeGrid(positions[images], (row_mm, column_mm))
-            distances[scan] = tuple(pair_distances(shared[:, :2], planes.truth, planes.found, grid))
+            distances[scan] = tuple(
+                pair_distances(matches(shared), planes.truth, planes.found, grid)
+            )
     counts = MaskCounts(
         confusion=tally.confusion,
         truth=_truth_masks(truth, sections, tally),

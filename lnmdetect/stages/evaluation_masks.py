@@ -41,7 +41,7 @@ class MaskFigures:
         left_out_nodes: of these, those that touch only masks that are ignored.
         truth_without_mask: boxes of truth that are ignored for want of a mask.
         truth_without_node: masks of truth that name no node: no detection rate counts them.
-        surface: of the nodes of truth that are touched.
+        surface: of the nodes of truth with an answered node matched with them.
         found_classes: the class of nodes that are found.
     """
 

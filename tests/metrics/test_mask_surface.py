@@ -12,6 +12,7 @@ from lnmdetect.metrics.mask_surface import (
     Plane,
     SurfaceDistances,
     VolumeGrid,
+    matches,
     pair_distances,
     surface_distances,
     surface_figures,
@@ -109,7 +110,7 @@ def test_distances_are_those_of_monai() -> None:
         assert found.hausdorff_95 == pytest.approx(float(far), rel=1e-5)
 
 
-def test_a_node_is_measured_against_all_answered_nodes_that_touch_it() -> None:
+def test_a_node_is_measured_against_all_answered_nodes_matched_with_it() -> None:
     volume = np.zeros((12, 30, 28), dtype=bool)
     volume[4, 4:8, 4:12] = True
     left, right = volume.copy(), volume.copy()
@@ -119,6 +120,11 @@ def test_a_node_is_measured_against_all_answered_nodes_that_touch_it() -> None:
     both, one = pair_distances(np.array([[0, 5], [0, 6], [1, 5]]), truth, found, GRID)
     assert both == SurfaceDistances(0, 0)
     assert one.mean > 0
+
+
+def test_an_answered_node_is_matched_with_the_one_node_it_shares_most_with() -> None:
+    shared = np.array([[0, 5, 3], [1, 5, 8], [1, 6, 2], [2, 7, 4], [3, 7, 4]])
+    assert matches(shared).tolist() == [[1, 5], [1, 6], [2, 7]]
 
 
 def test_the_figure_is_the_mean_over_the_nodes_of_a_volume_and_then_over_volumes() -> None:
@@ -131,7 +137,7 @@ def test_the_figure_is_the_mean_over_the_nodes_of_a_volume_and_then_over_volumes
     assert figures.mean_mm.n == 2
 
 
-def test_without_a_touched_node_there_is_no_distance() -> None:
+def test_without_a_matched_node_there_is_no_distance() -> None:
     figures = surface_figures({0: ()}, Cohort.without_patients(1))
     assert figures.mean_mm.value is None
-    assert figures.mean_mm.reason == "no node of truth that an answered node touches"
+    assert figures.mean_mm.reason == "no node of truth with an answered node on it"

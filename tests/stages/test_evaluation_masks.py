@@ -242,7 +242,7 @@ def test_only_nodes_at_or_above_the_threshold_are_scored(write: Write) -> None:
 def test_a_segmenter_that_found_nothing_has_a_dice_of_0(write: Write) -> None:
     masks = scored(write(TRUTH, []))
     assert masks.dice.per_slice["all"].value == masks.detection["all"].over_0.value == 0
-    assert masks.surface.mean_mm.reason == "no node of truth that an answered node touches"
+    assert masks.surface.mean_mm.reason == "no node of truth with an answered node on it"
     assert evaluate(write(TRUTH, [], {"operating_threshold": 0.0})).masks is None
 
 
