@@ -5,6 +5,7 @@ tests hold what else they may carry.
 """
 
 import base64
+import gzip
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,16 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.text
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from pycocotools import mask as coco_mask
 from pydicom import Dataset, dcmread
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.tag import Tag
 from typer.testing import CliRunner
 
 from lnmdetect.cli import app
-from lnmdetect.core.records import BENIGN, METASTATIC, NodeAnnotation
+from lnmdetect.core.records import BENIGN, METASTATIC, ImageRecord, NodeAnnotation
 from lnmdetect.io.bundles import MODELS_VARIABLE
 from lnmdetect.io.coco import read_coco, write_coco
 from tests.io.torture import doubled_position, each, gap, setting, tilt, truncated
@@ -112,6 +115,9 @@ DONE = (
     "classify truth.json -o truth_nodes.json --model tiny --device cpu -v",
     "calibrate classifier truth_nodes.json --truth truth.json --model tiny -o m --no-temperature",
     "export csv nodes.json -o table.csv -v",
+    "convert to-nnunet truth.json -o nnunet -v",
+    "convert to-nndetection truth.json -o nndetection -v",
+    "convert from-nnunet nnunet/Dataset501_LymphNodes --scan {scan} -o back.json -v",
     "models",
 )
 REFUSED: dict[str, Callable[[Path], Path]] = {
@@ -202,11 +208,20 @@ def write_truth() -> None:
             number = len(nodes) + 1
             box = (x, 27.0, x + 6, 33.0)
             name = f"{image.patient}n{category}"
-            nodes.append(
-                NodeAnnotation(number, image.image_id, category, box, node_id=name, short_axis_mm=6)
+            node = NodeAnnotation(
+                number, image.image_id, category, box, node_id=name, short_axis_mm=6
             )
+            nodes.append(replace(node, segmentation=mask_of(box, image)))
     info = {"phantom": False, "scan_root": found.info["scan_root"], "coverage": "all_slices"}
     write_coco(replace(found, info=info, annotations=tuple(nodes)), Path("truth.json"))
+
+
+def mask_of(box: tuple[float, ...], image: ImageRecord) -> dict[str, Any]:
+    x1, y1, x2, y2 = map(int, box)
+    plane = np.zeros((image.height, image.width), dtype=np.uint8, order="F")
+    plane[y1:y2, x1:x2] = 1
+    coded = coco_mask.encode(plane)
+    return {"size": [image.height, image.width], "counts": coded["counts"].decode("ascii")}
 
 
 def test_the_commands_did_what_they_are_run_for(aftermath: Aftermath) -> None:
@@ -239,7 +254,7 @@ def contents(path: Path) -> Iterator[str]:
     """Yield a file's name and bytes as text, those of pictures within it too."""
     yield path.name
     raw = path.read_bytes()
-    text = raw.decode("latin-1")
+    text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("latin-1")
     yield text
     pictures = [raw] if path.suffix == ".png" else []
     pictures += [base64.b64decode(data) for data in re.findall(r"base64,([\w+/=]+)", text)]
