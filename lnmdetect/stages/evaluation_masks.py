@@ -68,9 +68,9 @@ def mask_figures(inputs: EvalInputs, truth: Truth) -> MaskFigures | None:
         InputError: a mask cannot be decoded.
     """
     found = _with_masks(inputs)
-    sections = truth_sections(truth)
-    if found is None or not sections.with_mask.any():
+    if found is None or not any(runs is not None for runs in truth.columns.nodes.runs):
         return None
+    sections = truth_sections(truth)
     answered = found_sections(found, truth)
     done = count_masks(truth, sections, answered, _answers(found, answered))
     return _figures(found, truth, sections, done)
