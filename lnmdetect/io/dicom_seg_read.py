@@ -151,7 +151,7 @@ def _affine(own: Dataset, shared: Dataset) -> NDArray[np.float64]:
     place = numbers(_group(own, shared, "PlanePositionSequence"), "ImagePositionPatient", 3)
     axes = numbers(_group(own, shared, "PlaneOrientationSequence"), "ImageOrientationPatient", 6)
     sides = numbers(_group(own, shared, "PixelMeasuresSequence"), "PixelSpacing", 2)
-    if place is None or axes is None or sides is None:
+    if place is None or axes is None or sides is None or not np.cross(axes[:3], axes[3:]).any():
         raise ValueError("a frame without its place")
     return slice_plane(place, axes, (sides[0], sides[1]), slice_normal(axes))
 

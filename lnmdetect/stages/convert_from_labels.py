@@ -77,6 +77,11 @@ def from_labels(request: FromLabelsRequest, progress: Progress = SILENT) -> From
         found.append((scan, nodes))
     unlabelled = len(scans) - len(found)
     notes = [f"{counted(unlabelled, 'scan')} without a label map left out"] if unlabelled else []
+    if reader.is_guess:
+        notes.append(
+            "no table says what the numbers stand for: read as 1 negative, 2 positive, "
+            "3 extranodal_extension; say otherwise with --class, or --values instances"
+        )
     return write_found(request, source, found, record, notes)
 
 
@@ -161,7 +166,15 @@ class _Reader:
         default: Values = "instances" if request.layout == "nndetection" else "classes"
         told = self._cases.values if self._cases and not labels.names else None
         self._values = request.values or told or default
+        self._told = bool(labels.names or labels.cases)
         self._names = labels.names or _default_names(self._cases, request.layout)
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether neither a table nor the request says what the numbers stand for."""
+        request = self._request
+        told = self._told or request.values or request.rules
+        return request.layout != "nndetection" and not told
 
     def classes(self) -> dict[int, str]:
         """Return the values that are nodes, and the class of each.

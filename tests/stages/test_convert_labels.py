@@ -216,6 +216,17 @@ def test_scans_without_a_label_map_are_left_out_and_told(tmp_path: Path) -> None
     )
 
 
+def test_numbers_that_nothing_explains_are_read_as_classes_and_that_is_told(tmp_path: Path) -> None:
+    truth = write_truth(tmp_path)
+    labels = out(truth) / "labels"
+    (note,) = read_back(labels, truth).notes
+    assert note.startswith("no table says what the numbers stand for: read as 1 negative")
+    rules = parse_rules(["1=negative", "2=positive", "3=positive"])
+    assert read_back(labels, truth, rules=rules).notes == ()
+    assert read_back(labels, truth, values="instances").notes == ()
+    assert read_back(labels.parent, truth).notes == ()
+
+
 def test_two_maps_of_a_scan_are_refused(tmp_path: Path) -> None:
     truth = write_truth(tmp_path)
     labels = out(truth) / "labels"

@@ -157,6 +157,11 @@ def nowhere(stored: Dataset) -> None:
     frame(stored).PlanePositionSequence[0].ImagePositionPatient = None
 
 
+def without_axes(stored: Dataset) -> None:
+    axes = stored.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0]
+    axes.ImageOrientationPatient = [0, 0, 0, 0, 0, 0]
+
+
 def cut_short(stored: Dataset) -> None:
     stored.PixelData = stored.PixelData[:10]
 
@@ -174,6 +179,7 @@ def an_image(stored: Dataset) -> None:
     [
         (elsewhere, "between or beside them"),
         (nowhere, "whose frames say where they lie"),
+        (without_axes, "whose frames say where they lie"),
         (cut_short, "whose frames say where they lie"),
         (of_another_series, "got other series"),
         (an_image, "another kind of DICOM object"),
