@@ -1,6 +1,7 @@
 """The folders of nnU-Net, of nnDetection and of plain NIfTI: where a case's files lie."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from lnmdetect.io.json_files import remove_output, require_folder
 ENDING = ".nii.gz"
 DATASET = "dataset.json"
 SPLITS = "splits_final.json"
+_TABLES = (CASES, DATASET, SPLITS, "run.json")
 _OURS = re.compile(r"case_\d{4,}(_0000)?(\.nii\.gz|\.json)")
 
 
@@ -71,15 +73,22 @@ def take_folder(folder: Path, layout: Layout, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise _occupied(folder, "one that holds files", "replace what is there with --overwrite")
-    if not (folder / CASES).is_file():
+    if not (folder / CASES).is_file() and any(_foreign(folder)):
         raise _occupied(folder, f"one without {CASES}, so of another making", "empty it")
     folders = FOLDERS[layout]
     for name in {*folders.images.values(), *folders.labels.values()}:
         for path in (folder / name).glob("*"):
             if _OURS.fullmatch(path.name):
                 remove_output(path)
-    for name in (CASES, DATASET, SPLITS):
+    for name in _TABLES:
         remove_output(folder / name)
+
+
+def _foreign(folder: Path) -> Iterator[Path]:
+    """Yield the files that no run left, not even one that did not end."""
+    for path in folder.rglob("*"):
+        if path.is_file() and path.name not in _TABLES and not _OURS.fullmatch(path.name):
+            yield path
 
 
 def _occupied(folder: Path, got: str, remedy: str) -> OutputError:

@@ -1,7 +1,7 @@
 """`lnmdetect convert to-*`: a COCO file and its scans as label maps for other tools."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from lnmdetect.io.scan_grid import patient_grid
 from lnmdetect.io.scan_handle import ScanHandle, ScanSource
 from lnmdetect.stages.convert_layouts import nndetection_info, nnunet_info, nnunet_splits
 from lnmdetect.stages.convert_volumes import ByImage, LabelVolume, label_volume
+from lnmdetect.stages.export_findings import operating_threshold
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class ToLabelsRequest:
     """What to write, and how.
 
     Attributes:
-        data: a truth.json, or a segments.json; each annotation with a mask.
+        data: a truth.json, or a segments.json, of which nodes from its operating threshold on;
+            each annotation with a mask.
         output: the data set's folder.
         classes: what label maps of classes tell apart.
         values: what the numbers stand for; nnU-Net takes classes, nnDetection instances.
@@ -89,11 +91,12 @@ def to_labels(request: ToLabelsRequest, progress: Progress = SILENT) -> ToLabels
     record = _start_record(request)
     root = scan_root(request.data, dataset, request.scan)
     source = open_listed(request.data, root=root)
+    by_image = _counted(dataset).by_image()
     cases, volumes = [], []
     for number, scan in enumerate(
         progress.track(source.scans, description="converting", total=len(source.scans)), start=1
     ):
-        case, summary = _write_case(request, scan, dataset.by_image(), (number, parts))
+        case, summary = _write_case(request, scan, by_image, (number, parts))
         cases.append(case)
         volumes.append(summary)
     made = CaseSet(request.layout, request.values, request.classes, tuple(cases), source.is_phantom)
@@ -132,6 +135,13 @@ def nifti_masks(
             data, output, classes=classes, values=values, images=False, overwrite=overwrite
         )
     )
+
+
+def _counted(dataset: CocoDataset) -> CocoDataset:
+    """Return the data set with what is meant for people: of an answer, from its threshold on."""
+    limit = operating_threshold(dataset.info)
+    kept = tuple(a for a in dataset.annotations if a.score is None or a.score >= limit)
+    return replace(dataset, annotations=kept)
 
 
 def _require_whole_scans(request: ToLabelsRequest, dataset: CocoDataset) -> None:

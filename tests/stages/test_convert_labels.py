@@ -483,6 +483,34 @@ def test_a_folder_with_files_is_kept_unless_an_earlier_run_left_them(tmp_path: P
         out(single, folder=folder, overwrite=True)
 
 
+def test_what_a_run_that_failed_left_is_replaced(tmp_path: Path) -> None:
+    truth = two_scans(tmp_path)
+    dataset = read_coco(truth)
+    *others, last = dataset.annotations
+    write_coco(
+        replace(dataset, annotations=(*others, replace(last, segmentation=None))),
+        truth,
+        overwrite=True,
+    )
+    with pytest.raises(InputError, match="got a box alone"):
+        out(truth, "nnunet")
+    assert (tmp_path / "converted/labelsTr/case_0001.nii.gz").is_file()
+    write_coco(dataset, truth, overwrite=True)
+    folder = out(truth, "nnunet", overwrite=True)
+    assert sections(back(folder, truth, "nnunet")) == sections(dataset)
+
+
+def test_of_an_answer_only_nodes_from_its_threshold_on_are_written(tmp_path: Path) -> None:
+    truth = write_truth(tmp_path)
+    dataset = read_coco(truth)
+    scores = {"left": 0.5, "right": 0.49, "ragged": 0.9}
+    answer = tuple(replace(a, score=scores[str(a.node_id)]) for a in dataset.annotations)
+    info = {**dataset.info, "operating_threshold": 0.5}
+    write_coco(replace(dataset, info=info, annotations=answer), truth, overwrite=True)
+    found = back(out(truth, values="instances"), truth)
+    assert {a.node_id for a in found.annotations} == {"left", "ragged"}
+
+
 def test_nothing_of_the_patient_goes_into_a_file_or_a_name(tmp_path: Path) -> None:
     truth = write_truth(tmp_path)
     for layout in get_args(Layout):
