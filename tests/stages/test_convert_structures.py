@@ -1,5 +1,6 @@
 """`lnmdetect convert from-seg` and `from-rtstruct`: our own SEG, others', and contours by hand."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -128,6 +129,41 @@ def test_a_fractional_seg_counts_from_more_than_half(tmp_path: Path) -> None:
 
     found = back("seg", change_seg(path, fractional), truth)
     assert masks(found) == masks(read_coco(truth))
+
+
+def test_a_label_map_of_another_tool_is_read_by_its_values(tmp_path: Path) -> None:
+    highdicom = pytest.importorskip("highdicom")
+    nodes = three_nodes()
+    truth = write_truth(tmp_path, nodes, orientation=ORIENTATIONS["slices run downwards"])
+    labels = np.zeros(nodes[0].inside.shape, np.uint8)
+    for number, node in enumerate(nodes, start=1):
+        labels[node.inside] = number
+    headers = {str(h.SOPInstanceUID): h for h in map(dcmread, truth.parent.glob("scan/*.dcm"))}
+    ordered = [headers[image.sop_instance_uid] for image in read_coco(truth).images]
+    coded = highdicom.sr.CodedConcept
+    described = [
+        highdicom.seg.SegmentDescription(
+            number,
+            f"Canary node {number}",
+            coded("123037004", "SCT", "Anatomical Structure"),
+            coded("59441001", "SCT", "Lymph node"),
+            highdicom.seg.SegmentAlgorithmTypeValues.MANUAL,
+        )
+        for number in (1, 2, 3)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = highdicom.seg.Segmentation(
+            ordered,
+            labels,
+            highdicom.seg.SegmentationTypeValues.LABELMAP,
+            described,
+            *("1.2.3.4", 1, "1.2.3.5", 1, "Other", "Other", "1", "1"),
+        )
+    made.save_as(tmp_path / "map.dcm")
+    found = back("seg", tmp_path / "map.dcm", truth)
+    assert masks(found) == masks(read_coco(truth))
+    assert {a.node_id for a in found.annotations} == {"n1", "n2", "n3"}
 
 
 def test_a_seg_cut_to_the_nodes_lies_where_its_frames_say(tmp_path: Path) -> None:
