@@ -1,6 +1,6 @@
 """The masks of a COCO file as label maps on the grid of their scan."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from lnmdetect.core.errors import InputError
 from lnmdetect.core.node_classes import NodeClasses, label_of
 from lnmdetect.core.records import ImageRecord, NodeAnnotation
 from lnmdetect.core.run_lengths import mask_of_runs
-from lnmdetect.transforms.label_nodes import CrossSection, touching_nodes
+from lnmdetect.transforms.label_nodes import LabelNode, Labels, numbered_nodes, touching_nodes
 
 LARGEST_LABEL = 65535
 
@@ -54,37 +54,39 @@ def label_volume(
             or there are more nodes than numbers.
     """
     numbers = _node_numbers(images, by_image)
-    if values == "instances" and len(numbers) > LARGEST_LABEL:
-        raise ValueError(f"instances: expected at most {LARGEST_LABEL}, got {len(numbers)}")
     shape = (len(images), images[0].height, images[0].width)
-    labels = np.zeros(shape, dtype=np.uint8 if values == "classes" else np.uint16)
+    instances = np.zeros(shape, dtype=np.uint16)
+    labels = np.zeros(shape, dtype=np.uint8)
     nodes: dict[int, CaseNode] = {}
     class_of: dict[int, int] = {}
-    drawn: dict[int, set[_Place]] = {}
     overlapping = 0
-    for index, (plane, image) in enumerate(zip(labels, images, strict=True)):
+    for own, plane, image in zip(instances, labels, images, strict=True):
         for annotation in by_image[image.image_id]:
             mask = annotation_mask(annotation, image)
             label = class_label(annotation, classes)
             number = numbers[_key(annotation)]
-            overlapping += int(np.count_nonzero(plane[mask]))
-            plane[mask] = label if values == "classes" else number
+            overlapping += int(np.count_nonzero(own[mask]))
+            own[mask], plane[mask] = number, label
             nodes.setdefault(number, _case_node(annotation))
             class_of.setdefault(number, label)
-            drawn.setdefault(number, set()).add(_place(CrossSection.of(index, mask)))
     if values == "instances":
-        return _without_covered(LabelVolume(labels, nodes, class_of, overlapping, 0))
-    found = touching_nodes(labels.astype(np.uint16), range(1, len(classes) + 1), joined=False)
-    pieces = {frozenset(map(_place, node.sections)) for node in found}
-    lost = sum(frozenset(places) not in pieces for places in drawn.values())
+        return _without_covered(LabelVolume(instances, nodes, class_of, overlapping, 0))
+    lost = _lost(instances, labels.astype(np.uint16), len(classes))
     return LabelVolume(labels, {}, {}, overlapping, lost)
 
 
-_Place = tuple[int, tuple[float, ...], int]
+def _lost(instances: Labels, labels: Labels, classes: int) -> int:
+    """Return how many nodes are no piece of a map of classes."""
+    pieces = {_places(node) for node in touching_nodes(labels, range(1, classes + 1), joined=False)}
+    return sum(_places(node) not in pieces for node in numbered_nodes(instances))
 
 
-def _place(section: CrossSection) -> _Place:
-    return section.index, section.box_xyxy, int(np.count_nonzero(section.inside))
+def _places(node: LabelNode) -> frozenset[tuple[int, tuple[float, ...], int]]:
+    """Return what tells a node's cross-sections from others: slice, box, number of pixels."""
+    return frozenset(
+        (section.index, section.box_xyxy, int(np.count_nonzero(section.inside)))
+        for section in node.sections
+    )
 
 
 def annotation_mask(annotation: NodeAnnotation, image: ImageRecord) -> NDArray[np.bool_]:
@@ -158,8 +160,15 @@ def _key(annotation: NodeAnnotation) -> _Key:
     return True, annotation.node_id
 
 
-def _node_numbers(images: Iterable[ImageRecord], by_image: ByImage) -> dict[_Key, int]:
+def _node_numbers(images: Sequence[ImageRecord], by_image: ByImage) -> dict[_Key, int]:
     keys = dict.fromkeys(_key(node) for image in images for node in by_image[image.image_id])
+    if len(keys) > LARGEST_LABEL:
+        raise InputError(
+            f"series {images[0].series}",
+            expected=f"at most {LARGEST_LABEL} nodes, as many as a label map has numbers",
+            got=str(len(keys)),
+            remedy="Give the sections of a node one node_id.",
+        )
     return {key: number for number, key in enumerate(keys, start=1)}
 
 

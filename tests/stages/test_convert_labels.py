@@ -329,6 +329,33 @@ def test_nodes_that_a_map_of_classes_cannot_keep_apart_are_told(tmp_path: Path) 
     )
 
 
+def test_parts_on_a_slice_that_meet_on_another_are_one_node_and_no_loss(tmp_path: Path) -> None:
+    inside = ball((3, 10, 10), (2, 6, 6))
+    inside[4, :, 9:12] = inside[5] = False
+    truth = write_truth(tmp_path, (Drawn("forked", BENIGN, inside),))
+    dataset = read_coco(truth)
+    forked = dataset.annotations[3]
+    left, right = inside[4].copy(), inside[4].copy()
+    left[:, 9:] = right[:, :12] = False
+    parts = [
+        annotation(number, Drawn("forked", BENIGN, np.stack([part] * 7)), 4)
+        for number, part in ((90, left), (91, right))
+    ]
+    assert forked.image_id == parts[0].image_id
+    others = [a for a in dataset.annotations if a is not forked]
+    write_coco(replace(dataset, annotations=(*others, *parts)), truth, overwrite=True)
+    assert to_labels(ToLabelsRequest(truth, tmp_path / "converted")).notes == ()
+    assert sections(back(tmp_path / "converted", truth)) == sections(dataset)
+
+
+def test_more_nodes_than_numbers_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lnmdetect.stages.convert_volumes.LARGEST_LABEL", 2)
+    with pytest.raises(InputError, match=r"at most 2 nodes.*got 3"):
+        out(write_truth(tmp_path))
+
+
 def test_of_overlapping_masks_the_later_has_the_pixels(tmp_path: Path) -> None:
     under, over = ball((3, 10, 10), (2, 4, 4)), ball((3, 10, 13), (2, 4, 4))
     hidden = ball((3, 10, 13), (1, 1, 1))
