@@ -126,6 +126,40 @@ class SizesPlot:
 
 
 @dataclass(frozen=True)
+class OverlapPlot:
+    """Shares of nodes that masks found, over the overlap above which a node counts as found."""
+
+    curves: tuple[Curve, ...]
+
+
+@dataclass(frozen=True)
+class SizeRates:
+    """Shares of the nodes of one class that were found, in G groups of size.
+
+    Attributes:
+        rate, low, high: (G,) and their 95 % limits; NaN where there are none.
+    """
+
+    label: str
+    rate: Numbers
+    low: Numbers
+    high: Numbers
+
+
+@dataclass(frozen=True)
+class SizeRatesPlot:
+    """Shares of nodes found by size and class.
+
+    Attributes:
+        groups: names of the G sizes, mm, smallest first; nodes: how many each has.
+    """
+
+    groups: tuple[str, ...]
+    nodes: tuple[int, ...]
+    series: tuple[SizeRates, ...]
+
+
+@dataclass(frozen=True)
 class EvaluationPlots:
     """The figures of one evaluation; None where the files do not allow one.
 
@@ -140,6 +174,8 @@ class EvaluationPlots:
     reliability: ReliabilityPlot | None = None
     decision_curve: DecisionPlot | None = None
     sizes: SizesPlot | None = None
+    overlap: OverlapPlot | None = None
+    mask_sizes: SizeRatesPlot | None = None
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the figures that can be drawn."""

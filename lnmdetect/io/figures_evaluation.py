@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from lnmdetect.io.figures import STYLE, new_figure, save_png
 from lnmdetect.io.figures_curves import draw_froc, draw_precision_recall, draw_roc
 from lnmdetect.io.figures_data import EvaluationPlots
+from lnmdetect.io.figures_masks import draw_overlap, draw_size_rates
 from lnmdetect.io.figures_probability import draw_decision_curve, draw_reliability
 from lnmdetect.io.figures_sizes import draw_sizes
 from lnmdetect.io.json_files import atomic_output, refuse_existing
@@ -46,6 +47,8 @@ _DRAW: dict[str, Callable[[Axes, Any], None]] = {
     "reliability": draw_reliability,
     "decision_curve": draw_decision_curve,
     "sizes": draw_sizes,
+    "overlap": draw_overlap,
+    "mask_sizes": draw_size_rates,
 }
 
 

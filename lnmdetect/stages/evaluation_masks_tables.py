@@ -22,7 +22,7 @@ def mask_tables(masks: MaskFigures | None, suffix: str) -> Iterator[RenderableTy
     if masks is None:
         return
     yield Text(masks_sentence(masks))
-    yield figure_table(f"Masks{suffix}", list(_rows(masks)))
+    yield figure_table(f"Masks{suffix}", list(mask_rows(masks)))
     yield _class_table(masks, f"Masks by class of the node in truth{suffix}")
     yield _size_table(
         masks.detection_by_size, f"Nodes found at any overlap, by short axis and class{suffix}"
@@ -34,7 +34,7 @@ def mask_tables(masks: MaskFigures | None, suffix: str) -> Iterator[RenderableTy
     yield _pixel_table(pixels, pixels.by_answer, by_answer)
     if masks.found_classes.nodes:
         title = f"Class of the nodes found by masks{suffix}"
-        yield figure_table(title, list(_call_rows(masks.found_classes)))
+        yield figure_table(title, list(call_rows(masks.found_classes)))
 
 
 def masks_sentence(masks: MaskFigures) -> str:
@@ -48,7 +48,8 @@ def masks_sentence(masks: MaskFigures) -> str:
     )
 
 
-def _rows(masks: MaskFigures) -> Iterator[Row]:
+def mask_rows(masks: MaskFigures) -> Iterator[Row]:
+    """Give the figures of all classes taken as one."""
     yield "Dice, mean over slices of each volume", masks.dice.per_slice[ALL]
     yield "Dice, whole volumes", masks.dice.per_volume[ALL]
     found = masks.detection[ALL]
@@ -117,7 +118,8 @@ def _pixel_table(pixels: PixelConfusion, shares: FigureRows, title: str) -> Tabl
     return table
 
 
-def _call_rows(found: FoundClasses) -> Iterator[Row]:
+def call_rows(found: FoundClasses) -> Iterator[Row]:
+    """Give the figures of the class of found nodes."""
     for name, calls in (
         ("negative, positive, extranodal", found.three_classes),
         ("negative against the others", found.merged),

@@ -25,6 +25,7 @@ from lnmdetect.metrics.figure import Figure
 from lnmdetect.metrics.froc import Froc, OperatingPoint
 from lnmdetect.stages.evaluate import Evaluation
 from lnmdetect.stages.evaluation_result import ClassificationFigures, EvalResult
+from lnmdetect.stages.report_masks import overlap_plot, size_rates_plot
 
 Numbers = NDArray[np.float64]
 
@@ -55,6 +56,8 @@ def evaluation_plots(evaluation: Evaluation) -> EvaluationPlots:
         reliability=None if figures is None else _reliability(figures.calibration),
         decision_curve=None if figures is None else _decision(figures, threshold),
         sizes=_sizes(evaluation),
+        overlap=None if result.masks is None else overlap_plot(result.masks),
+        mask_sizes=None if result.masks is None else size_rates_plot(result.masks),
     )
 
 

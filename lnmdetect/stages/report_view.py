@@ -14,6 +14,7 @@ from lnmdetect.stages.evaluation_tables import scored_sentence
 from lnmdetect.stages.report_checklist import checklist
 from lnmdetect.stages.report_explained import explained_section
 from lnmdetect.stages.report_facts import facts
+from lnmdetect.stages.report_masks import CAPTIONS, MISSING, masks_section
 from lnmdetect.stages.report_plots import drawn_classes, evaluation_plots
 from lnmdetect.stages.report_slices import browser
 from lnmdetect.stages.report_tables import (
@@ -83,6 +84,12 @@ def _sections(result: EvalResult, plots: EvaluationPlots) -> Iterator[Section]:
             figures=tuple(end_to_end_tables(result.end_to_end)),
             tables=tuple(end_to_end_froc(result.end_to_end)),
         )
+    if result.masks is not None:
+        drawn = tuple(
+            _plot(plots, name, title=title, caption=caption, missing=MISSING)
+            for name, title, caption in CAPTIONS
+        )
+        yield masks_section(result.masks, drawn)
     if result.errors is not None:
         yield Section("errors", "Errors", tables=(error_table(result.errors),))
     tables = (

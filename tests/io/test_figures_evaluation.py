@@ -18,7 +18,10 @@ from lnmdetect.io.figures_data import (
     DecisionPlot,
     EvaluationPlots,
     NamedPoint,
+    OverlapPlot,
     ReliabilityPlot,
+    SizeRates,
+    SizeRatesPlot,
     SizesPlot,
 )
 from lnmdetect.io.figures_evaluation import draw, svg_bytes, write_figures
@@ -45,6 +48,18 @@ RELIABILITY = ReliabilityPlot(
     EDGES,
 )
 DECISION = DecisionPlot(Curve(UNIT, RISING / 4, "model"), Curve(UNIT, -RISING, "all"), 0.59)
+OVERLAP = OverlapPlot(
+    (Curve(UNIT, 1 - UNIT, "all as one (9)", BAND), Curve(UNIT, UNIT, "positive (4)"))
+)
+MASK_SIZES = SizeRatesPlot(
+    ("under 5 mm", "5 to 10 mm"),
+    (3, 6),
+    (
+        SizeRates(
+            "all as one", np.array([0.5, np.nan]), np.array([0.2, np.nan]), np.array([0.7, np.nan])
+        ),
+    ),
+)
 ALL = EvaluationPlots(
     True,
     roc=ROC,
@@ -53,8 +68,13 @@ ALL = EvaluationPlots(
     reliability=RELIABILITY,
     decision_curve=DECISION,
     sizes=SIZES,
+    overlap=OVERLAP,
+    mask_sizes=MASK_SIZES,
 )
-NAMES = ("roc", "froc", "precision_recall", "reliability", "decision_curve", "sizes")
+NAMES = (
+    *("roc", "froc", "precision_recall", "reliability", "decision_curve", "sizes"),
+    *("overlap", "mask_sizes"),
+)
 
 
 def texts(svg: bytes | str) -> list[str]:
