@@ -42,6 +42,7 @@ def evaluate(
     Every figure has a 95 % interval from resamples of the patients. With classified boxes the
     classes and both stages together are scored too; --truth-nodes adds the second stage alone.
     Boxes are linked into nodes in 3-D; --linked-nodes scores those of `nodes`, with their axes.
+    Where truth and the file both carry masks (segments.json), these are scored too.
     Repeat --truth and --nodes for the folds of a cross-validation: they are pooled.
     --compare A B and --readers CSV print their own tables in place of these.
     """

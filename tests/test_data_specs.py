@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from referencing import Registry, Resource
 
 from lnmdetect.core.config import Recipe
-from lnmdetect.core.records import CocoDataset
+from lnmdetect.core.records import LYMPH_NODE, CocoDataset
 from lnmdetect.datasets.folds import deal_as_wang2023
 from lnmdetect.io.case_file import cases_to_json, read_cases
 from lnmdetect.io.coco import dataset_to_json, read_coco
@@ -113,11 +113,16 @@ def test_metrics_fit_their_schema_with_and_without_classes_boxes_and_truth(tmp_p
     truth, nodes = (read_coco(SPECS / f"{name}.example.json") for name in ("truth", "nodes"))
     bare = replace(nodes, info={"coverage": "all_slices"}, annotations=())
     unscored = tuple(replace(node, score=None) for node in nodes.annotations)
+    classless = tuple(
+        replace(node, category_id=LYMPH_NODE, probabilities=None) for node in nodes.annotations
+    )
     cases = {
         "boxes": (truth, read_coco(SPECS / "boxes.example.json")),
         "no_box": (truth, bare),
         "no_truth": (replace(truth, annotations=()), nodes),
         "truth_boxes": (truth, replace(nodes, annotations=unscored)),
+        "no_mask_found": (truth, replace(bare, info={"segmenter": {"name": "tiny"}})),
+        "masks_without_class": (truth, replace(nodes, annotations=classless)),
         "nothing": (CocoDataset({}, (), ()), CocoDataset({}, (), ())),
     }
     for name, (case_truth, case_found) in cases.items():
