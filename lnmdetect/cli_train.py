@@ -19,6 +19,14 @@ _NEXT = {
     "segmenter": ("segment", "scan/"),
 }
 Folds = Annotated[Path | None, typer.Option("--folds", help="folds.json of lnmdetect split.")]
+Init = Annotated[
+    str | None,
+    typer.Option("--init", help="imagenet, or a file of its weights: start from them."),
+]
+Coarse = Annotated[
+    str | None,
+    typer.Option("--coarse", help="segmenter: bundle of a cascade's first, coarser stage."),
+]
 Fold = Annotated[
     str | None, typer.Option("--fold", help="The fold that is not touched: 1 .. k, or test.")
 ]
@@ -29,23 +37,15 @@ def train(
     data: Annotated[Path, typer.Option("--data", help="truth.json with boxes and classes.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run.")],
     recipe: Annotated[
-        str, typer.Option("--recipe", help="compact, wang2023, or a .yaml of yours.")
+        str, typer.Option("--recipe", help="compact, wang2023, tzuchi2023, or a .yaml.")
     ] = "compact",
     folds: Folds = None,
     fold: Fold = None,
     device: options.Device = "auto",
     seed: options.Seed = 0,
     scan: options.Scan = None,
-    init: Annotated[
-        str | None,
-        typer.Option("--init", help="imagenet, or a file of its weights: start from them."),
-    ] = None,
-    coarse: Annotated[
-        str | None,
-        typer.Option(
-            "--coarse", help="segmenter: bundle of a first stage at a coarser spacing: a cascade."
-        ),
-    ] = None,
+    init: Init = None,
+    coarse: Coarse = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint.")
     ] = False,
@@ -62,13 +62,7 @@ def train(
     from lnmdetect.stages.training_run import TrainRequest
 
     talk = Talk(quiet, verbose, as_json)
-    if coarse is not None and arm != "segmenter":
-        raise UsageError(
-            "--coarse",
-            expected="lnmdetect train segmenter",
-            got=f"lnmdetect train {arm}",
-            remedy="Leave it out: only a segmenter is trained as a cascade.",
-        )
+    _refuse_cascade(arm, coarse)
     request = TrainRequest(
         data,
         recipe=recipe,
@@ -88,6 +82,16 @@ def train(
     talk.result(result, text=train_text(result))
     talk.notes(result.notes)
     talk.hint("lnmdetect", *_NEXT[arm], "--model", result.bundle)
+
+
+def _refuse_cascade(arm: Arm, coarse: str | None) -> None:
+    if coarse is not None and arm != "segmenter":
+        raise UsageError(
+            "--coarse",
+            expected="lnmdetect train segmenter",
+            got=f"lnmdetect train {arm}",
+            remedy="Leave it out: only a segmenter is trained as a cascade.",
+        )
 
 
 def _train(arm: Arm, request: "TrainRequest", talk: Talk) -> "TrainResult":

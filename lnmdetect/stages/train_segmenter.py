@@ -53,24 +53,13 @@ def train_segmenter(request: TrainRequest, progress: Progress = SILENT) -> Train
         ModelError: the loss is not finite, or the checkpoint does not fit.
         MissingExtraError: the extra `segmentation` is not installed.
     """
-    recipe = read_recipe(request.recipe, "segmenter")
-    assert isinstance(recipe, SegmenterRecipe)
-    if recipe.plan is not None:
-        raise UsageError(
-            "--recipe",
-            expected="a recipe without a plan, which is made from the data",
-            got="one with a plan",
-            remedy="Take plan out; planning: holds what it is to be held to.",
-        )
+    recipe = _unplanned_recipe(request.recipe)
     device = start_compute(request)
     first = None if request.coarse is None else load_segmenter(request.coarse, request.device)
     record = training_record(request, recipe)
     inputs = open_training(request, recipe)
     _require_volumes(inputs.truth)
-    plan = plan_segmentation(_shapes(inputs.training), recipe)
-    model = recipe.model.model_copy(update={"coarse": first is not None})
-    recipe = recipe.model_copy(update={"plan": plan, "model": model})
-    write_json(plan.model_dump(mode="json"), request.output / PLAN, overwrite=True)
+    recipe = _planned(recipe, inputs, request, is_second_stage=first is not None)
     training, validation = (
         _prepare(part, inputs, recipe, request, first, progress=progress)
         for part in (inputs.training, inputs.validation)
@@ -108,6 +97,29 @@ def train_segmenter(request: TrainRequest, progress: Progress = SILENT) -> Train
     if first is not None:
         _keep_coarse(first[0], result.bundle / COARSE)
     return result
+
+
+def _unplanned_recipe(name_or_path: str) -> SegmenterRecipe:
+    recipe = read_recipe(name_or_path, "segmenter")
+    assert isinstance(recipe, SegmenterRecipe)
+    if recipe.plan is not None:
+        raise UsageError(
+            "--recipe",
+            expected="a recipe without a plan, which is made from the data",
+            got="one with a plan",
+            remedy="Take plan out; planning: holds what it is to be held to.",
+        )
+    return recipe
+
+
+def _planned(
+    recipe: SegmenterRecipe, inputs: TrainingInputs, request: TrainRequest, *, is_second_stage: bool
+) -> SegmenterRecipe:
+    """Return the recipe with its plan, which is written beside the run."""
+    plan = plan_segmentation(_shapes(inputs.training), recipe)
+    write_json(plan.model_dump(mode="json"), request.output / PLAN, overwrite=True)
+    model = recipe.model.model_copy(update={"coarse": is_second_stage})
+    return recipe.model_copy(update={"plan": plan, "model": model})
 
 
 def _keep_coarse(first: Bundle, folder: Path) -> None:
