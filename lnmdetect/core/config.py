@@ -166,5 +166,7 @@ class ClassifierRecipe(Part):
         return self
 
 
-Recipe = DetectorRecipe | ClassifierRecipe | SegmenterRecipe
+TableRecipe = DetectorRecipe | ClassifierRecipe
+"""Of the arms whose networks the published tables compare."""
+Recipe = TableRecipe | SegmenterRecipe
 """Of any arm."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from lnmdetect.core.benchmark_config import BenchmarkChanges, BenchmarkRecipe, BenchmarkRow
-from lnmdetect.core.config import Recipe
+from lnmdetect.core.config import TableRecipe
 from lnmdetect.core.errors import UsageError
 from lnmdetect.io.recipe_faults import faults_named
 from lnmdetect.io.recipes import merged, parse_recipe, read_yaml_text, recipe_yaml
@@ -55,7 +55,7 @@ def parse_benchmark(text: str, *, where: str) -> BenchmarkRecipe:
 
 def row_recipe(
     benchmark: BenchmarkRecipe, row: BenchmarkRow, changes: BenchmarkChanges | None = None
-) -> Recipe:
+) -> TableRecipe:
     """Return the arm's recipe of one row: base, benchmark, row and command line, in this order.
 
     Raises:
@@ -72,7 +72,9 @@ def row_recipe(
         "source": f"{benchmark.source}; {row.label}",
     }
     where = f"{benchmark.name}: {row.name}"
-    return parse_recipe(recipe_yaml(fields), where=where, arm=benchmark.arm)
+    recipe = parse_recipe(recipe_yaml(fields), where=where, arm=benchmark.arm)
+    assert isinstance(recipe, TableRecipe)
+    return recipe
 
 
 def _changed(arm: str, changes: BenchmarkChanges) -> dict[str, dict[str, object]]:

@@ -9,7 +9,7 @@ import torch
 
 from lnmdetect import __version__
 from lnmdetect.core.benchmark_config import FIGURES, BenchmarkRecipe, BenchmarkRow
-from lnmdetect.core.config import Recipe
+from lnmdetect.core.config import TableRecipe
 from lnmdetect.core.errors import LnmDetectError, ModelError
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.io.benchmark_recipes import chosen_rows, read_benchmark, row_recipe
@@ -100,7 +100,7 @@ def _job(
     request: BenchmarkRequest,
     benchmark: BenchmarkRecipe,
     row: BenchmarkRow,
-    recipe: Recipe,
+    recipe: TableRecipe,
     parts: BenchmarkParts,
 ) -> RowJob:
     identity = row_identity(request, benchmark, row, recipe)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lnmdetect.core.benchmark_config import BenchmarkRow
-from lnmdetect.core.config import ClassifierRecipe, Recipe
+from lnmdetect.core.config import ClassifierRecipe, TableRecipe
 from lnmdetect.core.errors import InputError, UsageError
 from lnmdetect.core.folds import FoldSet, fold_part
 from lnmdetect.core.records import BENIGN, METASTATIC, CocoDataset
@@ -15,7 +15,7 @@ _CLASSES = {BENIGN: "benign", METASTATIC: "metastatic"}
 
 
 def require_networks(
-    request: BenchmarkRequest, rows: Sequence[tuple[BenchmarkRow, Recipe]]
+    request: BenchmarkRequest, rows: Sequence[tuple[BenchmarkRow, TableRecipe]]
 ) -> None:
     """Refuse rows whose network cannot be built, or has no weights to start from.
 
@@ -40,7 +40,7 @@ def require_networks(
         _require_published(row, recipe)
 
 
-def _require_published(row: BenchmarkRow, recipe: Recipe) -> None:
+def _require_published(row: BenchmarkRow, recipe: TableRecipe) -> None:
     if isinstance(recipe, ClassifierRecipe):
         imagenet_weights(recipe)
     elif recipe.model.width != 1:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from lnmdetect.core.config import ClassifierRecipe, Recipe
+from lnmdetect.core.config import ClassifierRecipe, TableRecipe
 from lnmdetect.datasets.classifier_data import ClassifierBatch
 from lnmdetect.datasets.detector_data import DetectorBatch
 from lnmdetect.datasets.scan_slices import scan_batches
@@ -45,7 +45,7 @@ class NetworkCost:
     inference_ms: float
 
 
-def network_cost(bundle: Path, recipe: Recipe, test: Path, device: str) -> NetworkCost:
+def network_cost(bundle: Path, recipe: TableRecipe, test: Path, device: str) -> NetworkCost:
     """Return the cost of a bundle's network.
 
     Args:
@@ -77,7 +77,7 @@ def _crop(task: ClassifierTask, recipe: ClassifierRecipe, side: int) -> Classifi
     return ClassifierBatch(torch.rand(1, channels, side, side), torch.tensor([NO_TRUTH]))
 
 
-def _slices(test: Path, recipe: Recipe) -> Iterable[DetectorBatch]:
+def _slices(test: Path, recipe: TableRecipe) -> Iterable[DetectorBatch]:
     for handle in open_source(test).scans:
         yield from scan_batches(handle.load(), recipe.input)
 

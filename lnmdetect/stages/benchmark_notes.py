@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from lnmdetect.core.benchmark_config import BenchmarkRecipe
-from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe, Recipe
+from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe, TableRecipe
 from lnmdetect.stages.benchmark_request import BenchmarkRequest
 from lnmdetect.stages.benchmark_split import BenchmarkParts
 
@@ -14,7 +14,7 @@ def benchmark_notes(
     request: BenchmarkRequest,
     benchmark: BenchmarkRecipe,
     parts: BenchmarkParts,
-    recipes: Sequence[Recipe],
+    recipes: Sequence[TableRecipe],
 ) -> Iterator[str]:
     """Give the notes.
 
@@ -48,7 +48,7 @@ def benchmark_notes(
 
 
 def training_text(
-    request: BenchmarkRequest, benchmark: BenchmarkRecipe, recipes: Sequence[Recipe]
+    request: BenchmarkRequest, benchmark: BenchmarkRecipe, recipes: Sequence[TableRecipe]
 ) -> str:
     """Return how the rows are trained; what differs between them is said to."""
     scaled = "ResNet family" if benchmark.arm == "classifier" else "detectors"
@@ -63,12 +63,12 @@ def training_text(
     )
 
 
-def _shared(recipes: Sequence[Recipe], told: Callable[[Recipe], str]) -> str:
+def _shared(recipes: Sequence[TableRecipe], told: Callable[[TableRecipe], str]) -> str:
     """Return what is told of all recipes, each different answer once."""
     return " or ".join(dict.fromkeys(told(recipe) for recipe in recipes))
 
 
-def _input_text(recipe: Recipe) -> str:
+def _input_text(recipe: TableRecipe) -> str:
     if isinstance(recipe, DetectorRecipe):
         return f"{recipe.input.channels} channels, windows of {recipe.sampling.patch_px} px"
     if isinstance(recipe, ClassifierRecipe):
@@ -76,12 +76,12 @@ def _input_text(recipe: Recipe) -> str:
     raise TypeError(f"recipe: expected a detector's or a classifier's, got {type(recipe)}")
 
 
-def _optimiser_text(recipe: Recipe) -> str:
+def _optimiser_text(recipe: TableRecipe) -> str:
     of = recipe.optimiser
     return f"{of.name} {of.learning_rate:g} ({of.schedule}), batches of {of.batch_size}"
 
 
-def _length_text(recipe: Recipe) -> str:
+def _length_text(recipe: TableRecipe) -> str:
     of = recipe.optimiser
     each = "passes over the data" if of.steps_an_epoch is None else f"x {of.steps_an_epoch} steps"
     return f"{of.epochs} {each}"

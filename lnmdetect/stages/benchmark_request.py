@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lnmdetect.core.benchmark_config import BenchmarkChanges, BenchmarkRecipe, BenchmarkRow
-from lnmdetect.core.config import Recipe
+from lnmdetect.core.config import TableRecipe
 from lnmdetect.core.errors import UsageError
 from lnmdetect.io.imagenet import IMAGENET, weights_of_row
 from lnmdetect.io.json_files import sha256_of_file
@@ -108,7 +108,7 @@ def row_weights(request: BenchmarkRequest, row: BenchmarkRow) -> str | None:
 
 
 def row_identity(
-    request: BenchmarkRequest, benchmark: BenchmarkRecipe, row: BenchmarkRow, recipe: Recipe
+    request: BenchmarkRequest, benchmark: BenchmarkRecipe, row: BenchmarkRow, recipe: TableRecipe
 ) -> str:
     """Return a hash of all that decides a row's result: recipe, data, split, seed, budget, init."""
     start = row_weights(request, row)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from lnmdetect.core.benchmark_config import BenchmarkRow
-from lnmdetect.core.config import Recipe
+from lnmdetect.core.config import TableRecipe
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.progress import Progress
 from lnmdetect.io.json_files import read_json, write_json
@@ -66,7 +66,7 @@ class RowJob:
     """A row that is to be run, in its folder."""
 
     row: BenchmarkRow
-    recipe: Recipe
+    recipe: TableRecipe
     identity: str
     folder: Path
     request: BenchmarkRequest

@@ -120,6 +120,7 @@ def test_a_written_recipe_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     write_recipe({"name": "mine", "base": "compact", "model": {"width": 0.5}}, path)
     recipe = read_recipe(str(path), "detector")
+    assert isinstance(recipe, DetectorRecipe)
     assert (recipe.name, recipe.model.width) == ("mine", 0.5)
 
 

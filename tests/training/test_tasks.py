@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import ArrayLike
 
-from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe
+from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe, TableRecipe
 from lnmdetect.core.records import ImageRecord
 from lnmdetect.datasets.classifier_data import ClassifierBatch, collate_crops
 from lnmdetect.datasets.detector_data import DetectorItem, TruthSlice, collate_detector
@@ -188,6 +188,7 @@ def test_the_bundled_recipes_build_the_networks_they_promise() -> None:
     }
     for (name, arm), size in sizes.items():
         recipe = read_recipe(name, "detector" if arm == "detector" else "classifier")
+        assert isinstance(recipe, TableRecipe)
         with torch.device("meta"):  # sizes without values
             built = (
                 build_detector(recipe)
