@@ -50,6 +50,10 @@ def nodes(
     result = link_nodes(request, talk)
     talk.table(nodes_table(result))
     talk.json(_json(result))
+    if result.scans == result.slices > 1:
+        talk.note(
+            "Each slice stands alone, without a series or a place in it: nothing could be linked."
+        )
     talk.note(f"Written: {result.output} and {result.table}")
     following = after_classify(boxes, boxes)
     scored = following[0] == "eval"

@@ -85,3 +85,13 @@ def test_where_truth_is_near_the_next_step_is_to_score_the_nodes(folder: Path) -
     Path("truth.json").write_text("{}")
     said = typed("lnmdetect nodes").stderr
     assert "Next: lnmdetect eval --linked-nodes linked_nodes.json" in said
+
+
+def test_slices_that_share_no_series_are_told(folder: Path) -> None:
+    data = json.loads((folder / "nodes.json").read_text())
+    for image in data["images"]:
+        del image["lnmdetect"]["series"]
+    (folder / "nodes.json").write_text(json.dumps(data))
+    result = typed("lnmdetect nodes nodes.json")
+    assert "4 nodes in 4 scans" in result.stdout
+    assert "nothing could be linked" in result.stderr

@@ -76,7 +76,7 @@ class LinkedNode:
     """One lymph node in 3-D.
 
     Attributes:
-        node_id: `n1` on, by rank within its series: the likeliest metastatic first.
+        node_id: `n1` on within its patient, series by series, the likeliest metastatic first.
         patient, series: as the images of its slices have them.
         sections: its cross-sections, by rising slice.
         centre_mm: (x, y, z) of the patient (PS3.3 C.7.6.2.1.1: x to the left, y to the back, z
@@ -90,7 +90,9 @@ class LinkedNode:
         mean_hu, max_hu: inside the outlines, whose outermost pixels are left out where there are
             enough; heterogeneity_hu: standard deviation of the same pixels.
         laterality: the patient's side; None where centre_mm is.
-        score: the detector's, the highest of the sections.
+        score: the detector's, the highest of the sections (of 12 phantom patients, seed 8000, it
+            ranks nodes best: mean FROC sensitivity 0.826; mean of the sections 0.701, their sum
+            over one slice more 0.769, 1 - product of 1 - score 0.760).
         p_metastatic: over its sections, by the file's `probability_rule`; None where not
             classified.
         suspicious_by_size: by `SIZE_RULE`, whatever the classifier says.

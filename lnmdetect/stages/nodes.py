@@ -3,30 +3,24 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lnmdetect import __version__
+from lnmdetect.core.errors import UsageError
 from lnmdetect.core.linked_nodes import SIZE_RULE, LinkedNode, LinkedNodes
 from lnmdetect.core.progress import SILENT, Progress
-from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
+from lnmdetect.core.records import CocoDataset
 from lnmdetect.io.coco import read_coco
 from lnmdetect.io.json_files import refuse_existing, sha256_of_file
 from lnmdetect.io.linked_nodes_file import write_linked_nodes, write_linked_nodes_csv
 from lnmdetect.io.pixel_roots import relative_root, scan_root
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.run_record import RunRecord, record_path
-from lnmdetect.metrics.linking import DEFAULT_RULE, LinkRule, ScanGrid, link_scan
 from lnmdetect.metrics.node_measures import LATERALITY_RULE, PROBABILITY_RULE
-from lnmdetect.stages.nodes_measure import (
-    MeasuredSection,
-    SectionBoxes,
-    build_node,
-    measure_slice,
-)
+from lnmdetect.stages.nodes_link import NodeSections, nodes_of, scans_of
+from lnmdetect.stages.nodes_measure import MeasuredSection, build_node, measure_slice
 
 LINKED = Path("linked_nodes.json")
 _KEPT_INFO = (
@@ -58,6 +52,7 @@ class NodesResult:
     """What was linked.
 
     Attributes:
+        scans: whose boxes were linked; as many as `slices` where each slice stands alone.
         boxes: at or above the threshold; below: how many were left out.
         nodes: as they were written.
     """
@@ -66,19 +61,12 @@ class NodesResult:
     table: Path
     threshold: float
     scans: int
+    slices: int
     boxes: int
     below: int
     nodes: tuple[LinkedNode, ...]
     phantom: bool
     seconds: float
-
-
-@dataclass(frozen=True)
-class _Node:
-    """The cross-sections of a node, by rising slice, and the step between its scan's slices."""
-
-    sections: tuple[SectionBoxes, ...]
-    step_mm: float
 
 
 def csv_path(output: Path) -> Path:
@@ -94,8 +82,7 @@ def link_nodes(request: NodesRequest, progress: Progress = SILENT) -> NodesResul
         OutputError: an output exists and `overwrite` is not set.
     """
     table = csv_path(request.output)
-    for path in (request.output, table):
-        refuse_existing(path, overwrite=request.overwrite)
+    _check_outputs(request)
     record = RunRecord("nodes", {"threshold": request.threshold})
     record.inputs[request.nodes.name] = sha256_of_file(request.nodes)
     dataset = read_coco(request.nodes)
@@ -105,7 +92,8 @@ def link_nodes(request: NodesRequest, progress: Progress = SILENT) -> NodesResul
         threshold = float(dataset.info.get("operating_threshold") or 0)
     record.config = {"threshold": threshold}
     chosen = [box for box in dataset.annotations if box.score is None or box.score >= threshold]
-    found = list(_linked(dataset, chosen))
+    scans = scans_of(dataset, request.nodes.name)
+    found = list(nodes_of(scans, chosen, dataset.coverage))
     record.lap("link")
     store = PixelStore(root, png_folder=request.nodes.parent) if found else None
     nodes = _ranked(_measured_nodes(found, store, progress)) if store else ()
@@ -119,7 +107,8 @@ def link_nodes(request: NodesRequest, progress: Progress = SILENT) -> NodesResul
         output=request.output,
         table=table,
         threshold=threshold,
-        scans=len({image.series for image in dataset.images}),
+        scans=len(scans),
+        slices=len(dataset.images),
         boxes=len(chosen),
         below=len(dataset.annotations) - len(chosen),
         nodes=nodes,
@@ -128,71 +117,28 @@ def link_nodes(request: NodesRequest, progress: Progress = SILENT) -> NodesResul
     )
 
 
-def _linked(dataset: CocoDataset, chosen: Sequence[NodeAnnotation]) -> Iterator[_Node]:
-    """Give the nodes of every scan."""
-    scans: dict[tuple[str, str], list[ImageRecord]] = defaultdict(list)
-    for image in dataset.images:
-        scans[image.patient, image.series].append(image)
-    by_image: dict[int, list[NodeAnnotation]] = defaultdict(list)
-    for box in chosen:
-        by_image[box.image_id].append(box)
-    for images in scans.values():
-        boxes = [(image, box) for image in images for box in by_image[image.image_id]]
-        if boxes:
-            step_mm = slice_step_mm(images, dataset)
-            yield from _nodes_of_scan(boxes, ScanGrid(images[0].spacing_mm, step_mm))
+def _check_outputs(request: NodesRequest) -> None:
+    """Raise, before any work, where the two files cannot be written or one would replace another.
 
-
-def slice_step_mm(images: Sequence[ImageRecord], dataset: CocoDataset) -> float:
-    """Return the step between a scan's slices; of chosen slices their thickness, else 1 mm."""
-    steps = np.diff(np.unique([image.position_mm for image in images]))
-    if dataset.coverage == "all_slices" and len(steps):
-        return float(np.median(steps))
-    return images[0].thickness_mm or 1.0
-
-
-def _nodes_of_scan(
-    boxes: Sequence[tuple[ImageRecord, NodeAnnotation]],
-    grid: ScanGrid,
-    rule: LinkRule = DEFAULT_RULE,
-) -> Iterator[_Node]:
-    linked = link_scan(
-        np.array([box.box_xyxy for _, box in boxes]),
-        np.array([_score(box) for _, box in boxes]),
-        position_mm=np.array([image.position_mm for image, _ in boxes]),
-        grid=grid,
-        rule=rule,
-    )
-    members: list[list[int]] = [[] for _ in linked.sections.scores]
-    for row, section in enumerate(linked.sections.group.tolist()):
-        members[section].append(row)
-    nodes: dict[int, list[SectionBoxes]] = defaultdict(list)
-    for section, node in enumerate(linked.node.tolist()):
-        rows = sorted(members[section], key=lambda row: -_score(boxes[row][1]))
-        x1, y1, x2, y2 = (float(side) for side in linked.sections.boxes_xyxy[section])
-        nodes[node].append(
-            SectionBoxes(
-                image=boxes[rows[0]][0],
-                boxes=tuple(boxes[row][1] for row in rows),
-                box_xyxy=(x1, y1, x2, y2),
-                score=float(linked.sections.scores[section]),
-            )
-        )
-    for sections in nodes.values():
-        yield _Node(tuple(sorted(sections, key=_place)), grid.step_mm)
-
-
-def _score(box: NodeAnnotation) -> float:
-    """Return the detector's score; a truth box is certain."""
-    return 1.0 if box.score is None else box.score
-
-
-def _place(section: SectionBoxes) -> float:
-    return section.image.position_mm
+    Raises:
+        UsageError: the output is named .csv, as the table is, or one of the two is the input.
+        OutputError: one exists and `overwrite` is not set.
+    """
+    table = csv_path(request.output)
+    source = request.nodes.resolve()
+    if request.output.suffix.lower() == table.suffix:
+        got, remedy = f"{request.output.name}, the name of the table beside it", "Name it .json."
+    elif source in (request.output.resolve(), table.resolve()):
+        got, remedy = f"{request.nodes.name}, whose boxes are linked", "Choose another --output."
+    else:
+        for path in (request.output, table):
+            refuse_existing(path, overwrite=request.overwrite)
+        return
+    raise UsageError("--output", expected="a file of its own", got=got, remedy=remedy)
 
 
 def _measured_nodes(
-    found: Sequence[_Node], store: PixelStore, progress: Progress
+    found: Sequence[NodeSections], store: PixelStore, progress: Progress
 ) -> Iterator[LinkedNode]:
     """Give every node with its measures; each slice is read once."""
     flat = [(section, at) for at, node in enumerate(found) for section in node.sections]
@@ -213,11 +159,9 @@ def _ranked(nodes: Iterator[LinkedNode]) -> tuple[LinkedNode, ...]:
     by_scan: dict[tuple[str, str], list[LinkedNode]] = defaultdict(list)
     for node in nodes:
         by_scan[node.patient, node.series].append(node)
-    return tuple(
-        replace(node, node_id=f"n{rank}")
-        for scan in by_scan.values()
-        for rank, node in enumerate(sorted(scan, key=_rank), start=1)
-    )
+    ranked = [node for scan in by_scan.values() for node in sorted(scan, key=_rank)]
+    number: dict[str, Iterator[int]] = defaultdict(lambda: count(1))
+    return tuple(replace(node, node_id=f"n{next(number[node.patient])}") for node in ranked)
 
 
 def _rank(node: LinkedNode) -> tuple[float, float]:

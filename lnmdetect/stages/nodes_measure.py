@@ -11,28 +11,13 @@ from pycocotools import mask as coco_mask
 from lnmdetect.core.geometry import box_areas
 from lnmdetect.core.linked_nodes import LinkedNode, NodeSection
 from lnmdetect.core.patient_space import Point, patient_point_mm
-from lnmdetect.core.records import ImageRecord, NodeAnnotation
+from lnmdetect.core.records import ImageRecord
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.metrics.node_measures import laterality, node_probability, section_depths_mm
 from lnmdetect.stages.baselines import node_mask
+from lnmdetect.stages.nodes_link import SectionBoxes
 from lnmdetect.transforms.outline import Outline, mask_outline, outline_in_box
 from lnmdetect.transforms.outline_hu import body_middle_px, hu_inside
-
-
-@dataclass(frozen=True)
-class SectionBoxes:
-    """One cross-section before it is measured.
-
-    Attributes:
-        boxes: of the slice that were fused into it, best first.
-        box_xyxy: their weighted mean, px.
-        score: the highest of theirs.
-    """
-
-    image: ImageRecord
-    boxes: tuple[NodeAnnotation, ...]
-    box_xyxy: tuple[float, float, float, float]
-    score: float
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lnmdetect.core.errors import InputError, OutputError
+from lnmdetect.core.errors import InputError, OutputError, UsageError
 from lnmdetect.core.linked_nodes import LinkedNode
 from lnmdetect.core.records import METASTATIC, CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.io.coco import read_coco, write_coco
@@ -205,3 +205,58 @@ def test_a_scan_that_is_not_there_is_told(data: Path, tmp_path: Path) -> None:
     request = NodesRequest(data / "nodes.json", output=tmp_path / "o.json", scan=tmp_path / "no")
     with pytest.raises(InputError, match="--scan: expected a folder"):
         link_nodes(request)
+
+
+def changed(data: Path, folder: Path, **fields: object) -> Path:
+    """Return nodes.json in `folder` with fields of every image replaced."""
+    dataset = read_coco(data / "nodes.json")
+    images = tuple(replace(image, **fields) for image in dataset.images)  # type: ignore[arg-type]
+    info = {**dataset.info, "scan_root": str(data / "scan")}
+    write_coco(replace(dataset, info=info, images=images), folder / "nodes.json")
+    return folder / "nodes.json"
+
+
+def test_slices_of_a_scan_at_one_place_are_refused_and_not_taken_for_one_slice(
+    data: Path, tmp_path: Path
+) -> None:
+    nodes = changed(data, tmp_path, position_mm=0.0)
+    with pytest.raises(InputError, match="two of the 9 slices at one place, or without a place"):
+        link_nodes(NodesRequest(nodes, output=tmp_path / "linked.json"))
+    assert not (tmp_path / "linked.json").exists()
+
+
+def test_key_images_without_a_place_stand_alone(data: Path, tmp_path: Path) -> None:
+    nodes = changed(data, tmp_path, position_mm=0.0)
+    content = json.loads(nodes.read_text())
+    content["info"]["coverage"] = "key_images"
+    nodes.write_text(json.dumps(content))
+    result = link_nodes(NodesRequest(nodes, output=tmp_path / "linked.json"))
+    assert len(result.nodes) == result.boxes == 10
+    assert result.scans == result.slices == SLICES
+    assert all(node.extent_mm[2] == 3.0 for node in result.nodes)
+
+
+def test_ids_are_of_the_patient_also_where_it_has_two_series(data: Path, tmp_path: Path) -> None:
+    dataset = read_coco(data / "nodes.json")
+    images = tuple(
+        replace(image, series="later" if image.slice_index > 4 else "first")
+        for image in dataset.images
+    )
+    info = {**dataset.info, "scan_root": str(data / "scan")}
+    write_coco(replace(dataset, info=info, images=images), tmp_path / "nodes.json")
+    result = link_nodes(NodesRequest(tmp_path / "nodes.json", output=tmp_path / "linked.json"))
+    named = [(node.series, node.node_id) for node in result.nodes]
+    assert named == [("first", "n1"), ("first", "n2"), ("later", "n3"), ("later", "n4")]
+
+
+@pytest.mark.parametrize(
+    ("output", "said"), [("x.csv", "the name of the table"), ("nodes.json", "boxes are linked")]
+)
+def test_no_output_replaces_another_or_the_input(
+    data: Path, tmp_path: Path, output: str, said: str
+) -> None:
+    nodes = changed(data, tmp_path)
+    before = nodes.read_bytes()
+    with pytest.raises(UsageError, match=said):
+        link_nodes(NodesRequest(nodes, output=tmp_path / output, overwrite=True))
+    assert nodes.read_bytes() == before
