@@ -28,6 +28,12 @@ def nodes(
     output: options.Output = Path("linked_nodes.json"),
     scan: options.Scan = None,
     threshold: options.Threshold = None,
+    boxes_only: Annotated[
+        bool,
+        typer.Option(
+            "--boxes-only", help="Read no pixels: axes are the boxes', no HU, side or centre in mm."
+        ),
+    ] = False,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -45,7 +51,12 @@ def nodes(
 
     talk = Talk(quiet, verbose, as_json)
     request = NodesRequest(
-        boxes, output=output, scan=scan, threshold=threshold, overwrite=overwrite
+        boxes,
+        output=output,
+        scan=scan,
+        threshold=threshold,
+        boxes_only=boxes_only,
+        overwrite=overwrite,
     )
     result = link_nodes(request, talk)
     talk.table(nodes_table(result))
@@ -101,12 +112,16 @@ def _cells(node: "LinkedNode") -> tuple[str, ...]:
         f"{node.short_axis_mm:.1f}",
         f"{node.long_axis_mm:.1f}",
         f"{node.volume_mm3 / 1000:.2f}",
-        f"{node.mean_hu:.0f}",
-        f"{node.heterogeneity_hu:.0f}",
+        _whole(node.mean_hu),
+        _whole(node.heterogeneity_hu),
         p,
         f"{node.score:.2f}",
         "yes" if node.suspicious_by_size else "",
     )
+
+
+def _whole(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
 
 
 def nodes_counts(result: "NodesResult") -> dict[str, object]:

@@ -87,14 +87,18 @@ def node_to_json(node: LinkedNode) -> dict[str, Any]:
         "box_short_axis_mm": round(node.box_short_axis_mm, 3),
         "extent_mm": [round(side, 3) for side in node.extent_mm],
         "volume_mm3": round(node.volume_mm3, 3),
-        "mean_hu": round(node.mean_hu, 3),
-        "max_hu": round(node.max_hu, 3),
-        "heterogeneity_hu": round(node.heterogeneity_hu, 3),
+        "mean_hu": _rounded(node.mean_hu),
+        "max_hu": _rounded(node.max_hu),
+        "heterogeneity_hu": _rounded(node.heterogeneity_hu),
         "score": round(node.score, 6),
         "p_metastatic": None if node.p_metastatic is None else round(node.p_metastatic, 6),
         "suspicious_by_size": node.suspicious_by_size,
         "sections": [_section_to_json(section) for section in node.sections],
     }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def _section_to_json(section: NodeSection) -> dict[str, Any]:
@@ -165,9 +169,9 @@ def _node_from_json(record: JsonObject) -> LinkedNode:
         box_short_axis_mm=record.positive("box_short_axis_mm"),
         extent_mm=cast(tuple[float, float, float], record.numbers("extent_mm", 3)),
         volume_mm3=record.positive("volume_mm3"),
-        mean_hu=record.number("mean_hu"),
-        max_hu=record.number("max_hu"),
-        heterogeneity_hu=record.number("heterogeneity_hu"),
+        mean_hu=record.optional("mean_hu", record.number),
+        max_hu=record.optional("max_hu", record.number),
+        heterogeneity_hu=record.optional("heterogeneity_hu", record.number),
         laterality=cast(Laterality | None, record.optional("laterality", _one_of(record, _SIDES))),
         score=record.share("score"),
         p_metastatic=record.optional("p_metastatic", record.share),

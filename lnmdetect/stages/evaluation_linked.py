@@ -204,5 +204,5 @@ def _part(node: LinkedNode, place: dict[str, int], path: Path) -> _Part:
         np.array([section.score for section in node.sections]),
         np.array([place[key] for key in keys], dtype=np.int64),
         node.centre_px,
-        node.short_axis_mm,
+        np.nan if node.is_of_boxes_alone else node.short_axis_mm,
     )

@@ -23,6 +23,10 @@ from lnmdetect.stages.nodes_link import NodeSections, nodes_of, scans_of
 from lnmdetect.stages.nodes_measure import MeasuredSection, build_node, measure_slice
 
 LINKED = Path("linked_nodes.json")
+_NOT_READ = (
+    "not read (--boxes-only): axes are those of the boxes, or of the file's masks; HU, side and "
+    "centre in mm are not known"
+)
 _KEPT_INFO = (
     *("detector", "classifier", "operating_threshold_source", "classifier_threshold"),
     *("classifier_threshold_source", "pseudonymised_uids"),
@@ -38,12 +42,15 @@ class NodesRequest:
         output: the JSON file; the CSV file of the same name goes beside it.
         scan: where the pixels are; None takes the file's `info.scan_root`.
         threshold: on the detector's score instead of the file's operating threshold.
+        boxes_only: read no pixels, which may not be there: axes are those of the boxes, or of the
+            file's masks; HU, side and centre in mm stay unknown.
     """
 
     nodes: Path
     output: Path = LINKED
     scan: Path | None = None
     threshold: float | None = None
+    boxes_only: bool = False
     overwrite: bool = False
 
 
@@ -83,20 +90,20 @@ def link_nodes(request: NodesRequest, progress: Progress = SILENT) -> NodesResul
     """
     table = csv_path(request.output)
     _check_outputs(request)
-    record = RunRecord("nodes", {"threshold": request.threshold})
+    record = RunRecord("nodes", {})
     record.inputs[request.nodes.name] = sha256_of_file(request.nodes)
     dataset = read_coco(request.nodes)
-    root = scan_root(request.nodes, dataset, request.scan)
+    root = None if request.boxes_only else scan_root(request.nodes, dataset, request.scan)
     threshold = request.threshold
     if threshold is None:
         threshold = float(dataset.info.get("operating_threshold") or 0)
-    record.config = {"threshold": threshold}
+    record.config = {"threshold": threshold, "boxes_only": request.boxes_only}
     chosen = [box for box in dataset.annotations if box.score is None or box.score >= threshold]
     scans = scans_of(dataset, request.nodes.name)
     found = list(nodes_of(scans, chosen, dataset.coverage))
     record.lap("link")
-    store = PixelStore(root, png_folder=request.nodes.parent) if found else None
-    nodes = _ranked(_measured_nodes(found, store, progress)) if store else ()
+    store = PixelStore(root, png_folder=request.nodes.parent) if found and root else None
+    nodes = _ranked(_measured_nodes(found, store, progress))
     record.lap("measure")
     info = _info(request, dataset, threshold, root)
     linked = LinkedNodes(info, nodes)
@@ -118,12 +125,20 @@ def link_nodes(request: NodesRequest, progress: Progress = SILENT) -> NodesResul
 
 
 def _check_outputs(request: NodesRequest) -> None:
-    """Raise, before any work, where the two files cannot be written or one would replace another.
+    """Raise, before any work, where options clash or a file would replace another.
 
     Raises:
-        UsageError: the output is named .csv, as the table is, or one of the two is the input.
-        OutputError: one exists and `overwrite` is not set.
+        UsageError: the output is named .csv, as the table is, or one of the two is the input; or
+            pixels are named that are not to be read.
+        OutputError: an output exists and `overwrite` is not set.
     """
+    if request.boxes_only and request.scan is not None:
+        raise UsageError(
+            "--boxes-only",
+            expected="no --scan",
+            got="both",
+            remedy="Leave out the one that is not meant.",
+        )
     table = csv_path(request.output)
     source = request.nodes.resolve()
     if request.output.suffix.lower() == table.suffix:
@@ -138,7 +153,7 @@ def _check_outputs(request: NodesRequest) -> None:
 
 
 def _measured_nodes(
-    found: Sequence[NodeSections], store: PixelStore, progress: Progress
+    found: Sequence[NodeSections], store: PixelStore | None, progress: Progress
 ) -> Iterator[LinkedNode]:
     """Give every node with its measures; each slice is read once."""
     flat = [(section, at) for at, node in enumerate(found) for section in node.sections]
@@ -171,9 +186,10 @@ def _rank(node: LinkedNode) -> tuple[float, float]:
 
 
 def _info(
-    request: NodesRequest, dataset: CocoDataset, threshold: float, root: Path
+    request: NodesRequest, dataset: CocoDataset, threshold: float, root: Path | None
 ) -> dict[str, Any]:
     hidden = bool(dataset.info.get("pseudonymised_uids"))
+    shown = {} if hidden or root is None else {"scan_root": relative_root(root, request.output)}
     kept: Mapping[str, Any] = {
         key: dataset.info[key] for key in _KEPT_INFO if dataset.info.get(key) is not None
     }
@@ -183,7 +199,8 @@ def _info(
         "description": "Cervical lymph nodes in 3-D. Research use only, not for diagnosis.",
         "lnmdetect_version": __version__,
         "linked_from": {"file": request.nodes.name, "sha256": sha256_of_file(request.nodes)},
-        **({} if hidden else {"scan_root": relative_root(root, request.output)}),
+        **shown,
+        **({"pixels": _NOT_READ} if root is None else {}),
         "phantom": dataset.is_phantom,
         "coverage": dataset.coverage,
         "operating_threshold": threshold,

@@ -97,6 +97,19 @@ def outline_in_box(
     return _ellipse("hu", box, float(OBLIQUENESS[best]), field, spacing_mm)
 
 
+def box_outline(
+    box_xyxy: Numbers, spacing_mm: tuple[float, float], shape: tuple[int, int]
+) -> Outline:
+    """Return the upright ellipse that touches the sides of a box; no pixel is looked at.
+
+    Args:
+        box_xyxy: (4,) px; its middle lies on the slice.
+        spacing_mm: (row, column).
+        shape: (H, W) of the slice.
+    """
+    return outline_in_box(np.zeros(shape, dtype=np.int16), box_xyxy, spacing_mm)
+
+
 def _ellipse(
     source: Source, box: Numbers, oblique: float, field: "_Field", spacing_mm: tuple[float, float]
 ) -> Outline:

@@ -37,6 +37,7 @@ def test_the_example_is_read_and_written_back_as_it_stands() -> None:
             lambda d: d["nodes"][0]["sections"][0].update(box_xyxy=[5, 5, 4, 9]),
             r"sections\[0\]: expected measures that agree",
         ),
+        (lambda d: d["nodes"][0].update(mean_hu=None), "three values in HU, or none"),
         (lambda d: d["nodes"][0]["sections"].reverse(), "rising slices"),
         (
             lambda d: d["nodes"][0]["sections"][0].update(annotation_ids=["x"]),

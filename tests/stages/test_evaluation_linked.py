@@ -9,7 +9,7 @@ from lnmdetect.core.errors import InputError
 from lnmdetect.core.linked_nodes import LinkedNode, LinkedNodes, NodeSection
 from lnmdetect.core.records import BENIGN, CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.io.coco import write_coco
-from lnmdetect.io.linked_nodes_file import write_linked_nodes
+from lnmdetect.io.linked_nodes_file import read_linked_nodes, write_linked_nodes
 from lnmdetect.stages.evaluate import evaluate
 from lnmdetect.stages.evaluation_linked import Nodes3d
 from lnmdetect.stages.evaluation_request import EvalRequest
@@ -75,6 +75,25 @@ def test_linked_nodes_of_a_file_bring_their_axes(request_of: EvalRequest, tmp_pa
     assert found.files[0].file == "linked.json"
     assert found.figures.short_axis.mean_mm.value == pytest.approx(0.25)
     assert found.figures.short_axis.mean_px.value == pytest.approx(0.5)
+
+
+def test_axes_of_boxes_alone_are_not_taken_for_refined_outlines(
+    request_of: EvalRequest, tmp_path: Path
+) -> None:
+    linked = write_linked(tmp_path / "linked.json")
+    nodes = read_linked_nodes(linked).nodes
+    alone = replace(
+        nodes[0],
+        sections=(replace(nodes[0].sections[0], outline="box"),),
+        mean_hu=None,
+        max_hu=None,
+        heterogeneity_hu=None,
+    )
+    write_linked_nodes(LinkedNodes({}, (alone,)), linked, overwrite=True)
+    figures = scored(replace(request_of, linked_nodes=(linked,))).figures
+    assert figures.short_axis.mean_mm.value is None
+    assert figures.short_axis.mean_mm.reason == "no node with both axes"
+    assert figures.box_short_axis.mean_mm.value == pytest.approx(0.5)
 
 
 def test_the_file_is_named_in_the_run_record(request_of: EvalRequest, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pycocotools import mask as coco_mask
 
 from lnmdetect.core.errors import InputError, OutputError, UsageError
 from lnmdetect.core.linked_nodes import LinkedNode
@@ -125,7 +126,8 @@ def test_volume_and_extent_are_those_of_the_round_sections(result: NodesResult) 
 def test_hu_are_those_inside(oblique: LinkedNode, result: NodesResult) -> None:
     assert result.nodes[1].mean_hu == pytest.approx(100, abs=6)
     assert oblique.max_hu == pytest.approx(300, abs=20)
-    assert oblique.heterogeneity_hu > result.nodes[1].heterogeneity_hu + 10
+    spreads = [node.heterogeneity_hu or 0.0 for node in (oblique, result.nodes[1])]
+    assert spreads[0] > spreads[1] + 10
 
 
 def test_probability_and_score_come_from_the_slices(result: NodesResult) -> None:
@@ -158,7 +160,7 @@ def test_the_table_has_a_row_a_node_with_the_same_numbers(result: NodesResult, d
 def test_a_run_record_lies_beside_the_file(result: NodesResult, data: Path) -> None:
     record = json.loads((data / "linked_nodes.run.json").read_text())
     assert record["command"] == "nodes"
-    assert record["config"] == {"threshold": 0.4}
+    assert record["config"] == {"threshold": 0.4, "boxes_only": False}
     assert list(record["inputs"]) == ["nodes.json"]
 
 
@@ -260,3 +262,43 @@ def test_no_output_replaces_another_or_the_input(
     with pytest.raises(UsageError, match=said):
         link_nodes(NodesRequest(nodes, output=tmp_path / output, overwrite=True))
     assert nodes.read_bytes() == before
+
+
+def test_boxes_alone_give_their_own_axes_and_no_hu_where_no_pixels_are(
+    data: Path, result: NodesResult, tmp_path: Path
+) -> None:
+    nodes = tmp_path / "nodes.json"
+    nodes.write_bytes((data / "nodes.json").read_bytes())
+    alone = link_nodes(NodesRequest(nodes, output=tmp_path / "linked.json", boxes_only=True))
+    assert [node.slice_range for node in alone.nodes] == [n.slice_range for n in result.nodes]
+    for node, measured in zip(alone.nodes, result.nodes, strict=True):
+        assert node.short_axis_mm == node.box_short_axis_mm == measured.box_short_axis_mm
+        assert node.p_metastatic == measured.p_metastatic
+        unknown = (node.mean_hu, node.max_hu, node.heterogeneity_hu)
+        assert unknown == (None, None, None)
+        assert (node.centre_mm, node.laterality) == (None, None)
+        assert all(section.outline == "box" for section in node.sections)
+    info = read_linked_nodes(tmp_path / "linked.json").info
+    assert "scan_root" not in info
+    assert info["pixels"].startswith("not read (--boxes-only)")
+
+
+def test_boxes_alone_and_a_scan_clash(data: Path, tmp_path: Path) -> None:
+    request = NodesRequest(data / "nodes.json", output=tmp_path / "x.json", scan=data / "scan")
+    with pytest.raises(UsageError, match="expected no --scan"):
+        link_nodes(replace(request, boxes_only=True))
+
+
+def test_masks_are_measured_without_pixels_too(data: Path, tmp_path: Path) -> None:
+    dataset = read_coco(data / "nodes.json")
+    boxes = []
+    for box in dataset.annotations[:1]:
+        mask = np.asfortranarray(covered(OBLIQUE, box.image_id - 1), dtype=np.uint8)
+        counts = coco_mask.encode(mask)["counts"].decode("ascii")
+        boxes.append(replace(box, segmentation={"size": [SIDE, SIDE], "counts": counts}))
+    write_coco(replace(dataset, annotations=tuple(boxes)), tmp_path / "nodes.json")
+    request = NodesRequest(tmp_path / "nodes.json", output=tmp_path / "l.json", boxes_only=True)
+    node = link_nodes(request).nodes[0]
+    assert node.sections[0].outline == "mask"
+    assert node.box_short_axis_mm > 1.2 * node.short_axis_mm
+    assert not node.is_of_boxes_alone
