@@ -2,10 +2,7 @@
 written.
 """
 
-import logging
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
@@ -24,6 +21,7 @@ from lnmdetect.io.dicom_identity import read_identity
 from lnmdetect.io.dicom_write import derived_uid
 from lnmdetect.io.json_files import atomic_output
 from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.io.quiet import quiet_dicom
 
 PRODUCT = "lnmdetect"
 RESEARCH_ONLY = "Research only, not for diagnosis"
@@ -165,22 +163,6 @@ def series_values(maker: Maker, description: str, number: int) -> dict[str, Any]
     }
 
 
-@contextmanager
-def quiet_building() -> Iterator[None]:
-    """Silence highdicom's and pydicom's warnings and logs, which quote the patient's name."""
-    logs = [logging.getLogger(name) for name in ("highdicom", "pydicom")]
-    before = [log.level for log in logs]
-    for log in logs:
-        log.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for log, level in zip(logs, before, strict=True):
-            log.setLevel(level)
-
-
 def write_object(made: Dataset, path: Path, *, overwrite: bool = False) -> None:
     """Write a DICOM object under a temporary name and rename it to `path`.
 
@@ -188,7 +170,7 @@ def write_object(made: Dataset, path: Path, *, overwrite: bool = False) -> None:
         OutputError: `path` exists and `overwrite` is false, or the folder cannot be written.
     """
     buffer = BytesIO()
-    with quiet_building():
+    with quiet_dicom():
         made.save_as(buffer, enforce_file_format=True)
     with atomic_output(path, overwrite=overwrite) as stream:
         stream.write(buffer.getbuffer())

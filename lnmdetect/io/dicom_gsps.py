@@ -12,11 +12,11 @@ from lnmdetect.io.dicom_derived import (
     Sources,
     SourceSlice,
     new_uid,
-    quiet_building,
     series_values,
     tracking_uid,
 )
 from lnmdetect.io.dicom_sr import closed_polyline
+from lnmdetect.io.quiet import quiet_dicom
 
 WINDOW_CENTRE_HU, WINDOW_WIDTH_HU = 40.0, 400.0
 """Soft tissue of the neck, as the contact sheet shows it."""
@@ -43,7 +43,7 @@ def build_presentations(
             look = (header.slope, header.intercept, header.rows, header.columns)
             alike.setdefault(look, []).append(key)
     values = series_values(maker, "Lymph nodes", 3)
-    with quiet_building():
+    with quiet_dicom():
         return [
             _state(number, used, findings, (sources, maker, values))
             for number, used in enumerate(alike.values(), start=1)

@@ -12,9 +12,10 @@ from pydicom.tag import Tag
 from pydicom.valuerep import format_number_as_ds
 
 from lnmdetect.core.errors import InputError
-from lnmdetect.io.dicom_header import READ_ERRORS, SliceHeader, quiet_reading
+from lnmdetect.io.dicom_header import READ_ERRORS, SliceHeader
 from lnmdetect.io.dicom_values import text, whole
 from lnmdetect.io.input_files import InputFiles, printable
+from lnmdetect.io.quiet import quiet_dicom
 
 UTF8 = "ISO_IR 192"
 """Specific Character Set of text beyond ASCII, PS3.3 C.12.1.1.2."""
@@ -77,7 +78,7 @@ def read_identity(files: InputFiles, header: SliceHeader) -> Dataset:
 
 def _stored(files: InputFiles, header: SliceHeader) -> Dataset:
     try:
-        with quiet_reading(), files.open(header.file) as stream:
+        with quiet_dicom(), files.open(header.file) as stream:
             head = stream.read(132)
             stream.seek(0)
             bare = head[128:132] != b"DICM"

@@ -18,12 +18,12 @@ from lnmdetect.io.dicom_header import (
     SliceHeader,
     looks_like_dicom,
     names_ct,
-    quiet_reading,
     read_dataset,
 )
 from lnmdetect.io.dicom_slices import faulty, pixel_bytes, slices_of, transfer_syntax
 from lnmdetect.io.dicom_values import text
 from lnmdetect.io.input_files import InputFiles, list_input_files
+from lnmdetect.io.quiet import quiet_dicom
 
 Progress = Callable[[int, int], None]
 """Called with (files read, files in all)."""
@@ -65,7 +65,7 @@ def index_dicom(path: Path, *, progress: Progress | None = None) -> DicomIndex:
     slices: list[SliceHeader] = []
     left_out: list[LeftOut] = []
     unrelated: list[str] = []
-    with quiet_reading():
+    with quiet_dicom():
         for done, name in enumerate(files.names, start=1):
             entries = _read_entries(files, name)
             if entries is None:

@@ -19,9 +19,9 @@ from lnmdetect.io.dicom_derived import (
     RESEARCH_ONLY,
     SourceSlice,
     new_uid,
-    quiet_building,
     series_values,
 )
+from lnmdetect.io.quiet import quiet_dicom
 
 WINDOW_HU = (-160.0, 240.0)
 COLOURS = {BENIGN: (86, 180, 233), METASTATIC: (255, 106, 61), LYMPH_NODE: (240, 228, 66)}
@@ -44,7 +44,7 @@ class KeyImage:
 def build_key_images(images: Sequence[KeyImage], maker: Maker) -> list[Dataset]:
     """Return a Secondary Capture of each slice, of one study, in one series."""
     values = series_values(maker, "Lymph nodes", 4)
-    with quiet_building():
+    with quiet_dicom():
         return [
             _capture(image, draw_key_image(image, maker), number, values)
             for number, image in enumerate(images, start=1)

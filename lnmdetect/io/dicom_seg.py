@@ -20,11 +20,11 @@ from lnmdetect.io.dicom_derived import (
     Sources,
     SourceSlice,
     new_uid,
-    quiet_building,
     series_values,
     tracking_uid,
 )
 from lnmdetect.io.dicom_geometry import position_mm, slice_spacing_mm
+from lnmdetect.io.quiet import quiet_dicom
 
 _CATEGORY = CodedConcept("123037004", "SCT", "Anatomical Structure")  # CID 7150
 _TYPE = CodedConcept("59441001", "SCT", "Lymph node")
@@ -51,7 +51,7 @@ def build_segmentation(findings: Sequence[Finding], sources: Sources, maker: Mak
         _check(source)
     labels = _label_map(drawn, list(used))
     step_mm = _least_step_mm(sources)
-    with quiet_building():
+    with quiet_dicom():
         return seg.Segmentation(
             source_images=[_with_thickness(source, step_mm) for source in used.values()],
             pixel_array=labels,

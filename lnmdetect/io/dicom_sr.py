@@ -21,10 +21,10 @@ from lnmdetect.io.dicom_derived import (
     SourceSlice,
     device_uid,
     new_uid,
-    quiet_building,
     series_values,
     tracking_uid,
 )
+from lnmdetect.io.quiet import quiet_dicom
 
 SrKind = Literal["comprehensive3d", "enhanced"]
 KINDS: Mapping[str, type[sr.Comprehensive3DSR] | type[sr.EnhancedSR]] = {
@@ -52,7 +52,7 @@ def build_report(
         maker: names version and models.
         kind: of `KINDS`.
     """
-    with quiet_building():
+    with quiet_dicom():
         used = _used(findings, sources)
         content = sr.MeasurementReport(
             observation_context=_observer(maker),

@@ -14,12 +14,12 @@ from lnmdetect.io.dicom_header import (
     HEAD_BYTES,
     READ_ERRORS,
     looks_like_dicom,
-    quiet_reading,
     read_dataset,
 )
 from lnmdetect.io.dicom_values import text
 from lnmdetect.io.input_files import InputFiles, list_input_files, printable
 from lnmdetect.io.pacs_uids import is_uid
+from lnmdetect.io.quiet import quiet_dicom
 
 State = Literal["taken", "refused", "not sent"]
 _TAGS = [Tag(name) for name in ("SOPClassUID", "SOPInstanceUID")]
@@ -52,7 +52,7 @@ class StoredObject:
         Raises:
             READ_ERRORS: the file is damaged or gone.
         """
-        with quiet_reading(), self.files.open(self.name) as stream:
+        with quiet_dicom(), self.files.open(self.name) as stream:
             dataset = read_dataset(stream, pixels=True)
         dataset.file_meta.MediaStorageSOPClassUID = UID(self.sop_class_uid)
         dataset.file_meta.MediaStorageSOPInstanceUID = UID(self.sop_instance_uid)
@@ -127,7 +127,7 @@ def list_objects(paths: Iterable[Path]) -> tuple[tuple[StoredObject, ...], int]:
 
 def _object(files: InputFiles, name: str) -> StoredObject | None:
     try:
-        with quiet_reading(), files.open(name) as stream:
+        with quiet_dicom(), files.open(name) as stream:
             head = stream.read(HEAD_BYTES)
             if not looks_like_dicom(head):
                 return None
@@ -135,9 +135,9 @@ def _object(files: InputFiles, name: str) -> StoredObject | None:
             bare = head[128:132] != b"DICM"
             header = dcmread(stream, force=bare, stop_before_pixels=True, specific_tags=_TAGS)
             implicit, _ = header.original_encoding
+            sop_class, sop_uid = text(header, "SOPClassUID"), text(header, "SOPInstanceUID")
     except (InputError, *READ_ERRORS):
         return None
-    sop_class, sop_uid = text(header, "SOPClassUID"), text(header, "SOPInstanceUID")
     if sop_class == _DICOMDIR or not (is_uid(sop_class) and is_uid(sop_uid)):
         return None
     bare_syntax = "1.2.840.10008.1.2" if implicit else "1.2.840.10008.1.2.1"

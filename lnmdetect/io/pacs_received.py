@@ -11,9 +11,10 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 from pydicom.tag import Tag
 
-from lnmdetect.io.dicom_header import READ_ERRORS, quiet_reading
+from lnmdetect.io.dicom_header import READ_ERRORS
 from lnmdetect.io.dicom_values import text
 from lnmdetect.io.pacs_uids import is_uid
+from lnmdetect.io.quiet import quiet_dicom
 
 _TAGS = [Tag(name) for name in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")]
 PART = ".part"
@@ -32,7 +33,7 @@ class ReceivedObject:
 def parse_received(content: bytes) -> ReceivedObject | None:
     """Return the object that a file of these bytes holds; None where its UIDs are not sound."""
     try:
-        with quiet_reading():
+        with quiet_dicom():
             header = dcmread(BytesIO(content), stop_before_pixels=True, specific_tags=_TAGS)
             uids = [text(header, tag) for tag in ("SOPInstanceUID", "SeriesInstanceUID")]
             uids.append(text(header, "StudyInstanceUID"))
@@ -48,7 +49,7 @@ def encoded(dataset: Dataset) -> bytes:
         READ_ERRORS: it cannot be written.
     """
     stream = BytesIO()
-    with quiet_reading():
+    with quiet_dicom():
         dataset.save_as(stream, enforce_file_format=True)
     return stream.getvalue()
 

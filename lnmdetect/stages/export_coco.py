@@ -141,12 +141,14 @@ def _annotations(
     for report in reports:
         limits = {one.role: one.threshold for one in report.algorithms}
         for finding in report.findings:
+            name = finding.label or finding.tracking_uid or f"finding {number + 1}"
             for region in finding.regions:
                 image = images[region.sop_uid]
                 if not _fits(region.box_xyxy, image):
                     continue
                 number += 1
-                yield _annotation(number, image, (finding, region), limits.get("classifier"))
+                made = _annotation(number, image, (finding, region), limits.get("classifier"))
+                yield made if len(finding.regions) == 1 else replace(made, node_id=name)
 
 
 def _fits(box_xyxy: BoxXyxy, image: ImageRecord) -> bool:
@@ -169,7 +171,6 @@ def _annotation(
         category_id=finding.category_id,
         box_xyxy=region.box_xyxy,
         score=finding.score,
-        node_id=None if alone else finding.label or finding.tracking_uid,
         short_axis_mm=None if alone else finding.short_axis_mm,
         slice_short_axis_mm=finding.short_axis_mm if alone else None,
         probabilities=None if p is None else {"benign": round(1 - p, 8), "metastatic": p},
