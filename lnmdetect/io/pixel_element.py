@@ -1,0 +1,65 @@
+"""Whether a file's pixel data are there to their end, told without reading them."""
+
+import struct
+from typing import BinaryIO
+
+from pydicom import Dataset
+from pydicom.uid import UID
+
+from lnmdetect.io.dicom_slices import pixel_bytes, transfer_syntax
+
+_PIXEL_DATA = 0x7FE00010
+_ITEM, _DELIMITER = 0xFFFEE000, 0xFFFEE0DD  # PS3.5 7.5
+_UNDEFINED = 0xFFFFFFFF
+_HEADER_BYTES = {True: 8, False: 12}  # by whether the VR is implicit, PS3.5 7.1.2, 7.1.3
+_MAX_FRAGMENTS = 100_000
+"""Of a file whose fragments are followed; a chest of 1 mm slices in one file has a hundredth."""
+
+
+def pixel_shortfall(dataset: Dataset, stream: BinaryIO, size: int) -> str | None:
+    """Return what is missing at the end of a file, None where nothing is seen to be.
+
+    Args:
+        dataset: its header.
+        stream: of the file, at the first element after the header.
+        size: of the file, bytes.
+    """
+    syntax = UID(transfer_syntax(dataset))
+    if not syntax.is_transfer_syntax or syntax.is_deflated:
+        return None
+    start = stream.tell()
+    if size <= start:
+        return "one that ends before its pixel data"
+    header = stream.read(_HEADER_BYTES[syntax.is_implicit_VR])
+    present = size - start - _HEADER_BYTES[syntax.is_implicit_VR]
+    if present < 0:
+        return _cut_short(0, dataset)
+    order = "<" if syntax.is_little_endian else ">"
+    group, element = struct.unpack_from(f"{order}HH", header)
+    if group << 16 | element != _PIXEL_DATA:
+        return "one without pixel data in whole numbers"
+    (length,) = struct.unpack_from(f"{order}I", header, len(header) - 4)
+    if syntax.is_encapsulated:
+        whole = length != _UNDEFINED or _ends(stream, size)
+        return None if whole else "one cut short within its compressed pixel data"
+    present = present if length == _UNDEFINED else min(present, length)
+    return _cut_short(present, dataset) if present < pixel_bytes(dataset) else None
+
+
+def _cut_short(present: int, dataset: Dataset) -> str:
+    return f"one cut short, with {present} of {pixel_bytes(dataset)} pixel data bytes"
+
+
+def _ends(stream: BinaryIO, size: int) -> bool:
+    """Return whether the fragments that follow end with their delimiter (PS3.5 A.4)."""
+    for _ in range(_MAX_FRAGMENTS):
+        head = stream.read(8)
+        if len(head) < 8:
+            return False
+        group, element, length = struct.unpack("<HHI", head)
+        if group << 16 | element == _DELIMITER:
+            return True
+        if group << 16 | element != _ITEM or stream.tell() + length > size:
+            return False
+        stream.seek(length, 1)
+    return True
