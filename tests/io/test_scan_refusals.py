@@ -213,6 +213,29 @@ def test_a_single_truncated_file_is_refused_by_name(write_series: WriteSeries) -
         open_source(path)
 
 
+@pytest.mark.parametrize(
+    ("changes", "got"),
+    [
+        ({"PatientID": "SECRET-9"}, "2 patient ids and 1 study uids"),
+        ({"StudyInstanceUID": "1.2.9"}, "1 patient ids and 2 study uids"),
+    ],
+)
+def test_a_series_of_two_patients_or_studies_is_refused_without_their_names(
+    tmp_path: Path, write_series: WriteSeries, changes: dict[str, str], got: str
+) -> None:
+    write_series(count=4, each={2: changes})
+    with pytest.raises(InputError, match=f"slices of one patient and study, got {got}") as told:
+        open_source(tmp_path / "scan")
+    assert "SECRET" not in str(told.value)
+
+
+def test_a_slice_without_a_patient_id_is_nobody_elses(
+    tmp_path: Path, write_series: WriteSeries
+) -> None:
+    write_series(count=4, each={2: {"PatientID": ""}})
+    assert depths(open_source(tmp_path / "scan")) == [4]
+
+
 def test_a_missing_codec_is_said_before_anything_is_read(
     tmp_path: Path, make_slice: MakeSlice, save_dicom: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:

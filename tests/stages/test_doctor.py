@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 from lnmdetect.core.errors import InputError, ModelError
 from lnmdetect.core.scan_ranges import SCANS_SEEN
@@ -18,18 +19,22 @@ from lnmdetect.io.dicom_header import Acquisition
 from lnmdetect.io.dicom_index import index_dicom
 from lnmdetect.io.dicom_series import Series
 from lnmdetect.io.recipes import read_recipe
+from lnmdetect.io.scan_source import open_source
 from lnmdetect.stages.doctor import DoctorRequest, doctor
 from lnmdetect.stages.doctor_result import CheckedScan, DoctorResult, Finding
 from lnmdetect.stages.doctor_trust import trained_ranges, trust_findings
 from lnmdetect.stages.scan_hounsfield import check_hounsfield, sample_places
 from tests.io.torture import (
     SLICES,
+    STEP_MM,
     doubled_position,
     each,
     gap,
+    given,
     localiser_inside,
     mixed_series,
     neck,
+    rewrite,
     series,
     setting,
     tilt,
@@ -78,7 +83,7 @@ def test_what_the_headers_say_of_the_acquisition_is_in_the_table(tmp_path: Path)
     assert (row.kernel, row.contrast, row.phase) == ("B70f", True, "venous")
     (scan,) = result.scans
     assert found(scan.findings, "contrast").sentence == "Contrast was given, phase venous."
-    assert found(scan.findings, "kernel").sentence == "Kernel B70f is for bone or lung."
+    assert found(scan.findings, "kernel").sentence == "Kernel B70f is sharp, for bone or lung."
 
 
 def test_a_kernel_that_changes_within_a_series_is_mixed(tmp_path: Path) -> None:
@@ -96,6 +101,87 @@ def test_other_series_and_images_have_rows_and_are_not_chosen(tmp_path: Path) ->
         ("secondary capture", SLICES, False),
     ]
     assert result.scans[0].why == "most axial slices of the 2 CT series of its study"
+
+
+Kinds = dict[str, dict[str, Any]]
+
+
+def study_of(folder: Path, kinds: Kinds) -> dict[str, str]:
+    """Write series of one study and return their uids by name.
+
+    Each is cut to `slices`, moved apart to `step_mm`, and gets the other elements.
+    """
+    uids = {}
+    for name, elements in kinds.items():
+        rest = dict(elements)
+        kept, step_mm = rest.pop("slices", SLICES), rest.pop("step_mm", STEP_MM)
+        paths = sorted(series(folder / "scan" / name, seed=name).iterdir())
+        for place, path in enumerate(paths):
+            rewrite(path, given(ImagePositionPatient=[0, 0, place * step_mm], **rest))
+        for path in paths[kept:]:
+            path.unlink()
+        uids[dcmread(paths[0]).SeriesInstanceUID] = name
+    return uids
+
+
+@pytest.mark.parametrize(
+    ("kinds", "chosen", "why"),
+    [
+        ({"a": {"slices": 5}, "b": {}}, "b", "most axial slices of the 2 CT series of its study"),
+        (
+            {"bone": {"ConvolutionKernel": "Br64d"}, "soft": {"slices": 5}},
+            "soft",
+            "most axial slices of the 2 CT series of its study that suit (1 with more: sharp "
+            "kernel)",
+        ),
+        (
+            {
+                "native": {"SeriesDescription": "Hals nativ"},
+                "said": {"ContrastBolusAgent": "NONE"},
+                "enhanced": {"ContrastBolusAgent": "IV", "slices": 6},
+            },
+            "enhanced",
+            "most axial slices of the 3 CT series of its study that suit (2 with more: no "
+            "contrast)",
+        ),
+        (
+            {
+                "bolus": {"ContrastBolusAgent": "IV", "step_mm": 0.5},
+                "neck": {"ContrastBolusAgent": "NONE", "slices": 5},
+            },
+            "neck",
+            "most axial slices of the 2 CT series of its study that suit (1 with more: covers "
+            "less)",
+        ),
+        (
+            {
+                "sharp": {"ConvolutionKernel": "BONE", "ContrastBolusAgent": "IV"},
+                "soft": {"ConvolutionKernel": "SOFT", "ContrastBolusAgent": "NO", "slices": 7},
+            },
+            "soft",
+            "most axial slices of the 2 CT series of its study that suit (1 with more: sharp "
+            "kernel)",
+        ),
+        (
+            {
+                "bone": {"ConvolutionKernel": "BONE"},
+                "lung": {"ConvolutionKernel": "L", "slices": 7},
+            },
+            "bone",
+            "most axial slices of the 2 CT series of its study",
+        ),
+    ],
+)
+def test_the_series_that_suits_best_is_chosen_and_why_is_told(
+    tmp_path: Path, kinds: Kinds, chosen: str, why: str
+) -> None:
+    uids = study_of(tmp_path, kinds)
+    result = look(tmp_path / "scan")
+    (scan,) = result.scans
+    assert (uids[scan.series], scan.why) == (chosen, why)
+    assert [uids[row.series] for row in result.rows if row.chosen] == [chosen]
+    (opened,) = open_source(tmp_path / "scan").scans
+    assert uids[opened.images[0].series] == chosen
 
 
 def test_a_series_named_is_the_one_that_is_looked_at(tmp_path: Path) -> None:
@@ -223,6 +309,10 @@ def every(**changes: Any) -> Changes:
     return lambda slices: tuple(replace(header, **changes) for header in slices)
 
 
+def one_other(**changes: Any) -> Changes:
+    return lambda slices: (*slices[:-1], replace(slices[-1], **changes))
+
+
 @pytest.mark.parametrize(
     ("changes", "check", "sentence"),
     [
@@ -232,7 +322,16 @@ def every(**changes: Any) -> Changes:
         (every(acquisition=Acquisition(contrast=False)), "contrast", "no contrast was given"),
         (every(acquisition=Acquisition(phase="native")), "contrast", "no contrast was given"),
         (every(), "contrast", "do not say whether contrast"),
-        (every(acquisition=Acquisition(kernel="BONE")), "kernel", "Kernel BONE is for bone"),
+        (every(acquisition=Acquisition(kernel="BONE")), "kernel", "Kernel BONE is sharp"),
+        (
+            every(acquisition=Acquisition(kernel="other")),
+            "kernel",
+            "a kernel that is not known here",
+        ),
+        (every(patient_id=""), "identity", "Slices have no patient id."),
+        (every(study_uid="9", series_uid="9"), "identity", "Slices have no study uid."),
+        (one_other(intercept=24.0), "rescale", "have 2 different slopes and intercepts"),
+        (one_other(slope=2.0), "rescale", "have 2 different slopes and intercepts"),
         (every(), "coverage", "covers 24 mm, less than a neck"),
         (every(spacing_mm=(1.2, 1.2)), "pixel spacing", "Pixels of 1.2 mm; training scans had 0.3"),
         (every(rows=4096), "field of view", "4096 x 48 mm; training scans had 120 to 568 mm"),
@@ -256,6 +355,8 @@ def test_what_is_unlike_the_training_is_a_warning(
         (every(), "view", "front up, as usual"),
         (every(acquisition=Acquisition(contrast=True)), "contrast", "Contrast was given."),
         (every(acquisition=Acquisition(kernel="B30f")), "kernel", "B30f is no bone or lung"),
+        (every(), "rescale", "All slices have one slope and intercept."),
+        (every(), "identity", "A patient id and a study uid are there"),
         (every(), "slice step", "Slices every 3 mm; training scans had 1 to 5 mm."),
         (every(), "pixel spacing", "Pixels of 1 mm; training scans had 0.3 to 1 mm."),
         (every(), "model", "trained on synthetic scans"),
