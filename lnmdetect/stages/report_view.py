@@ -14,6 +14,7 @@ from lnmdetect.stages.evaluation_tables import scored_sentence
 from lnmdetect.stages.report_checklist import checklist
 from lnmdetect.stages.report_explained import explained_section
 from lnmdetect.stages.report_facts import facts
+from lnmdetect.stages.report_nodes import nodes_section
 from lnmdetect.stages.report_plots import drawn_classes, evaluation_plots
 from lnmdetect.stages.report_slices import browser
 from lnmdetect.stages.report_tables import (
@@ -83,6 +84,8 @@ def _sections(result: EvalResult, plots: EvaluationPlots) -> Iterator[Section]:
             figures=tuple(end_to_end_tables(result.end_to_end)),
             tables=tuple(end_to_end_froc(result.end_to_end)),
         )
+    if result.nodes_3d is not None:
+        yield nodes_section(result.nodes_3d)
     if result.errors is not None:
         yield Section("errors", "Errors", tables=(error_table(result.errors),))
     tables = (
