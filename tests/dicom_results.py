@@ -81,7 +81,8 @@ def _disc(node: NodeAnnotation, shape: tuple[int, int]) -> dict[str, object]:
 
 def errors_of(path: Path) -> str:
     """Return the lines of `dciodvfy -new` that name an error, and its exit code."""
-    said = subprocess.run(["dciodvfy", "-new", str(path)], capture_output=True, text=True)
+    command = ["dciodvfy", "-new", str(path)]
+    said = subprocess.run(command, capture_output=True, text=True, errors="replace")
     lines = [line for line in said.stderr.splitlines() if "Error" in line]
     assert said.stderr.strip(), "dciodvfy said nothing"
     return "\n".join(lines)

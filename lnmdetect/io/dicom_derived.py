@@ -9,15 +9,16 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.uid import UID, generate_uid
+from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.extras import require_package
 from lnmdetect.core.findings import Finding, Maker
 from lnmdetect.core.records import ImageRecord
 from lnmdetect.io.dicom_header import MULTI_FRAME_CLASSES, SliceHeader
-from lnmdetect.io.dicom_identity import read_identity
+from lnmdetect.io.dicom_identity import UTF8, read_identity
 from lnmdetect.io.dicom_write import derived_uid
 from lnmdetect.io.json_files import atomic_output
 from lnmdetect.io.pixel_store import PixelStore
@@ -171,9 +172,15 @@ def write_object(made: Dataset, path: Path, *, overwrite: bool = False) -> None:
     """
     buffer = BytesIO()
     with quiet_dicom():
+        if not all(str(element.value).isascii() for element in made.iterall() if _is_text(element)):
+            made.SpecificCharacterSet = UTF8
         made.save_as(buffer, enforce_file_format=True)
     with atomic_output(path, overwrite=overwrite) as stream:
         stream.write(buffer.getbuffer())
+
+
+def _is_text(element: DataElement) -> bool:
+    return element.VR in CUSTOMIZABLE_CHARSET_VR
 
 
 def _no_slice(image: ImageRecord) -> InputError:

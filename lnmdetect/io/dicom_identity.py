@@ -58,14 +58,15 @@ def read_identity(files: InputFiles, header: SliceHeader) -> Dataset:
     stored = _stored(files, header)
     made = Dataset()
     _add_identity(made, stored)
-    if text(stored, "PatientID") and not made.PatientID:
-        # Left empty, the object would be filed under another patient.
-        raise _no_element(header, "PatientID of at most 64 characters", "a longer one")
+    if made.PatientID != text(stored, "PatientID"):
+        # Left empty or shortened, the object would be filed under another patient.
+        expected = "PatientID of at most 64 characters, none of them a control character"
+        raise _no_element(header, expected, "another")
     for keyword in _UIDS:
         uid = text(stored, keyword)
         if not _UID.fullmatch(uid):
             expected = f"{keyword} of digits and dots, at most 64 characters"
-            raise _no_element(header, expected, "none")
+            raise _no_element(header, expected, "another" if uid else "none")
         setattr(made, keyword, uid)
     if _UID.fullmatch(text(stored, _FRAME)):
         made.FrameOfReferenceUID = text(stored, _FRAME)

@@ -73,10 +73,11 @@ def test_values_are_kept_where_their_kind_allows_them(
     assert str(identity(tmp_path)[keyword].value or "") == expected
 
 
+@pytest.mark.parametrize("patient_id", ["P" * 65, "PPP\n1", "PPP\\1"])
 def test_a_patient_id_that_no_object_may_carry_is_refused_unnamed(
-    tmp_path: Path, make_slice: MakeSlice, save_dicom: Save
+    tmp_path: Path, make_slice: MakeSlice, save_dicom: Save, patient_id: str
 ) -> None:
-    save_dicom(make_slice(PatientID="P" * 65), tmp_path / "1.dcm")
+    save_dicom(make_slice(PatientID=patient_id), tmp_path / "1.dcm")
     with pytest.raises(InputError, match="expected a PatientID of at most 64") as caught:
         identity(tmp_path)
     assert "PPP" not in str(caught.value)

@@ -1,8 +1,10 @@
 """`lnmdetect export`: what the objects hold, read by highdicom; who judges them finds no fault."""
 
 import csv
+import hashlib
 import json
 import re
+import shutil
 import subprocess
 import warnings
 from collections.abc import Callable
@@ -22,7 +24,7 @@ from lnmdetect.core.errors import InputError, MissingExtraError, OutputError
 from lnmdetect.core.linked_nodes import LinkedNode, LinkedNodes, NodeSection
 from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC, CocoDataset, NodeAnnotation
 from lnmdetect.io.coco import dataset_to_json, read_coco, write_coco
-from lnmdetect.io.linked_nodes_file import write_linked_nodes
+from lnmdetect.io.linked_nodes_file import read_linked_nodes, write_linked_nodes
 from lnmdetect.stages.export import ExportRequest, ExportResult, export
 from lnmdetect.stages.export_coco import CocoRequest, export_coco
 from lnmdetect.stages.export_csv import CsvRequest, export_csv
@@ -128,6 +130,13 @@ def test_the_report_says_which_models_made_it_and_that_it_is_for_research(
     assert (report.Manufacturer, report.SoftwareVersions) == ("lnmdetect", "0.1.0")
 
 
+def test_the_procedure_is_ct_of_the_neck(written: Written) -> None:
+    content = dcmread(written["sr"]).ContentSequence
+    (procedure,) = [c for c in content if c.ConceptNameCodeSequence[0].CodeValue == "121058"]
+    code = procedure.ConceptCodeSequence[0]
+    assert (code.CodeValue, code.CodingSchemeDesignator) == ("169068008", "SCT")
+
+
 def test_only_slices_with_findings_are_referred_to(written: Written, nodes: Path) -> None:
     report = highdicom.sr.srread(written["sr"])
     images = {image.image_id: image for image in read_coco(nodes).images}
@@ -192,10 +201,12 @@ def changed(nodes: Path, folder: Path, change: Callable[[CocoDataset], CocoDatas
 def test_a_study_without_a_finding_says_so(nodes: Path, tmp_path: Path) -> None:
     empty = changed(nodes, tmp_path, lambda dataset: replace(dataset, annotations=()))
     result = run(empty, "sr")
-    assert result.notes == ("1 of 1 studies without a finding",)
+    assert result.notes == ("1 of 1 study without a finding",)
     (group,) = content_of(result.outputs[0]).get_image_measurement_groups()
     assert measured(group, "246206008") == (0, "1")
-    assert run(empty, "gsps").outputs == ()
+    for kind in ("gsps", "sc"):
+        nothing = run(empty, kind)
+        assert (nothing.outputs, nothing.notes) == ((), ("1 of 1 study without a finding",))
 
 
 @pytest.mark.parametrize("kind", ["sr", "enhanced"])
@@ -266,6 +277,41 @@ def test_segments_are_the_masks(written: Written, nodes: Path) -> None:
         np.testing.assert_array_equal(stored, expected)
     source = dcmread(next((nodes.parent / scan_root(nodes) / "p0").iterdir()))
     assert segmentation.FrameOfReferenceUID == source.FrameOfReferenceUID
+
+
+def rle(mask: Any) -> dict[str, object]:
+    found = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": list(mask.shape), "counts": found["counts"].decode("ascii")}
+
+
+def test_masks_that_overlap_stay_whole_and_empty_ones_make_no_segment(
+    nodes: Path, tmp_path: Path
+) -> None:
+    image = read_coco(nodes).images[1]
+    masks = np.zeros((4, image.height, image.width), dtype=bool)
+    masks[0, 10:20, 10:20] = masks[1, 15:25, 15:25] = masks[2, 18:30, 8:14] = True
+
+    def outlined(dataset: CocoDataset) -> CocoDataset:
+        box = replace(shown(nodes)[0], image_id=image.image_id)
+        drawn = [
+            replace(box, annotation_id=k, node_id=f"n{k}", segmentation=rle(mask))
+            for k, mask in enumerate(masks, start=1)
+        ]
+        return replace(dataset, annotations=tuple(drawn))
+
+    result = run(changed(nodes, tmp_path, outlined), "seg")
+    stored: dict[str, Any] = {}
+    for path in result.outputs:
+        made = highdicom.seg.segread(path)
+        pixels = made.get_pixels_by_source_instance([image.sop_instance_uid])[0]
+        for number, segment in enumerate(made.SegmentSequence):
+            stored[segment.SegmentLabel] = pixels[:, :, number]
+    assert sorted(stored) == ["n1", "n2", "n3"]
+    for number, mask in enumerate(masks[:3], start=1):
+        np.testing.assert_array_equal(stored[f"n{number}"], mask)
+    # n1 overlaps both others, which do not touch: two objects of one series are enough.
+    assert [path.name for path in result.outputs] == ["seg_1.dcm", "seg_2.dcm"]
+    assert len({dcmread(path).SeriesInstanceUID for path in result.outputs}) == 1
 
 
 def scan_root(nodes: Path) -> str:
@@ -490,7 +536,7 @@ def test_values_that_their_kind_does_not_allow_are_left_empty(canary: Path) -> N
 def test_without_a_frame_of_reference_only_the_segmentation_is_refused(canary: Path) -> None:
     nodes = broken(canary, FrameOfReferenceUID=None)
     run(nodes, "sr")
-    with pytest.raises(InputError, match="with a frame of reference"):
+    with pytest.raises(InputError, match="one size with a frame of reference"):
         run(nodes, "seg")
 
 
@@ -610,6 +656,58 @@ def test_a_linked_node_is_one_group_with_all_its_outlines_and_measures(
     assert [(box.node_id, box.category_id) for box in back] == [("n1", 2), ("n1", 2), (None, 1)]
 
 
+def test_linked_nodes_are_of_the_models_and_the_threshold_of_their_own_file(
+    nodes: Path, linked: Path, tmp_path: Path
+) -> None:
+    file = read_linked_nodes(linked)
+    detector = {"name": "older", "sha256": "e" * 64}
+    made_of = {"file": "boxes.json", "sha256": "f" * 64}
+    info = {
+        **file.info,
+        "operating_threshold": 0.123,
+        "detector": detector,
+        "linked_from": made_of,
+    }
+    write_linked_nodes(replace(file, info=info), linked, overwrite=True)
+    result = run(nodes, "sr", folder=tmp_path, linked=linked)
+    report = highdicom.sr.srread(result.outputs[0])
+    text = "\n".join(str(e.value) for e in report.iterall() if e.VR in ("UT", "LO"))
+    assert "lnmdetect detector older" in text
+    assert "threshold=0.123" in text
+    assert "lnmdetect detector tiny" not in text
+    assert "lnmdetect classifier small" in text
+    assert result.threshold == 0.123
+    assert result.notes == ("linked_nodes.json was linked from another file than this nodes.json",)
+
+
+def test_nodes_linked_from_this_very_file_need_no_note(
+    nodes: Path, linked: Path, tmp_path: Path
+) -> None:
+    file = read_linked_nodes(linked)
+    made_of = {"file": "nodes.json", "sha256": hashlib.sha256(nodes.read_bytes()).hexdigest()}
+    info = {**file.info, "linked_from": made_of}
+    write_linked_nodes(replace(file, info=info), linked, overwrite=True)
+    assert run(nodes, "sr", folder=tmp_path, linked=linked).notes == ()
+
+
+def test_csv_lists_a_line_for_each_slice_of_a_linked_node(
+    nodes: Path, linked: Path, tmp_path: Path
+) -> None:
+    result = export_csv(CsvRequest(nodes, tmp_path / "n.csv", linked=linked))
+    rows = list(csv.DictReader((tmp_path / "n.csv").read_text().splitlines()))
+    assert (result.findings, result.boxes) == (2, 3)
+    assert [row["finding"] for row in rows] == ["n1", "n1", "n2"]
+    assert [row["short_axis_mm"] for row in rows] == ["5.25"] * 3
+    assert [row["category"] for row in rows] == ["metastatic", "metastatic", "benign"]
+
+
+def test_findings_without_a_mask_are_counted_where_masks_are_written(
+    nodes: Path, linked: Path, tmp_path: Path
+) -> None:
+    result = run(nodes, "seg", folder=tmp_path, linked=linked)
+    assert result.notes == ("1 finding without a mask left out",)
+
+
 def test_outlines_of_linked_nodes_become_segments(
     nodes: Path, linked: Path, tmp_path: Path
 ) -> None:
@@ -626,6 +724,22 @@ def test_dciodvfy_finds_no_error_with_linked_nodes(
     nodes: Path, linked: Path, tmp_path: Path, kind: str
 ) -> None:
     assert errors_of(run(nodes, kind, folder=tmp_path, linked=linked).outputs[0]) == ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_beyond_ascii_and_control_characters_make_sound_objects(
+    nodes: Path, linked: Path, tmp_path: Path, kind: str
+) -> None:
+    nodes_of = read_linked_nodes(linked)
+    named = replace(nodes_of.nodes[0], node_id="Knötchen\x1b\n\\1")
+    write_linked_nodes(replace(nodes_of, nodes=(named,)), linked, overwrite=True)
+    (path, *_) = run(nodes, kind, folder=tmp_path, linked=linked).outputs
+    made = dcmread(path)
+    if kind != "sc":
+        assert made.SpecificCharacterSet == "ISO_IR 192"
+        assert any(element.value == "Knötchen1" for element in made.iterall())
+    if shutil.which("dciodvfy"):
+        assert errors_of(path) == ""
 
 
 def test_nodes_linked_from_another_file_are_refused(

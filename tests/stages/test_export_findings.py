@@ -77,9 +77,9 @@ def test_boxes_below_the_threshold_and_ignored_ones_stay_out() -> None:
 
 def test_the_short_axis_is_the_files_else_the_boxs_shorter_side_in_mm() -> None:
     dataset = CocoDataset({}, (IMAGE,), (BOX,))
-    (finding,) = box_findings(dataset, [BOX], {})
+    (finding,) = box_findings(dataset, [BOX])
     assert finding.short_axis_mm == 2.0
-    (finding,) = box_findings(dataset, [replace(BOX, slice_short_axis_mm=1.5)], {})
+    (finding,) = box_findings(dataset, [replace(BOX, slice_short_axis_mm=1.5)])
     assert finding.short_axis_mm == 1.5
 
 
@@ -88,7 +88,7 @@ def test_boxes_of_one_node_are_one_finding_with_its_surest_box() -> None:
     second = replace(BOX, annotation_id=8, image_id=2, score=0.9, category_id=1)
     alone = replace(BOX, annotation_id=9, node_id=None)
     dataset = CocoDataset({}, (IMAGE, other), (BOX, second, alone))
-    first, last = node_findings(dataset, dataset.annotations, {})
+    first, last = node_findings(dataset, dataset.annotations)
     assert (first.label, first.score, first.category_id) == ("a", 0.9, 1)
     assert [region.image.image_id for region in first.regions] == [1, 2]
     assert last.label == "box 9"
