@@ -1,9 +1,9 @@
 """The 3-D part of an evaluation: linked nodes of a file, or of the boxes themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.geometry import box_areas, box_centres, box_sizes
 from lnmdetect.core.linked_nodes import LinkedNode
+from lnmdetect.io.json_fields import is_number
 from lnmdetect.io.linked_nodes_file import read_linked_nodes
 from lnmdetect.metrics.linked_evaluation import (
     LinkedFigures,
@@ -25,6 +26,7 @@ from lnmdetect.stages.evaluation_inputs import Predictions
 from lnmdetect.stages.evaluation_truth import FileStamp, Truth, node_numbers
 
 Numbers = NDArray[np.float64]
+_SAME_THRESHOLD = 1e-6
 _REMEDY = "Give with --linked-nodes what `lnmdetect nodes` writes for the scans of truth."
 
 
@@ -83,6 +85,34 @@ def nodes_3d(
     figures = linked_figures(table, true_nodes, truth.cohort, rates=rates)
     stamps = tuple(FileStamp.of(path) for path in paths)
     return Nodes3d(stamps, axis, len(table.scores), len(true_nodes.short_axis_mm), figures)
+
+
+def linked_notes(
+    paths: Sequence[Path], boxes: Sequence[FileStamp], threshold: float | None
+) -> Iterator[str]:
+    """Give what a reader must know where linked nodes are of other boxes than the other figures.
+
+    Args:
+        paths: linked_nodes.json files.
+        boxes: the files of boxes that are scored beside them.
+        threshold: on these boxes' scores; None where there is none.
+    """
+    scored = {stamp.sha256 for stamp in boxes}
+    for path in paths:
+        info = read_linked_nodes(path).info
+        source = info.get("linked_from")
+        known = source.get("sha256") if isinstance(source, Mapping) else None
+        if known not in scored:
+            yield (
+                f"{path.name} was not linked from the boxes that are scored beside it: the "
+                "figures in 3-D are of other boxes."
+            )
+        own: Any = info.get("operating_threshold")
+        if is_number(own) and threshold is not None and abs(own - threshold) > _SAME_THRESHOLD:
+            yield (
+                f"{path.name} was linked from boxes scored {own:.2f} or more; the other figures "
+                f"are at {threshold:.2f}."
+            )
 
 
 def _positions_mm(truth: Truth) -> Numbers | None:

@@ -13,6 +13,7 @@ from lnmdetect.io.linked_nodes_file import read_linked_nodes, write_linked_nodes
 from lnmdetect.stages.evaluate import evaluate
 from lnmdetect.stages.evaluation_linked import Nodes3d
 from lnmdetect.stages.evaluation_request import EvalRequest
+from lnmdetect.stages.nodes import NodesRequest, link_nodes
 
 SLICES = 4
 BOX = (10.0, 10.0, 22.0, 20.0)
@@ -94,6 +95,21 @@ def test_axes_of_boxes_alone_are_not_taken_for_refined_outlines(
     assert figures.short_axis.mean_mm.value is None
     assert figures.short_axis.mean_mm.reason == "no node with both axes"
     assert figures.box_short_axis.mean_mm.value == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.25])
+def test_linked_nodes_of_other_boxes_or_of_another_threshold_are_told(
+    request_of: EvalRequest, tmp_path: Path, threshold: float
+) -> None:
+    linked, asked = tmp_path / "linked.json", tmp_path / "nodes.json"
+    link_nodes(NodesRequest(asked, output=linked, boxes_only=True, threshold=threshold))
+    request = replace(request_of, linked_nodes=(linked,), ap50_only=False)
+    other = "linked.json was linked from boxes scored 0.25 or more; the other figures are at 0.50."
+    told = [note for note in evaluate(request).info.notes if "linked.json" in note]
+    assert told == ([] if threshold == 0.5 else [other])
+    asked.write_text(asked.read_text().replace("0.9", "0.8"))
+    told = [note for note in evaluate(request).info.notes if "of other boxes" in note]
+    assert len(told) == 1
 
 
 def test_the_file_is_named_in_the_run_record(request_of: EvalRequest, tmp_path: Path) -> None:
