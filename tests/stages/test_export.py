@@ -192,8 +192,13 @@ def test_every_study_gets_a_report_of_its_own(toy_data: Path, tmp_path: Path) ->
     assert result.studies == 2
 
 
-def changed(nodes: Path, folder: Path, change: Callable[[CocoDataset], CocoDataset]) -> Path:
-    path = folder / "changed.json"
+def changed(
+    nodes: Path,
+    folder: Path,
+    change: Callable[[CocoDataset], CocoDataset],
+    name: str = "changed.json",
+) -> Path:
+    path = folder / name
     write_coco(change(read_coco(nodes)), path)
     return path
 
@@ -357,6 +362,49 @@ def test_a_key_image_shows_the_slice_with_its_boxes_and_a_warning(
     assert made.BurnedInAnnotation == "NO"
     uids = {image.sop_instance_uid for image in read_coco(nodes).images}
     assert made.SourceImageSequence[0].ReferencedSOPInstanceUID in uids
+
+
+def test_no_text_hides_a_box_at_the_edge(nodes: Path, tmp_path: Path) -> None:
+    image = read_coco(nodes).images[0]
+    width, height = image.width, image.height
+    corners = [(0.0, 0.0, 6.0, 5.0), (width - 6.0, 20.0, width, 25.0)]
+
+    def at_the_edge(dataset: CocoDataset) -> CocoDataset:
+        box = replace(shown(nodes)[0], image_id=image.image_id)
+        moved = [replace(box, annotation_id=k, box_xyxy=c) for k, c in enumerate(corners, 1)]
+        return replace(dataset, annotations=tuple(moved))
+
+    path = changed(nodes, tmp_path, at_the_edge)
+    (part,) = dcmread(run(path, "gsps").outputs[0]).GraphicAnnotationSequence
+    for text in part.TextObjectSequence:
+        left, top = text.BoundingBoxTopLeftHandCorner
+        right, bottom = text.BoundingBoxBottomRightHandCorner
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= height
+    places = [tuple(t.BoundingBoxTopLeftHandCorner) for t in part.TextObjectSequence]
+    # On 64 px the banner is as wide as the picture: under the upper box, over the other's label.
+    assert places[0][1] >= 5
+    scale = 1024 / width
+    picture = dcmread(run(path, "sc").outputs[0]).pixel_array
+    inside = picture[4 : int(5 * scale) - 3, 4 : int(6 * scale) - 3]
+    assert (inside == inside[:, :, :1]).all(), "only greys are inside the upper box"
+
+
+def test_a_slice_too_long_for_a_picture_is_refused(canary: Path) -> None:
+    scan = canary.parent / "scan"
+    for file in scan.iterdir():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = dcmread(file)
+            dataset.PixelSpacing = ["0.1", "0.6"]
+            dataset.save_as(file)
+
+    def stretched(dataset: CocoDataset) -> CocoDataset:
+        images = tuple(replace(image, spacing_mm=(0.1, 0.6)) for image in dataset.images)
+        return replace(dataset, images=images)
+
+    with pytest.raises(InputError, match="expected a slice no more than 4 times as long as wide"):
+        run(changed(canary, canary.parent, stretched, name="stretched.json"), "sc")
 
 
 def test_csv_lists_a_line_a_box(nodes: Path, tmp_path: Path) -> None:
