@@ -28,7 +28,7 @@ from lnmdetect.stages.export_files import (
     left_behind,
     numbered,
 )
-from lnmdetect.stages.export_findings import chosen_findings, maker_of, with_side
+from lnmdetect.stages.export_findings import chosen_findings, maker_of
 from lnmdetect.stages.overlay import choose_slices
 
 if TYPE_CHECKING:
@@ -156,9 +156,10 @@ def _material(request: ExportRequest) -> _Material:
     if is_seg and not findings:
         raise _no_masks(request)
     sources = _sources(store, dataset, {r.image.image_id for f in findings for r in f.regions})
-    if request.linked is None:
-        headers = {key: source.header for key, source in sources.items()}
-        findings = [with_side(finding, headers) for finding in findings]
+    if request.kind == "sr" and request.linked is None:
+        from lnmdetect.stages.export_sides import with_sides
+
+        findings = list(with_sides(findings, sources, store))
     maker = maker_of(
         chosen.info,
         chosen.threshold,

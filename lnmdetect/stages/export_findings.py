@@ -1,14 +1,14 @@
 """What `lnmdetect export` reports: boxes of a file at its operating threshold, or linked nodes."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lnmdetect import __version__
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.findings import Algorithm, Finding, Maker, Region
-from lnmdetect.core.linked_nodes import Laterality, LinkedNode, LinkedNodes, NodeSection
+from lnmdetect.core.linked_nodes import LinkedNode, LinkedNodes, NodeSection
 from lnmdetect.core.records import (
     BENIGN,
     LYMPH_NODE,
@@ -18,13 +18,10 @@ from lnmdetect.core.records import (
     NodeAnnotation,
 )
 from lnmdetect.io.coco import read_coco
-from lnmdetect.io.dicom_header import SliceHeader
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.linked_nodes_file import read_linked_nodes
 
 ROLES = ("detector", "classifier")
-Headers = Mapping[str, SliceHeader]
-"""By `ImageRecord.join_key`."""
 
 
 @dataclass(frozen=True)
@@ -205,26 +202,3 @@ def short_axis_mm(box: NodeAnnotation, image: ImageRecord) -> float:
     x1, y1, x2, y2 = box.box_xyxy
     row_mm, column_mm = image.spacing_mm
     return box.slice_short_axis_mm or min((x2 - x1) * column_mm, (y2 - y1) * row_mm)
-
-
-def with_side(finding: Finding, headers: Headers) -> Finding:
-    """Return the finding with the side of its first box; as it is where its slice is not known."""
-    region = finding.regions[0]
-    side = laterality(region.image, region.box_xyxy, headers)
-    return finding if side is None else replace(finding, laterality=side)
-
-
-def laterality(
-    image: ImageRecord, box_xyxy: tuple[float, float, float, float], headers: Headers
-) -> Laterality | None:
-    """Return the patient's side by the x of the box's centre: below 0 is right (design, 10)."""
-    header = headers.get(image.join_key)
-    if header is None:
-        return None
-    x1, y1, x2, y2 = box_xyxy
-    row_mm, column_mm = header.spacing_mm
-    # Position is that of the first voxel's centre, half a pixel from the corner (PS3.3 C.7.6.2).
-    across_mm, down_mm = ((x1 + x2) / 2 - 0.5) * column_mm, ((y1 + y2) / 2 - 0.5) * row_mm
-    axes = header.orientation
-    x_mm = header.position[0] + axes[0] * across_mm + axes[3] * down_mm
-    return "right" if x_mm < 0 else "left" if x_mm > 0 else "midline"
