@@ -21,7 +21,7 @@ from lnmdetect.io.dicom_header import MULTI_FRAME_CLASSES, SliceHeader
 from lnmdetect.io.dicom_identity import UTF8, read_identity
 from lnmdetect.io.dicom_write import derived_uid
 from lnmdetect.io.json_files import atomic_output
-from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.io.pixel_store import PixelStore, check_agrees
 from lnmdetect.io.quiet import quiet_dicom
 
 PRODUCT = "lnmdetect"
@@ -79,13 +79,15 @@ def source_slices(store: PixelStore, images: Iterable[ImageRecord]) -> dict[str,
     """Return the slices of `images` with what results must carry of their headers.
 
     Raises:
-        InputError: an image is no DICOM slice below the scan root, or lacks a uid.
+        InputError: an image is no DICOM slice below the scan root, has another size or spacing,
+            or it lacks a uid.
     """
     found: dict[str, SourceSlice] = {}
     for image in images:
         header = store.header_of(image)
         if header is None:
             raise _no_slice(image)
+        check_agrees(image, header)
         identity = read_identity(store.index.files, header)
         found[image.join_key] = SourceSlice(image, header, identity)
     return found

@@ -21,6 +21,7 @@ from lnmdetect.io.run_record import RunRecord, record_path
 from lnmdetect.metrics.node_measures import LATERALITY_RULE, PROBABILITY_RULE
 from lnmdetect.stages.nodes_link import NodeSections, nodes_of, scans_of
 from lnmdetect.stages.nodes_measure import MeasuredSection, build_node, measure_slice
+from lnmdetect.stages.scan_hounsfield import check_listed
 
 LINKED = Path("linked_nodes.json")
 _NOT_READ = (
@@ -103,6 +104,8 @@ def link_nodes(request: NodesRequest, progress: Progress = SILENT) -> NodesResul
     found = list(nodes_of(scans, chosen, dataset.coverage))
     record.lap("link")
     store = PixelStore(root, png_folder=request.nodes.parent) if found and root else None
+    if store is not None:
+        check_listed(store, dataset)
     nodes = _ranked(_measured_nodes(found, store, progress))
     record.lap("measure")
     info = _info(request, dataset, threshold, root)
