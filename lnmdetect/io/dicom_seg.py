@@ -1,6 +1,7 @@
 """Masks as BINARY Segmentation objects, one segment a finding (PS3.3 A.51)."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,8 +155,7 @@ def _least_step_mm(sources: Sources) -> float:
 
 def _with_thickness(source: SourceSlice, step_mm: float) -> Dataset:
     """Return the slice's header; a thickness that is not known becomes the step (type 1C here)."""
-    image = Dataset()
-    image.update(source.identity)
+    image = deepcopy(source.identity)
     if image.SliceThickness is None:
         image.SliceThickness = format_number_as_ds(round(step_mm, 6))
     return image

@@ -5,12 +5,14 @@ Boxes are closed polylines in the pixels of the slices they were found on, whose
 """
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Literal
 
 import numpy as np
 from highdicom import sr
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.uid import CTImageStorage
 
 from lnmdetect.core.findings import Finding, Maker, Region
 from lnmdetect.io import dicom_sr_codes as codes
@@ -32,7 +34,7 @@ KINDS: Mapping[str, type[sr.Comprehensive3DSR] | type[sr.EnhancedSR]] = {
     "enhanced": sr.EnhancedSR,
 }
 """By the name on the command line; PACS that do not know the first take the second."""
-_SLICE_THICKNESS = "112225"  # DCM
+_IMAGE_LIBRARY, _SLICE_THICKNESS = "111028", "112225"  # DCM
 
 Groups = (
     sr.PlanarROIMeasurementsAndQualitativeEvaluations
@@ -61,6 +63,7 @@ def build_report(
             or [_none_found(used[0], maker)],
             referenced_images=_library(used),
         )
+        _complete_library(content[0], used)
         report = KINDS[kind](
             evidence=[source.identity for source in used],
             content=content,
@@ -69,7 +72,6 @@ def build_report(
             is_complete=True,
             **series_values(maker, "Lymph nodes SR", 1),
         )
-        _drop_unknown_thickness(report, used)
     return report
 
 
@@ -81,34 +83,43 @@ def _used(findings: Sequence[Finding], sources: Sources) -> list[SourceSlice]:
 
 
 def _library(used: Sequence[SourceSlice]) -> list[Dataset]:
-    """Return what the image library describes; frames have no place in TID 1601 of their own."""
+    """Return what the image library is made of, as single CT slices numbered by their uid.
+
+    highdicom knows no library entry of a frame, and asks for every thickness:
+    `_complete_library` puts in what was referred to and takes out what is not known.
+    """
     described = []
-    for source in used:
-        if not source.is_frame:
-            image = Dataset()
-            image.update(source.identity)
-            if image.SliceThickness is None:
-                image.SliceThickness = "0"  # highdicom asks for one; it is taken out again
-            described.append(image)
+    for number, source in enumerate(used):
+        image = deepcopy(source.identity)
+        image.SOPClassUID, image.SOPInstanceUID = CTImageStorage, f"2.25.{number}"
+        if image.SliceThickness is None:
+            image.SliceThickness = "0"
+        described.append(image)
     return described
 
 
-def _drop_unknown_thickness(report: Dataset, used: Sequence[SourceSlice]) -> None:
-    unknown = {s.identity.SOPInstanceUID for s in used if s.header.thickness_mm is None}
-    images = [
-        image
-        for part in report.ContentSequence
-        for group in part.get("ContentSequence", ())
-        for image in group.get("ContentSequence", ())
-        if image.ValueType == "IMAGE"
-        and image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID in unknown
+def _complete_library(content: Dataset, used: Sequence[SourceSlice]) -> None:
+    (library,) = (
+        part
+        for part in content.ContentSequence
+        if part.ConceptNameCodeSequence[0].CodeValue == _IMAGE_LIBRARY
+    )
+    for group in library.ContentSequence:
+        for image in group.ContentSequence:
+            reference = image.ReferencedSOPSequence[0]
+            source = used[int(reference.ReferencedSOPInstanceUID.rpartition(".")[2])]
+            reference.ReferencedSOPClassUID = source.identity.SOPClassUID
+            reference.ReferencedSOPInstanceUID = source.identity.SOPInstanceUID
+            if source.frame_numbers:
+                reference.ReferencedFrameNumber = source.frame_numbers
+            if source.header.thickness_mm is None:
+                _drop(image, _SLICE_THICKNESS)
+
+
+def _drop(image: Dataset, code: str) -> None:
+    image["ContentSequence"].value = [
+        item for item in image.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue != code
     ]
-    for image in images:
-        image["ContentSequence"].value = [
-            item
-            for item in image.ContentSequence
-            if item.ConceptNameCodeSequence[0].CodeValue != _SLICE_THICKNESS
-        ]
 
 
 def _observer(maker: Maker) -> sr.ObservationContext:

@@ -116,6 +116,20 @@ def test_results_refer_to_the_frames(frames: Path) -> None:
     assert references == drawn == shown == [1, 3]
 
 
+def test_boxes_on_frames_come_back_without_the_scan(frames: Path, tmp_path: Path) -> None:
+    export_coco(CocoRequest(exported(frames, "sr"), tmp_path / "back.json"))
+    back, original = read_coco(tmp_path / "back.json"), read_coco(frames)
+    marked = [image for image in original.images if image.image_id in (1, 3)]
+    assert [image.sop_instance_uid for image in back.images] == [
+        image.sop_instance_uid for image in marked
+    ]
+    for image, expected in zip(back.images, marked, strict=True):
+        assert image.sop_instance_uid.endswith(("#1", "#3"))
+        for name in ("width", "height", "spacing_mm", "thickness_mm", "position_mm", "series"):
+            assert getattr(image, name) == getattr(expected, name)
+    assert {box.box_xyxy for box in back.annotations} == {(0.5, 0.5, 4.5, 3.5)}
+
+
 def test_boxes_on_frames_come_back_with_the_scan(frames: Path, tmp_path: Path) -> None:
     reports = exported(frames, "sr")
     export_coco(CocoRequest(reports, tmp_path / "back.json", scan=tmp_path / "scan"))
