@@ -65,15 +65,15 @@ def nodes_3d(
     """
     node = node_numbers(truth)
     positions = _positions_mm(truth)
-    told = truth.columns.coverage == "all_slices" and (node != NO_NODE).any()
-    if not told or positions is None:
-        if paths:
-            raise InputError(
-                ", ".join(stamp.file for stamp in truth.stamps),
-                expected="whole scans, boxes with node_id, and slices with position_mm each",
-                got="truth without one of them",
-                remedy="Leave out --linked-nodes; nodes in 3-D cannot be scored here.",
-            )
+    lacking = _lacking(truth)
+    if lacking is not None and paths:
+        raise InputError(
+            ", ".join(stamp.file for stamp in truth.stamps),
+            expected="whole scans, boxes with node_id, and slices with position_mm each",
+            got=lacking,
+            remedy="Leave out --linked-nodes; nodes in 3-D cannot be scored here.",
+        )
+    if lacking is not None or positions is None:
         return None
     if paths:
         table = _of_files(paths, truth)
@@ -85,6 +85,28 @@ def nodes_3d(
     figures = linked_figures(table, true_nodes, truth.cohort, rates=rates)
     stamps = tuple(FileStamp.of(path) for path in paths)
     return Nodes3d(stamps, axis, len(table.scores), len(true_nodes.short_axis_mm), figures)
+
+
+def _lacking(truth: Truth) -> str | None:
+    """Return why truth allows no figures in 3-D, None where it does."""
+    if truth.columns.coverage != "all_slices":
+        return "truth of key images"
+    if not (node_numbers(truth) != NO_NODE).any():
+        return "truth that names no node (node_id)"
+    if _positions_mm(truth) is None:
+        return "slices of one scan at one place, or without a place (position_mm)"
+    return None
+
+
+def no_nodes_note(found: Predictions | None, truth: Truth) -> Iterator[str]:
+    """Give why there are no figures in 3-D where there are boxes to be linked."""
+    if found is None:
+        return
+    lacking = _lacking(truth)
+    if lacking is None and found.above is None:
+        lacking = "no operating threshold (--threshold)"
+    if lacking is not None:
+        yield f"No nodes in 3-D: {lacking}."
 
 
 def linked_notes(

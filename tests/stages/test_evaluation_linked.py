@@ -133,11 +133,16 @@ def test_the_smallest_diameter_is_taken_where_truth_says_no_other(
 
 
 @pytest.mark.parametrize(
-    ("info", "fields", "images"),
+    ("info", "fields", "images", "said"),
     [
-        ({}, {}, IMAGES),
-        ({"coverage": "key_images"}, {"node_id": "a"}, IMAGES),
-        ({}, {"node_id": "a"}, tuple(replace(i, position_mm=0.0) for i in IMAGES)),
+        ({}, {}, IMAGES, "truth that names no node (node_id)"),
+        ({"coverage": "key_images"}, {"node_id": "a"}, IMAGES, "truth of key images"),
+        (
+            {},
+            {"node_id": "a"},
+            tuple(replace(i, position_mm=0.0) for i in IMAGES),
+            "slices of one scan at one place, or without a place (position_mm)",
+        ),
     ],
 )
 def test_truth_that_allows_no_figures_in_3d_gives_none_and_refuses_linked_nodes(
@@ -146,10 +151,13 @@ def test_truth_that_allows_no_figures_in_3d_gives_none_and_refuses_linked_nodes(
     info: dict[str, object],
     fields: dict[str, object],
     images: tuple[ImageRecord, ...],
+    said: str,
 ) -> None:
     truth = CocoDataset(info, images, boxes(**fields))
     write_coco(truth, tmp_path / "truth.json", overwrite=True)
-    assert evaluate(request_of).nodes_3d is None
+    result = evaluate(request_of)
+    assert result.nodes_3d is None
+    assert f"No nodes in 3-D: {said}." in result.info.notes
     linked = write_linked(tmp_path / "linked.json")
     with pytest.raises(InputError, match="Leave out --linked-nodes"):
         evaluate(replace(request_of, linked_nodes=(linked,)))
@@ -159,6 +167,16 @@ def test_linked_nodes_of_other_scans_are_refused(request_of: EvalRequest, tmp_pa
     linked = write_linked(tmp_path / "linked.json", file_name="9.dcm", uid="1.9")
     with pytest.raises(InputError, match=r"linked\.json: n1: expected slices that the truth file"):
         evaluate(replace(request_of, linked_nodes=(linked,)))
+
+
+def test_boxes_without_an_operating_threshold_are_not_linked_and_that_is_told(
+    request_of: EvalRequest, tmp_path: Path
+) -> None:
+    write_coco(CocoDataset({}, IMAGES, boxes(score=0.9)), tmp_path / "nodes.json", overwrite=True)
+    result = evaluate(request_of)
+    assert result.nodes_3d is None
+    assert "No nodes in 3-D: no operating threshold (--threshold)." in result.info.notes
+    assert scored(replace(request_of, threshold=0.5)).linked == 1
 
 
 def test_ap50_alone_does_not_link(request_of: EvalRequest) -> None:
