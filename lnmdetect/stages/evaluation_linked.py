@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.geometry import box_areas, box_centres, box_sizes
 from lnmdetect.core.linked_nodes import LinkedNode
+from lnmdetect.core.wording import counted
 from lnmdetect.io.json_fields import is_number
 from lnmdetect.io.linked_nodes_file import read_linked_nodes
 from lnmdetect.metrics.linked_evaluation import (
@@ -235,7 +236,20 @@ def _of_files(paths: Sequence[Path], truth: Truth) -> LinkedTable:
     images = truth.columns.images
     place = {key: row for row, key in enumerate(images.file_names)}
     place |= {uid: row for row, uid in enumerate(images.sop_instance_uids) if uid}
-    parts = [_part(node, place, path) for path in paths for node in read_linked_nodes(path).nodes]
+    parts: list[_Part] = []
+    scored: set[int] = set()
+    for path in paths:
+        own = [_part(node, place, path) for node in read_linked_nodes(path).nodes]
+        scans = {int(truth.cohort.scan_of_image[part.image[0]]) for part in own}
+        if scans & scored:
+            raise InputError(
+                path.name,
+                expected="scans that no other file of --linked-nodes holds",
+                got=f"{counted(len(scans & scored), 'scan')} that one before it holds too",
+                remedy="Give the nodes of each scan once.",
+            )
+        scored |= scans
+        parts += own
     positions = _positions_mm(truth)
     assert positions is not None
     return _table(parts, positions, images.spacing_mm)

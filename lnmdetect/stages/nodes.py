@@ -86,11 +86,12 @@ def link_nodes(request: NodesRequest, progress: Progress = SILENT) -> NodesResul
     """Return the nodes after writing them as JSON and CSV, with their run record.
 
     Raises:
+        UsageError: options clash, or an output would replace the input.
         InputError: the file or its pixels are unsound.
-        OutputError: an output exists and `overwrite` is not set.
+        OutputError: an output exists and `overwrite` is not set, or is a folder.
     """
-    table = csv_path(request.output)
     _check_outputs(request)
+    table = csv_path(request.output)
     record = RunRecord("nodes", {})
     record.inputs[request.nodes.name] = sha256_of_file(request.nodes)
     dataset = read_coco(request.nodes)
@@ -142,6 +143,7 @@ def _check_outputs(request: NodesRequest) -> None:
             got="both",
             remedy="Leave out the one that is not meant.",
         )
+    refuse_existing(request.output, overwrite=True)  # A folder, which may have no other suffix.
     table = csv_path(request.output)
     source = request.nodes.resolve()
     if request.output.suffix.lower() == table.suffix:

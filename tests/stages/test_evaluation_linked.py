@@ -179,5 +179,13 @@ def test_boxes_without_an_operating_threshold_are_not_linked_and_that_is_told(
     assert scored(replace(request_of, threshold=0.5)).linked == 1
 
 
+def test_a_scan_whose_nodes_are_given_twice_is_refused(
+    request_of: EvalRequest, tmp_path: Path
+) -> None:
+    linked, again = write_linked(tmp_path / "linked.json"), write_linked(tmp_path / "again.json")
+    with pytest.raises(InputError, match=r"again\.json: .* got 1 scan that one before it holds"):
+        evaluate(replace(request_of, linked_nodes=(linked, again)))
+
+
 def test_ap50_alone_does_not_link(request_of: EvalRequest) -> None:
     assert evaluate(replace(request_of, ap50_only=True)).nodes_3d is None

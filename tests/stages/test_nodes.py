@@ -209,6 +209,13 @@ def test_a_scan_that_is_not_there_is_told(data: Path, tmp_path: Path) -> None:
         link_nodes(request)
 
 
+def test_a_folder_is_no_output(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for output in (Path(), Path(".."), tmp_path):
+        with pytest.raises(OutputError, match="got a folder of that name"):
+            link_nodes(NodesRequest(data / "nodes.json", output=output, overwrite=True))
+
+
 def changed(data: Path, folder: Path, **fields: object) -> Path:
     """Return nodes.json in `folder` with fields of every image replaced."""
     dataset = read_coco(data / "nodes.json")
