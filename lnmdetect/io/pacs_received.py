@@ -60,23 +60,31 @@ def write_durably(path: Path, content: bytes) -> None:
     Raises:
         OSError: the disk refuses; nothing is left then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sync(path.parent.parent)
     with _part_of(path) as part:
         with part.open("wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Return when the folder's list of names is on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Return when a folder's list of names, or a file's content, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Return when every file in the folder and below is on the disk."""
+    for path in [*folder.rglob("*"), folder]:
+        sync(path)
 
 
 @contextlib.contextmanager

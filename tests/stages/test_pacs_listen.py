@@ -1,6 +1,7 @@
 """The receiver: real associations from senders that are good, killed, unknown or too many."""
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -26,7 +27,8 @@ from lnmdetect.io.dimse_listen import Door
 from lnmdetect.io.pacs_address import DimseAddress, WebAddress
 from lnmdetect.io.pacs_inbox import Inbox, SeriesRecord
 from lnmdetect.stages.pacs_analysis import analyse
-from lnmdetect.stages.pacs_listen import ListenRequest, ListenResult, listen
+from lnmdetect.stages.pacs_listen import listen
+from lnmdetect.stages.pacs_listen_request import ListenRequest, ListenResult
 from lnmdetect.stages.pacs_push import PushRequest, PushResult, push
 from lnmdetect.stages.pacs_reception import Limits
 from tests import pacs_pipelines
@@ -35,7 +37,12 @@ from tests.orthanc import LOGIN, free_port, missing, running_orthanc
 from tests.pacs_nodes import storing_node
 
 pytest.importorskip("pynetdicom")
-pytestmark = pytest.mark.server
+pytestmark = [
+    pytest.mark.server,
+    # pynetdicom leaves a sender's socket to the garbage collector when the receiver has cut it off.
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 needs_orthanc = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 PATIENCE_S = 600.0
 SENDER = "SCANNER"
@@ -47,7 +54,7 @@ class Service:
 
     request: ListenRequest
     told: list[SeriesRecord] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     result: ListenResult | None = None
 
     @property
@@ -90,7 +97,7 @@ def running(request: ListenRequest) -> Iterator[Service]:
     service, stop = Service(request), threading.Event()
 
     def serve() -> None:
-        service.result = listen(request, stop, service.told.append, service.refused.append)
+        service.result = listen(request, stop, service.told.append, service.said.append)
 
     thread = threading.Thread(target=serve)
     thread.start()
@@ -190,8 +197,11 @@ def test_an_unknown_or_wrongly_calling_sender_is_not_let_in(tmp_path: Path, log:
             push(PushRequest((path,), stranger))
         with pytest.raises(OutputError, match="Called AE title not recognised"):
             push(PushRequest((path,), replace(service.address, called_ae="OTHER")))
-        service.wait(lambda: len(service.refused) == 2)
-        assert service.refused[0] == "STRANGER"
+        service.wait(lambda: len(service.said) == 2)
+        assert service.said == [
+            "STRANGER: not let in, --allow does not name it.",
+            "SCANNER: not let in, it called another AE title than LNMDETECT.",
+        ]
     assert not list((service.request.folder / "incoming").iterdir())
     door = replace(request_for(tmp_path).door, allowed=None)
     with running(request_for(tmp_path, door=door)) as service:
@@ -242,8 +252,12 @@ def test_a_listener_out_of_disk_refuses_and_keeps_within_its_bytes(tmp_path: Pat
     limits = Limits(quiet_s=60.0, slices_bytes=3 * size + size // 2)
     with running(request_for(tmp_path, limits=limits)) as service:
         result = service.send(path, retries=0)
+        said = service.said
     assert result.counts == {"taken": 3, "refused": 3, "not sent": 0}
     assert {item.status for item in result.objects} == {"0x0000", "0xA700"}
+    assert said == [
+        "Full, objects are refused for the moment: too many slices unfinished (--max-disk)."
+    ]
 
 
 def test_an_object_beyond_all_bounds_is_not_gathered_in_memory(tmp_path: Path, log: Path) -> None:
@@ -334,7 +348,8 @@ LISTENER = """
 import sys, threading
 from pathlib import Path
 from lnmdetect.io.dimse_listen import Door
-from lnmdetect.stages.pacs_listen import ListenRequest, listen
+from lnmdetect.stages.pacs_listen import listen
+from lnmdetect.stages.pacs_listen_request import ListenRequest
 from lnmdetect.stages.pacs_reception import Limits
 from tests import pacs_pipelines
 if __name__ == "__main__":
@@ -427,6 +442,79 @@ def test_results_wait_for_a_pacs_that_is_down_and_are_sent_once(tmp_path: Path, 
     assert [r.status for r in service.told] == ["waiting", "analysed", "analysed", "done"]
     assert taken == [service.ended()[uid].objects[0]]
     assert sum(analyses(log).values()) == 1
+
+
+def test_a_disk_that_is_full_at_the_end_of_an_analysis_is_waited_for(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lnmdetect.stages.pacs_shift.DISK_WAIT_S", 0.1)
+    path, uid = make_series(tmp_path, "a", 3)
+    refusals = iter([OSError(errno.ENOSPC, "No space left on device")] * 3)
+    save = Inbox.save
+
+    def full_for_a_while(self: Inbox, record: SeriesRecord) -> None:
+        if record.status == "analysed" and (error := next(refusals, None)) is not None:
+            raise error
+        save(self, record)
+
+    monkeypatch.setattr(Inbox, "save", full_for_a_while)
+    with running(request_for(tmp_path)) as service:
+        service.send(path)
+        service.wait_for(uid)
+    assert [r.status for r in service.told] == ["waiting", "analysed", "done"]
+    assert service.said == [
+        "The disk refuses a result or a record: No space left on device. Trying again."
+    ]
+    assert analyses(log) == {f"{uid} 3": 1}
+
+
+def test_no_analysis_begins_that_could_not_write_its_results(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, uid = make_series(tmp_path, "a", 3)
+    free = [10 << 30]
+    monkeypatch.setattr(Inbox, "free_bytes", lambda self: free[0])
+    with running(request_for(tmp_path)) as service:
+        service.send(path)
+        free[0] = 1 << 20
+        service.wait(lambda: bool(service.said))
+        time.sleep(0.5)
+        assert lines(log) == []
+        free[0] = 10 << 30
+        service.wait_for(uid)
+    assert service.said == ["Too little room left on the disk for results: analyses wait."]
+    assert analyses(log) == {f"{uid} 3": 1}
+
+
+def test_a_hanging_analysis_is_ended_also_when_its_process_is_not_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lnmdetect.stages.pacs_workers.ANALYSES_A_PROCESS", 1)
+    (first, one), (second, two) = make_series(tmp_path, "a", 5), make_series(tmp_path, "b", 4)
+    request = request_for(tmp_path, pipeline=pacs_pipelines.go_wrong, timeout_s=6.0)
+    with running(request) as service:
+        service.send(first)
+        service.wait_for(one)
+        service.send(second)
+        service.wait_for(two)
+    assert [service.ended()[uid].status for uid in (one, two)] == ["done", "failed"]
+    assert "took longer than 6 s" in service.ended()[two].reason
+
+
+def test_a_result_that_a_power_cut_damaged_fails_its_series_and_is_not_tried_for_ever(
+    tmp_path: Path,
+) -> None:
+    inbox = Inbox(tmp_path / "listen")
+    with inbox.locked():
+        inbox.save(SeriesRecord("1.2", "analysed", boxes=1))
+        inbox.results("1.2").mkdir()
+        (inbox.results("1.2") / "sr.dcm").touch()
+    with storing_node(lambda event: 0, title="PACS") as node:
+        request = request_for(tmp_path, to=node, wait_s=0.1)
+        with running(request) as service:
+            service.wait_for("1.2")
+    assert service.ended()["1.2"].status == "failed"
+    assert "sr.dcm" in service.ended()["1.2"].reason
 
 
 def test_results_that_the_pacs_will_not_have_fail_that_series_alone(
