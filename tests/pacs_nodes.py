@@ -1,7 +1,10 @@
 """DICOM nodes of the tests' own: real pynetdicom associations on loopback ports."""
 
 import contextlib
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from pynetdicom import AE, evt
@@ -12,6 +15,31 @@ from tests.orthanc import free_port
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 PLAIN = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
+
+SLOW_SENDER = """
+import sys, time
+from pathlib import Path
+from pynetdicom import AE
+from pydicom import dcmread
+host, port, called, calling, log, *paths = sys.argv[1:]
+ae = AE(calling)
+ae.add_requested_context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1")
+assoc = ae.associate(host, int(port), ae_title=called)
+for path in paths:
+    if assoc.send_c_store(dcmread(path)).Status == 0:
+        with open(log, "a") as stream:
+            stream.write(Path(path).name + "\\n")
+    time.sleep(0.05)
+time.sleep(600)
+"""
+
+
+def start_sender(to: DimseAddress, folder: Path, log: Path) -> "subprocess.Popen[bytes]":
+    """Return a process that sends a folder slowly, and notes what was acknowledged."""
+    words = [to.host, str(to.port), to.called_ae, to.calling_ae, str(log)]
+    return subprocess.Popen(
+        [sys.executable, "-c", SLOW_SENDER, *words, *map(str, sorted(folder.iterdir()))]
+    )
 
 
 @contextlib.contextmanager

@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ from lnmdetect.stages.pacs_reception import Limits
 from tests import pacs_pipelines
 from tests.orthanc import AE_TITLE as ORTHANC
 from tests.orthanc import LOGIN, free_port, missing, running_orthanc
-from tests.pacs_nodes import storing_node
+from tests.pacs_nodes import start_sender, storing_node
 
 pytest.importorskip("pynetdicom")
 pytestmark = [
@@ -276,37 +275,6 @@ def test_an_object_beyond_all_bounds_is_not_gathered_in_memory(tmp_path: Path, l
     assert analyses(log) == {f"{uid} 2": 1}
 
 
-SLOW_SENDER = """
-import sys, time
-from pathlib import Path
-from pynetdicom import AE
-from pydicom import dcmread
-host, port, called, calling, log, *paths = sys.argv[1:]
-ae = AE(calling)
-ae.add_requested_context("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1")
-assoc = ae.associate(host, int(port), ae_title=called)
-for path in paths:
-    if assoc.send_c_store(dcmread(path)).Status == 0:
-        with open(log, "a") as stream:
-            stream.write(Path(path).name + "\\n")
-    time.sleep(0.05)
-time.sleep(600)
-"""
-
-
-def start_sender(service: Service, folder: Path, log: Path) -> "subprocess.Popen[bytes]":
-    """Return a process that sends a folder slowly, and notes what was acknowledged."""
-    to = service.address
-    words = [to.host, str(to.port), to.called_ae, SENDER, str(log)]
-    return subprocess.Popen(
-        [sys.executable, "-c", SLOW_SENDER, *words, *map(str, sorted(folder.iterdir()))]
-    )
-
-
-def has_lines(path: Path, count: int) -> bool:
-    return len(lines(path)) >= count
-
-
 def lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
@@ -317,7 +285,7 @@ def test_a_sender_killed_amid_a_series_may_come_again_with_the_rest(
     path, uid = make_series(tmp_path, "a", 30)
     limits = Limits(quiet_s=3.0, broken_s=200.0)
     with running(request_for(tmp_path, limits=limits)) as service:
-        sender = start_sender(service, path, tmp_path / "acknowledged")
+        sender = start_sender(service.address, path, tmp_path / "acknowledged")
         service.wait(lambda: len(lines(tmp_path / "acknowledged")) >= 5)
         sender.kill()
         sender.wait()
@@ -333,7 +301,7 @@ def test_what_a_killed_sender_left_is_analysed_after_the_longer_wait(
 ) -> None:
     path, uid = make_series(tmp_path, "a", 30)
     with running(request_for(tmp_path)) as service:
-        sender = start_sender(service, path, tmp_path / "acknowledged")
+        sender = start_sender(service.address, path, tmp_path / "acknowledged")
         service.wait(lambda: len(lines(tmp_path / "acknowledged")) >= 5)
         sender.kill()
         sender.wait()
@@ -560,47 +528,6 @@ def test_nothing_that_is_written_or_said_names_the_patient(tmp_path: Path) -> No
         assert "CANARY" not in str(file)
         if file.is_file():
             assert b"CANARY" not in file.read_bytes()
-
-
-@pytest.mark.slow
-def test_two_hundred_studies_of_four_senders_two_of_them_killed(tmp_path: Path, log: Path) -> None:
-    made = [make_series(tmp_path / "made", f"s{n}", 4) for n in range(200)]
-    limits = Limits(quiet_s=10.0, broken_s=60.0, series=60)
-    before = {uid: path for path, uid in made}
-    with running(request_for(tmp_path, limits=limits)) as service:
-        acknowledged = [tmp_path / f"acknowledged{n}" for n in range(2)]
-        killed = []
-        for number in range(2):  # each sends a folder of links to its first 10 series
-            folder = tmp_path / f"quarter{number}"
-            folder.mkdir()
-            for path, _ in made[50 * number : 50 * number + 10]:
-                for file in path.iterdir():
-                    (folder / f"{path.name}-{file.name}").symlink_to(file)
-            killed.append(start_sender(service, folder, acknowledged[number]))
-        quarters = [made[50 * n : 50 * n + 50] for n in range(4)]
-
-        def send_all(quarter: list[tuple[Path, str]]) -> None:
-            for path, _ in quarter:
-                assert service.send(path, retries=500).counts["taken"] == 4
-
-        threads = [threading.Thread(target=send_all, args=(q,)) for q in quarters[2:]]
-        for thread in threads:
-            thread.start()
-        for number, sender in enumerate(killed):
-            service.wait(partial(has_lines, acknowledged[number], 10))
-            sender.kill()
-            sender.wait()
-        for quarter in quarters[:2]:  # their people start them again
-            threads.append(threading.Thread(target=send_all, args=(quarter,)))
-            threads[-1].start()
-        for thread in threads:
-            thread.join()
-        service.wait(lambda: len(service.ended()) == 200)
-    assert {record.status for record in service.ended().values()} == {"done"}
-    assert analyses(log) == {f"{uid} 4": 1 for uid in before}
-    assert service.result == replace(
-        service.result or ListenResult(0, 0, 0, 0, 0, 0, 0), done=200, failed=0, refused_late=0
-    )
 
 
 @needs_orthanc

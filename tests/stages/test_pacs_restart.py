@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from lnmdetect.stages.pacs_push import PushRequest, push
 from tests import pacs_pipelines
 from tests.orthanc import free_port
 from tests.pacs_listener import Listener, started
-from tests.pacs_nodes import storing_node
+from tests.pacs_nodes import start_sender, storing_node
 
 pytest.importorskip("pynetdicom")
 pytestmark = [
@@ -167,27 +167,75 @@ def _all_done(inbox: Inbox, made: list[tuple[Path, str]]) -> bool:
     return all(record is not None and record.status == "done" for record in records)
 
 
-@pytest.mark.slow
-def test_memory_does_not_grow_with_the_number_of_studies(tmp_path: Path) -> None:
-    def sent_in_turn(listener: Listener) -> Iterator[None]:
-        for number in range(200):
-            path, uid = make_series(tmp_path / "made", f"s{number}", 4, side=256)
-            assert send(listener, path)["taken"] == 4
-            for file in path.iterdir():
-                file.unlink()
-            yield
-            assert uid
+class Sampler:
+    """Reads the listener's memory after each 20 studies."""
 
-    curve = []
-    with started(
-        tmp_path / "listen", free_port(), "count_slices", quiet_s=0.3, broken_s=4.0
-    ) as listener:
-        for number, _ in enumerate(sent_in_turn(listener), 1):
-            if number % 20 == 0:
-                listener.wait(lambda sent=number: len(listener.ended()) == sent)  # type: ignore[misc]
-                curve.append(listener.memory_mb())
-        assert set(listener.ended().values()) == {"done"}
+    def __init__(self, listener: Listener, studies: int) -> None:
+        self.curve_mb: list[float] = []
+        self._listener, self._studies = listener, studies
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def join(self) -> list[float]:
+        """Return the curve once all studies have finished."""
+        self._thread.join()
+        return self.curve_mb
+
+    def _run(self) -> None:
+        for count in range(20, self._studies + 1, 20):
+            self._listener.wait(partial(self._has_done, count))
+            self.curve_mb.append(self._listener.memory_mb())
+
+    def _has_done(self, count: int) -> bool:
+        return len(self._listener.ended()) >= count
+
+
+@pytest.mark.slow
+def test_200_studies_of_four_senders_two_of_them_killed_are_each_done_once_in_bounded_memory(
+    tmp_path: Path, log: Path
+) -> None:
+    made = [make_series(tmp_path / "made", f"s{n}", 4, side=128) for n in range(200)]
+    quarters = [made[50 * n : 50 * n + 50] for n in range(4)]
+    taken: list[int] = []
+    limits: dict[str, Any] = {"quiet_s": 10.0, "broken_s": 60.0, "series": 60}
+    with started(tmp_path / "listen", free_port(), "count_slices", **limits) as listener:
+
+        def send_all(quarter: list[tuple[Path, str]]) -> None:
+            for path, _ in quarter:
+                taken.append(send(listener, path, retries=500)["taken"])
+
+        sampler = Sampler(listener, 200)
+        threads = [threading.Thread(target=send_all, args=(q,)) for q in quarters[2:]]
+        for thread in threads:
+            thread.start()
+        for number in range(2):
+            folder, noted = tmp_path / f"quarter{number}", tmp_path / f"acknowledged{number}"
+            _link_slices(quarters[number][:10], folder)
+            sender = start_sender(listener.address, folder, noted)
+            listener.wait(partial(_has_lines, noted, 10))  # amid its third series
+            sender.kill()
+            sender.wait()
+        for quarter in quarters[:2]:  # their people start them again
+            threads.append(threading.Thread(target=send_all, args=(quarter,)))
+            threads[-1].start()
+        for thread in threads:
+            thread.join()
+        curve_mb = sampler.join()
         assert listener.stop() == 0
-    # 200 studies are 100 MB of slices; 20 have warmed every pool and cache.
-    print("resident MB after each 20 studies:", [round(value, 1) for value in curve])
-    assert curve[-1] - curve[0] < 10
+    assert taken == [4] * 200
+    assert set(listener.ended().values()) == {"done"}
+    assert analyses(log) == {f"{uid} 4": 1 for _, uid in made}
+    # The studies are 26 MB; what stays of each is a line of its record.
+    print("resident MB after each 20 studies:", [round(value, 1) for value in curve_mb])
+    assert curve_mb[-1] - curve_mb[0] < 10
+
+
+def _link_slices(made: list[tuple[Path, str]], folder: Path) -> None:
+    folder.mkdir()
+    for path, _ in made:
+        for file in path.iterdir():
+            (folder / f"{path.name}-{file.name}").symlink_to(file)
+
+
+def _has_lines(path: Path, count: int) -> bool:
+    return path.exists() and len(path.read_text().splitlines()) >= count
