@@ -77,7 +77,8 @@ def after_linking(boxes: Path, result: "NodesResult") -> list[object]:
     """Return what to do with linked nodes: score them where a truth.json lies near, or export."""
     following = after_classify(boxes, boxes)
     if following[0] == "eval":
-        return [*following, "--linked-nodes", result.output]
+        scored = result.coverage == "all_slices"
+        return [*following, *(["--linked-nodes", result.output] if scored else [])]
     of_dicom = all(section.sop_instance_uid for n in result.nodes for section in n.sections)
     if not result.nodes or not of_dicom:
         return following

@@ -112,6 +112,15 @@ def test_where_truth_is_near_the_next_step_is_to_score_the_nodes(folder: Path) -
     assert "Next: lnmdetect eval --linked-nodes linked_nodes.json" in said
 
 
+def test_of_key_images_the_boxes_are_scored_and_not_the_nodes(folder: Path) -> None:
+    data = json.loads((folder / "nodes.json").read_text())
+    data["info"]["coverage"] = "key_images"
+    for name in ("nodes.json", "truth.json"):
+        (folder / name).write_text(json.dumps(data))
+    hint = typed("lnmdetect nodes nodes.json").stderr.splitlines()[-1]
+    assert hint == "Next: lnmdetect eval"
+
+
 def test_slices_that_share_no_series_are_told(folder: Path) -> None:
     data = json.loads((folder / "nodes.json").read_text())
     for image in data["images"]:

@@ -11,7 +11,7 @@ from lnmdetect import __version__
 from lnmdetect.core.errors import UsageError
 from lnmdetect.core.linked_nodes import SIZE_RULE, LinkedNode, LinkedNodes
 from lnmdetect.core.progress import SILENT, Progress
-from lnmdetect.core.records import CocoDataset
+from lnmdetect.core.records import CocoDataset, Coverage
 from lnmdetect.io.coco import read_coco
 from lnmdetect.io.json_files import refuse_existing, sha256_of_file
 from lnmdetect.io.linked_nodes_file import write_linked_nodes, write_linked_nodes_csv
@@ -73,6 +73,7 @@ class NodesResult:
     boxes: int
     below: int
     nodes: tuple[LinkedNode, ...]
+    coverage: Coverage
     phantom: bool
     seconds: float
 
@@ -123,6 +124,7 @@ def link_nodes(request: NodesRequest, progress: Progress = SILENT) -> NodesResul
         boxes=len(chosen),
         below=len(dataset.annotations) - len(chosen),
         nodes=nodes,
+        coverage=dataset.coverage,
         phantom=dataset.is_phantom,
         seconds=sum(record.timings_s.values()),
     )
