@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lnmdetect.core.errors import InputError
-from lnmdetect.core.records import CocoDataset, Coverage, ImageRecord, NodeAnnotation
+from lnmdetect.core.records import (
+    CocoDataset,
+    Coverage,
+    ImageRecord,
+    NodeAnnotation,
+    spacings_agree,
+)
 from lnmdetect.metrics.linking import DEFAULT_RULE, LinkRule, ScanGrid, link_scan
 
 
@@ -36,28 +42,39 @@ class NodeSections:
 
 
 def scans_of(dataset: CocoDataset, name: str) -> list[list[ImageRecord]]:
-    """Return the slices of each scan; key images of one place, or of none, stand alone.
+    """Return the slices of each scan; key images that make no scan together stand alone.
 
     Raises:
-        InputError: two slices of a whole scan lie at one place.
+        InputError: two slices of a whole scan lie at one place, or differ in pixel spacing.
     """
     series: dict[tuple[str, str], list[ImageRecord]] = defaultdict(list)
     for image in dataset.images:
         series[image.patient, image.series].append(image)
     scans: list[list[ImageRecord]] = []
     for images in series.values():
-        if len({image.position_mm for image in images}) == len(images):
+        fault = _fault(images)
+        if fault is None:
             scans.append(images)
         elif dataset.coverage == "key_images":
             scans += [[image] for image in images]
         else:
             raise InputError(
                 f"{name}: images of one series",
-                expected="a position_mm for each slice of a scan, each another",
-                got=f"two of the {len(images)} slices at one place, or without a place",
+                expected="a position_mm for each slice of a scan, each another, and one spacing_mm",
+                got=f"among {len(images)} slices {fault}",
                 remedy="Give every image its position_mm, and one series to each acquisition.",
             )
     return scans
+
+
+def _fault(images: Sequence[ImageRecord]) -> str | None:
+    """Return why slices cannot be of one scan, None where they can."""
+    if len({image.position_mm for image in images}) < len(images):
+        return "two at one place, or without a place"
+    spacings = {image.spacing_mm for image in images}
+    if not all(spacings_agree(images[0].spacing_mm, spacing_mm) for spacing_mm in spacings):
+        return "two of different spacing"
+    return None
 
 
 def nodes_of(

@@ -229,9 +229,18 @@ def test_slices_of_a_scan_at_one_place_are_refused_and_not_taken_for_one_slice(
     data: Path, tmp_path: Path
 ) -> None:
     nodes = changed(data, tmp_path, position_mm=0.0)
-    with pytest.raises(InputError, match="two of the 9 slices at one place, or without a place"):
+    with pytest.raises(InputError, match="among 9 slices two at one place, or without a place"):
         link_nodes(NodesRequest(nodes, output=tmp_path / "linked.json"))
     assert not (tmp_path / "linked.json").exists()
+
+
+def test_slices_of_one_series_but_of_two_spacings_are_refused(data: Path, tmp_path: Path) -> None:
+    dataset = read_coco(data / "nodes.json")
+    images = (*dataset.images[:-1], replace(dataset.images[-1], spacing_mm=(0.7, 0.7)))
+    write_coco(replace(dataset, images=images), tmp_path / "nodes.json")
+    request = NodesRequest(tmp_path / "nodes.json", output=tmp_path / "l.json", boxes_only=True)
+    with pytest.raises(InputError, match="among 9 slices two of different spacing"):
+        link_nodes(request)
 
 
 def test_key_images_without_a_place_stand_alone(data: Path, tmp_path: Path) -> None:
