@@ -154,8 +154,8 @@ class LinkedNode:
 
     @property
     def suspicious_by_size(self) -> bool:
-        """Whether the node is suspicious by `SIZE_RULE`."""
-        return self.short_axis_mm >= SUSPICIOUS_SHORT_AXIS_MM
+        """Whether the node is suspicious by `SIZE_RULE`; of the axis as it is written, in 0.001."""
+        return round(self.short_axis_mm, 3) >= SUSPICIOUS_SHORT_AXIS_MM
 
     @property
     def largest_section(self) -> NodeSection:
