@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydicom import Dataset, dcmread
 from pydicom.tag import Tag
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.io.dicom_header import (
@@ -19,6 +19,7 @@ from lnmdetect.io.dicom_header import (
 from lnmdetect.io.dicom_values import text
 from lnmdetect.io.input_files import InputFiles, list_input_files, printable
 from lnmdetect.io.pacs_uids import is_uid
+from lnmdetect.io.pixel_element import is_cut_short
 from lnmdetect.io.quiet import quiet_dicom
 
 State = Literal["taken", "refused", "not sent"]
@@ -33,6 +34,7 @@ class StoredObject:
     Attributes:
         name: the file, relative to `files`; it may name a patient, so it is never shown.
         transfer_syntax: how the file is written.
+        is_whole: the file does not end within its pixel data.
     """
 
     files: InputFiles = field(repr=False)
@@ -40,6 +42,7 @@ class StoredObject:
     sop_instance_uid: str
     sop_class_uid: str
     transfer_syntax: str
+    is_whole: bool = True
 
     @property
     def sop_class(self) -> str:
@@ -50,8 +53,10 @@ class StoredObject:
         """Return the whole object.
 
         Raises:
-            READ_ERRORS: the file is damaged or gone.
+            READ_ERRORS: the file is damaged, cut short or gone.
         """
+        if not self.is_whole:
+            raise EOFError
         with quiet_dicom(), self.files.open(self.name) as stream:
             dataset = read_dataset(stream, pixels=True)
         dataset.file_meta.MediaStorageSOPClassUID = UID(self.sop_class_uid)
@@ -136,13 +141,14 @@ def _object(files: InputFiles, name: str) -> StoredObject | None:
             header = dcmread(stream, force=bare, stop_before_pixels=True, specific_tags=_TAGS)
             implicit, _ = header.original_encoding
             sop_class, sop_uid = text(header, "SOPClassUID"), text(header, "SOPInstanceUID")
+            bare_syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+            syntax = UID(header.file_meta.get("TransferSyntaxUID", bare_syntax))
+            is_whole = not is_cut_short(syntax, stream, files.size(name))
     except (InputError, *READ_ERRORS):
         return None
     if sop_class == _DICOMDIR or not (is_uid(sop_class) and is_uid(sop_uid)):
         return None
-    bare_syntax = "1.2.840.10008.1.2" if implicit else "1.2.840.10008.1.2.1"
-    syntax = str(header.file_meta.get("TransferSyntaxUID", bare_syntax))
-    return StoredObject(files, name, sop_uid, sop_class, syntax)
+    return StoredObject(files, name, sop_uid, sop_class, str(syntax), is_whole)
 
 
 def grouped(

@@ -30,20 +30,48 @@ def pixel_shortfall(dataset: Dataset, stream: BinaryIO, size: int) -> str | None
     start = stream.tell()
     if size <= start:
         return "one that ends before its pixel data"
-    header = stream.read(_HEADER_BYTES[syntax.is_implicit_VR])
-    present = size - start - _HEADER_BYTES[syntax.is_implicit_VR]
-    if present < 0:
+    element = _next_element(stream, syntax)
+    if element is None:
         return _cut_short(0, dataset)
-    order = "<" if syntax.is_little_endian else ">"
-    group, element = struct.unpack_from(f"{order}HH", header)
-    if group << 16 | element != _PIXEL_DATA:
+    tag, length = element
+    if tag != _PIXEL_DATA:
         return "one without pixel data in whole numbers"
-    (length,) = struct.unpack_from(f"{order}I", header, len(header) - 4)
     if syntax.is_encapsulated:
         whole = length != _UNDEFINED or _ends(stream, size)
         return None if whole else "one cut short within its compressed pixel data"
+    present = size - stream.tell()
     present = present if length == _UNDEFINED else min(present, length)
     return _cut_short(present, dataset) if present < pixel_bytes(dataset) else None
+
+
+def is_cut_short(syntax: UID, stream: BinaryIO, size: int) -> bool:
+    """Return whether a file ends within the element at which the stream stands.
+
+    Args:
+        syntax: transfer syntax of the file; of a deflated one the answer is False.
+        stream: of the file, at the first element after the header, or at its end.
+        size: of the file, bytes.
+    """
+    if not syntax.is_transfer_syntax or syntax.is_deflated or size <= stream.tell():
+        return False
+    element = _next_element(stream, syntax)
+    if element is None:
+        return True
+    tag, length = element
+    if length == _UNDEFINED:
+        return tag == _PIXEL_DATA and not _ends(stream, size)
+    return stream.tell() + length > size
+
+
+def _next_element(stream: BinaryIO, syntax: UID) -> tuple[int, int] | None:
+    """Return tag and length of the element that comes, None where the file ends within them."""
+    header = stream.read(_HEADER_BYTES[syntax.is_implicit_VR])
+    if len(header) < _HEADER_BYTES[syntax.is_implicit_VR]:
+        return None
+    order = "<" if syntax.is_little_endian else ">"
+    group, element = struct.unpack_from(f"{order}HH", header)
+    (length,) = struct.unpack_from(f"{order}I", header, len(header) - 4)
+    return group << 16 | element, length
 
 
 def _cut_short(present: int, dataset: Dataset) -> str:
