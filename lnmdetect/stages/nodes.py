@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lnmdetect import __version__
-from lnmdetect.core.errors import UsageError
+from lnmdetect.core.errors import InputError, UsageError
 from lnmdetect.core.linked_nodes import SIZE_RULE, LinkedNode, LinkedNodes
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import CocoDataset, Coverage
@@ -96,7 +96,7 @@ def link_nodes(request: NodesRequest, progress: Progress = SILENT) -> NodesResul
     record = RunRecord("nodes", {})
     record.inputs[request.nodes.name] = sha256_of_file(request.nodes)
     dataset = read_coco(request.nodes)
-    root = None if request.boxes_only else scan_root(request.nodes, dataset, request.scan)
+    root = None if request.boxes_only else _root(request, dataset)
     threshold = request.threshold
     if threshold is None:
         threshold = float(dataset.info.get("operating_threshold") or 0)
@@ -157,6 +157,23 @@ def _check_outputs(request: NodesRequest) -> None:
             refuse_existing(path, overwrite=request.overwrite)
         return
     raise UsageError("--output", expected="a file of its own", got=got, remedy=remedy)
+
+
+def _root(request: NodesRequest, dataset: CocoDataset) -> Path:
+    """Return where the pixels are; where there is no such place, say how to do without.
+
+    Raises:
+        InputError: nothing is there, or the file names no place.
+    """
+    try:
+        return scan_root(request.nodes, dataset, request.scan)
+    except InputError as error:
+        raise InputError(
+            error.where,
+            expected=error.expected,
+            got=error.got,
+            remedy=f"{error.remedy} Without any scan, --boxes-only links and measures the boxes.",
+        ) from None
 
 
 def _measured_nodes(

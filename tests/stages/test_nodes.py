@@ -203,9 +203,11 @@ def test_an_output_that_exists_is_refused_before_the_work(data: Path, tmp_path: 
     assert not (tmp_path / "out.json").exists()
 
 
-def test_a_scan_that_is_not_there_is_told(data: Path, tmp_path: Path) -> None:
+def test_a_scan_that_is_not_there_is_told_and_what_works_without(
+    data: Path, tmp_path: Path
+) -> None:
     request = NodesRequest(data / "nodes.json", output=tmp_path / "o.json", scan=tmp_path / "no")
-    with pytest.raises(InputError, match="--scan: expected a folder"):
+    with pytest.raises(InputError, match=r"--scan: expected a folder.* --boxes-only links"):
         link_nodes(request)
 
 
