@@ -58,7 +58,7 @@ def _detected(
 ) -> NodeAnnotation:
     x1, y1, x2, y2 = node.box_xyxy
     shift = 0.137 + 0.011 * index
-    p = round(0.031 * (index + 3), 6)
+    p = round(0.031 * (index + 3) + 0.000123, 6)
     return replace(
         node,
         box_xyxy=(x1 + shift, y1 - shift, x2 + 2 * shift, y2 + shift / 3),

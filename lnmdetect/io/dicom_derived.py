@@ -126,7 +126,7 @@ def tracking_uid(finding: Finding, sources: Sources, maker: Maker) -> str:
 
 
 def _rounded(box_xyxy: tuple[float, ...]) -> list[float]:
-    return [round(side, _BOX_DIGITS) for side in box_xyxy]
+    return [round(float(side), _BOX_DIGITS) for side in box_xyxy]
 
 
 def device_uid(maker: Maker) -> str:

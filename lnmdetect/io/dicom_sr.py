@@ -50,7 +50,7 @@ def build_report(
 
     Args:
         findings: on slices of `sources`; none gives a report that counts none.
-        sources: slices of one study, at least one.
+        sources: slices of one study, at least one; without findings, one of each series searched.
         maker: names version and models.
         kind: of `KINDS`.
     """
@@ -60,7 +60,7 @@ def build_report(
             observation_context=_observer(maker),
             procedure_reported=codes.PROCEDURE,
             imaging_measurements=[_group(finding, sources, maker) for finding in findings]
-            or [_none_found(used[0], maker)],
+            or [_none_found(used, maker)],
             referenced_images=_library(used),
         )
         _complete_library(content[0], used)
@@ -76,10 +76,10 @@ def build_report(
 
 
 def _used(findings: Sequence[Finding], sources: Sources) -> list[SourceSlice]:
-    """Return the slices with findings, by series and position; the first one where none has."""
+    """Return the slices with findings, by series and position; all where none has one."""
     keys = {region.image.join_key for finding in findings for region in finding.regions}
     used = [source for key, source in sources.items() if key in keys]
-    return used or [next(iter(sources.values()))]
+    return used or list(sources.values())
 
 
 def _library(used: Sequence[SourceSlice]) -> list[Dataset]:
@@ -240,7 +240,7 @@ def _algorithm(maker: Maker, role: str, *rules: str) -> sr.AlgorithmIdentificati
     )
 
 
-def _none_found(source: SourceSlice, maker: Maker) -> Groups:
+def _none_found(searched: Sequence[SourceSlice], maker: Maker) -> Groups:
     """Return a group that says that no lymph node was found, TID 1501."""
     return sr.MeasurementsAndQualitativeEvaluations(
         sr.TrackingIdentifier(uid=new_uid(), identifier="lymph nodes"),
@@ -254,5 +254,6 @@ def _none_found(source: SourceSlice, maker: Maker) -> Groups:
                 str(source.identity.SOPInstanceUID),
                 source.frame_numbers,
             )
+            for source in searched
         ],
     )

@@ -203,12 +203,36 @@ def changed(
     return path
 
 
+def sources(group: Any) -> list[Dataset]:
+    """The slices that a measurement group was made of."""
+    return [one for one in group[0].ContentSequence if one.ValueType == "IMAGE"]
+
+
+def test_every_series_that_was_searched_in_vain_is_named(nodes: Path, tmp_path: Path) -> None:
+    def two_series(dataset: CocoDataset) -> CocoDataset:
+        images = tuple(
+            replace(image, series="another") if image.slice_index > 2 else image
+            for image in dataset.images
+        )
+        return replace(dataset, images=images, annotations=())
+
+    result = run(changed(nodes, tmp_path, two_series), "sr")
+    (group,) = content_of(result.outputs[0]).get_image_measurement_groups()
+    uids = [image.sop_instance_uid for image in read_coco(nodes).images]
+    named = [one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for one in sources(group)]
+    assert named == [uids[0], uids[3]]
+
+
 def test_a_study_without_a_finding_says_so(nodes: Path, tmp_path: Path) -> None:
     empty = changed(nodes, tmp_path, lambda dataset: replace(dataset, annotations=()))
     result = run(empty, "sr")
     assert result.notes == ("1 of 1 study without a finding",)
     (group,) = content_of(result.outputs[0]).get_image_measurement_groups()
     assert measured(group, "246206008") == (0, "1")
+    first = read_coco(nodes).images[0].sop_instance_uid
+    assert [one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for one in sources(group)] == [
+        first
+    ]
     for kind in ("gsps", "sc"):
         nothing = run(empty, kind)
         assert (nothing.outputs, nothing.notes) == ((), ("1 of 1 study without a finding",))
@@ -284,6 +308,40 @@ def test_segments_are_the_masks(written: Written, nodes: Path) -> None:
     assert segmentation.FrameOfReferenceUID == source.FrameOfReferenceUID
 
 
+def test_segments_of_a_person_are_manual_and_of_a_model_name_it(
+    written: Written, nodes: Path, tmp_path: Path
+) -> None:
+    def drawn_by_hand(dataset: CocoDataset) -> CocoDataset:
+        boxes = tuple(replace(b, score=None, probabilities=None) for b in dataset.annotations)
+        return replace(dataset, info={"scan_root": scan_root(nodes)}, annotations=boxes)
+
+    by_hand = dcmread(run(changed(nodes, tmp_path, drawn_by_hand), "seg").outputs[0])
+    by_model = dcmread(written["seg"])
+    for segment in by_hand.SegmentSequence:
+        assert segment.SegmentAlgorithmType == "MANUAL"
+        assert "SegmentationAlgorithmIdentificationSequence" not in segment
+    for segment in by_model.SegmentSequence:
+        assert segment.SegmentAlgorithmType == "AUTOMATIC"
+        (model,) = segment.SegmentationAlgorithmIdentificationSequence
+        assert model.AlgorithmName == "lnmdetect detector tiny"
+        assert DETECTOR_SHA in model.AlgorithmParameters
+
+
+def test_segments_and_reports_track_a_linked_node_by_one_uid(
+    nodes: Path, linked: Path, tmp_path: Path
+) -> None:
+    segments = tracking_uids(run(nodes, "seg", folder=tmp_path, linked=linked).outputs[0])
+    groups = tracking_uids(run(nodes, "sr", folder=tmp_path, linked=linked).outputs[0])
+    assert set(segments) <= set(groups)
+    assert len(segments) == 1
+
+
+def test_a_thickness_that_is_not_known_is_the_step_between_slices(canary: Path) -> None:
+    made = dcmread(run(broken(canary, SliceThickness=None), "seg").outputs[0])
+    (measures,) = made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    assert measures.SliceThickness == 3
+
+
 def rle(mask: Any) -> dict[str, object]:
     found = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
     return {"size": list(mask.shape), "counts": found["counts"].decode("ascii")}
@@ -341,6 +399,8 @@ def test_the_presentation_state_draws_the_boxes_and_says_research_only(
     assert {(uid, *np.round(p, 2)) for uid, *p in drawn} == {
         (uid, *np.round(p, 2)) for uid, *p in expected
     }
+    window = state.SoftcopyVOILUTSequence[0]
+    assert (window.WindowCenter, window.WindowWidth) == (40, 400)
     for part in state.GraphicAnnotationSequence:
         texts = [text.UnformattedTextValue for text in part.TextObjectSequence]
         assert texts[0] == "Research only, not for diagnosis"
