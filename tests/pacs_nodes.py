@@ -44,11 +44,15 @@ def start_sender(to: DimseAddress, folder: Path, log: Path) -> "subprocess.Popen
 
 @contextlib.contextmanager
 def storing_node(
-    answer: Callable[[Any], int], *, classes: Sequence[str] = (CT,), title: str = "NODE"
+    answer: Callable[[Any], int],
+    *,
+    classes: Sequence[str] = (CT,),
+    syntaxes: Sequence[str] = PLAIN,
+    title: str = "NODE",
 ) -> Iterator[DimseAddress]:
     """Give the address of a node that answers each C-STORE with `answer(event)`."""
     entity = AE(ae_title=title)
-    entity.supported_contexts = [build_context(uid, PLAIN) for uid in classes]
+    entity.supported_contexts = [build_context(uid, list(syntaxes)) for uid in classes]
     entity.require_called_aet = True
     port = free_port()
     handlers: Any = [(evt.EVT_C_STORE, answer)]

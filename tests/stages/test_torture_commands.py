@@ -20,7 +20,7 @@ from tests.io.torture import TORTURES, Torture, series
 pytestmark = pytest.mark.slow
 CASES = [pytest.param(case, id=case.name) for case in TORTURES]
 READ_BESIDE_OTHERS = frozenset(
-    {"copied file", "duplicate"}
+    {"copied file", "duplicate", "two patients", "two studies"}
     | {f"{kind} acquisitions" for kind in ("overlapped", "shifted", "interleaved")}
 )
 """Refused as a scan, but every slice that a file lists by its uid is there once and whole."""
