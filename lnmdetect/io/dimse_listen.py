@@ -11,6 +11,7 @@ from lnmdetect.io.dimse_retrieve import CANNOT_UNDERSTAND, port_taken
 from lnmdetect.io.dimse_socket import allow, meter
 from lnmdetect.io.dimse_syntaxes import accepted_contexts
 from lnmdetect.io.pacs_received import ReceivedObject, parse_received
+from lnmdetect.io.quiet import quiet_dicom
 
 IDLE_S = 300.0
 """An association on which nothing comes for so long is ended."""
@@ -98,7 +99,8 @@ def open_door(door: Door, accept: Accept, refused: Callable[[str], None]) -> Ite
     except OSError as error:
         raise port_taken(door.bind, door.port, error) from None
     try:
-        yield
+        with quiet_dicom():  # an identifier that is none is quoted as it comes in
+            yield
     finally:
         if server is not None:
             server.shutdown()

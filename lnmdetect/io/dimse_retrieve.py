@@ -20,7 +20,6 @@ from lnmdetect.io.pacs_address import DimseAddress
 from lnmdetect.io.pacs_objects import ConnectionLostError
 from lnmdetect.io.pacs_received import ReceivedObject, parse_received
 from lnmdetect.io.pacs_uids import is_uid
-from lnmdetect.io.quiet import quiet_dicom
 
 if TYPE_CHECKING:
     from pynetdicom.association import Association
@@ -89,7 +88,7 @@ def study_of_series(address: DimseAddress, series_uid: str) -> str | None:
     from pynetdicom.presentation import build_context
 
     query = Wanted("", series_uid).identifier()
-    with quiet_dicom(), open_association(address, [build_context(FIND)]) as association:
+    with open_association(address, [build_context(FIND)]) as association:
         _require_service(association, address, "C-FIND", "Give --study too.")
         for response, found in association.send_c_find(query, FIND):
             status = status_of(response)

@@ -107,6 +107,8 @@ class Shift:
 
     def lay_down(self) -> None:
         """End an analysis under way; it begins anew at the next start."""
+        if self.courier is not None and not self.courier.is_free:
+            self.say("The PACS's answer to a result is waited for, a minute at most.")
         record = self.analyst.abandon()
         if record is not None:
             again = record.to("waiting", attempts=record.attempts - 1)

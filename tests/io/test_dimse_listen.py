@@ -1,18 +1,25 @@
 """The receiver's door against connections that are no good senders."""
 
 import contextlib
+import shutil
 import socket
 import struct
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
+from pydicom.uid import UID
 
 from lnmdetect.io.dimse_listen import Door, open_door
 from lnmdetect.io.dimse_socket import MeteredSocket
 from tests.orthanc import free_port
+from tests.pacs_nodes import CT
 
 pytest.importorskip("pynetdicom")
 SENDER = "SCANNER"
@@ -61,6 +68,25 @@ def test_a_c_echo_is_answered_for_those_who_may_send() -> None:
         assert echo(door)
         assert not echo(door, "STRANGER")
     assert said == ["STRANGER: not let in, --allow does not name it."]
+
+
+@pytest.mark.server
+@pytest.mark.skipif(shutil.which("storescu") is None, reason="no storescu (Debian: dcmtk)")
+def test_an_identifier_that_is_none_is_refused_and_not_quoted(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.PatientName = UID(CT), "CANARY^NAME"
+    name = b"CANARY^NAME "
+    dataset[0x00080018] = RawDataElement(Tag(0x00080018), "UI", len(name), name, 0, False, True)
+    dataset.save_as(tmp_path / "a.dcm", implicit_vr=False, little_endian=True)
+    recwarn.clear()
+    with door_of() as (door, _):
+        words = ["storescu", "-v", "-aet", SENDER, "-aec", door.own_ae, door.bind, str(door.port)]
+        done = subprocess.run([*words, tmp_path / "a.dcm"], capture_output=True, text=True)
+    assert "Received Store Response (Error: CannotUnderstand)" in done.stdout + done.stderr
+    assert "CANARY" not in "".join(capfd.readouterr())
+    assert not [str(w.message) for w in recwarn if "CANARY" in str(w.message)]
 
 
 def test_a_request_that_claims_four_gigabytes_is_cut_off_before_it_fills_memory() -> None:
