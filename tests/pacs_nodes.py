@@ -14,6 +14,7 @@ from lnmdetect.io.pacs_address import DimseAddress
 from tests.orthanc import free_port
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
+GET = "1.2.840.10008.5.1.4.1.2.2.3"
 PLAIN = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
 
 SLOW_SENDER = """
@@ -56,6 +57,28 @@ def storing_node(
     entity.require_called_aet = True
     port = free_port()
     handlers: Any = [(evt.EVT_C_STORE, answer)]
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+    assert server is not None
+    try:
+        yield DimseAddress("127.0.0.1", port, title)
+    finally:
+        server.shutdown()
+
+
+@contextlib.contextmanager
+def giving_node(objects: Sequence[Any], *, title: str = "NODE") -> Iterator[DimseAddress]:
+    """Give the address of a node that answers each C-GET with these objects, asked for or not."""
+
+    def give(event: Any) -> Iterator[Any]:
+        yield len(objects)
+        for item in objects:
+            yield 0xFF00, item
+
+    entity = AE(ae_title=title)
+    entity.add_supported_context(GET)
+    entity.add_supported_context(CT, PLAIN, scu_role=True, scp_role=True)
+    port = free_port()
+    handlers: Any = [(evt.EVT_C_GET, give)]
     server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
     assert server is not None
     try:

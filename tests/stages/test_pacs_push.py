@@ -89,6 +89,15 @@ def test_a_url_without_a_service_is_told_from_a_refused_object(
         send(patient(toy_data, 0), WebAddress(orthanc.url + "/nothing", LOGIN))
 
 
+@needs_orthanc
+def test_a_service_that_is_not_trusted_is_told_from_one_that_is_down(
+    orthanc: Orthanc, toy_data: Path
+) -> None:
+    plain_http = f"https://127.0.0.1:{orthanc.http_port}/dicom-web"
+    with pytest.raises(OutputError, match=r"certificate is not trusted, or.*REQUESTS_CA_BUNDLE"):
+        send(patient(toy_data, 0), WebAddress(plain_http, LOGIN))
+
+
 def test_a_full_node_is_asked_again_and_a_remark_is_kept(toy_data: Path) -> None:
     statuses = iter([OUT_OF_RESOURCES, 0, 0, 0, 0, CANNOT_UNDERSTAND, COERCED])
     with storing_node(lambda event: next(statuses)) as node:
