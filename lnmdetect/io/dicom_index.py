@@ -89,14 +89,18 @@ def _read_entries(files: InputFiles, name: str) -> tuple[SliceHeader | LeftOut, 
     """Return the file's entries, None for a file that is not DICOM or is a DICOMDIR."""
     head = b""
     try:
-        with files.open(name) as stream:
+        opened = files.open(name)
+    except InputError as error:  # it may be a slice, and nothing would tell that one is missing
+        return (LeftOut(name, "", "", "faulty", error.expected, error.got),)
+    try:
+        with opened as stream:
             head = stream.read(HEAD_BYTES)
             if not looks_like_dicom(head):
                 return _unreadable(name, head)
             stream.seek(0)
             dataset = read_dataset(stream)
             return _entries(dataset, name, _Source(stream, files.size(name), head))
-    except (InputError, *READ_ERRORS):
+    except READ_ERRORS:
         return _unreadable(name, head)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from lnmdetect.core.errors import InputError, ModelError
+from lnmdetect.core.errors import InputError, ModelError, UsageError
 from lnmdetect.core.scan_ranges import SCANS_SEEN
 from lnmdetect.core.thresholds import Threshold
 from lnmdetect.io.bundle_config import Bundle, read_bundle
@@ -29,6 +29,7 @@ from tests.io.torture import (
     STEP_MM,
     doubled_position,
     each,
+    empty_file_beside,
     gap,
     given,
     localiser_inside,
@@ -249,11 +250,21 @@ def test_images_left_out_are_told(tmp_path: Path) -> None:
     assert [row.kind for row in result.rows] == ["CT", "localiser"]
 
 
+def test_an_empty_file_named_as_a_slice_is_a_warning_since_it_may_be_one(tmp_path: Path) -> None:
+    finding = found(look(empty_file_beside(tmp_path)).findings, "other files")
+    assert finding.level == "warning"
+    assert finding.sentence == (
+        "1 file passed over: not DICOM images. 1 of them looks like a slice, the first is "
+        "empty.dcm, and cannot be read."
+    )
+    assert finding.remedy.startswith("Compare the number of slices")
+
+
 def test_what_is_no_ct_is_refused_with_its_table(tmp_path: Path) -> None:
     scan = each(setting(Modality="MR", SOPClassUID="1.2.840.10008.5.1.4.1.1.4"))(tmp_path)
     result = look(scan)
     assert (result.verdict, [row.kind for row in result.rows]) == ("refusal", ["MR"])
-    with pytest.raises(InputError, match="a JSON"):
+    with pytest.raises(UsageError, match="a JSON"):
         look(tmp_path / "truth.json")
     with pytest.raises(ModelError, match="--model"):
         look(scan, model="absent")
