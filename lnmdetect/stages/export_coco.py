@@ -69,7 +69,7 @@ def export_coco(request: CocoRequest) -> CocoResult:
     write_coco(dataset, request.output, overwrite=request.overwrite)
     record.write(export_record_path(request.output, request.reports))
     unread = sum(report.unread_regions + _regions(report) for report in reports) - len(nodes)
-    left_out = f"{counted(unread, 'graphic')} left out: no polyline on a slice"
+    left_out = f"{counted(unread, 'graphic')} left out: no polyline within a slice"
     return CocoResult(request.output, len(ordered), len(nodes), (left_out,) if unread else ())
 
 

@@ -139,7 +139,7 @@ def test_a_box_beyond_its_slice_is_left_out_with_a_note(tmp_path: Path) -> None:
     )
     result = export_coco(CocoRequest((path,), tmp_path / "nodes.json"))
     assert (result.boxes, result.images) == (1, 1)
-    assert result.notes == ("1 graphic left out: no polyline on a slice",)
+    assert result.notes == ("1 graphic left out: no polyline within a slice",)
     (box,) = read_coco(tmp_path / "nodes.json").annotations
     assert box.box_xyxy == (10, 20, 14, 26)
 

@@ -265,6 +265,27 @@ def boxes_in(path: Path) -> list[Any]:
     )
 
 
+def test_boxes_of_a_report_that_leave_their_slice_are_left_out_and_counted(
+    written: Written, tmp_path: Path
+) -> None:
+    report = dcmread(written["sr"])
+    outlines = [
+        item for item in report.iterall() if item.keyword == "GraphicData" and len(item.value) == 10
+    ]
+    width = 96
+    outlines[0].value = [90, 10, width + 0.5, 10, width + 0.5, 20, 90, 20, 90, 10]
+    outlines[1].value = [-0.5, 10, 6, 10, 6, 20, -0.5, 20, -0.5, 10]
+    outlines[2].value = [90, 10, width, 10, width, 20, 90, 20, 90, 10]
+    report.save_as(tmp_path / "sr.dcm")
+    result = export_coco(CocoRequest((tmp_path / "sr.dcm",), tmp_path / "back.json"))
+    assert (result.boxes, result.notes) == (
+        4,
+        ("2 graphics left out: no polyline within a slice",),
+    )
+    kept = [box.box_xyxy for box in read_coco(tmp_path / "back.json").annotations]
+    assert (90, 10, width, 20) in kept
+
+
 def test_a_scan_gives_the_slices_their_places_back(
     written: Written, nodes: Path, toy_data: Path, tmp_path: Path
 ) -> None:
@@ -807,6 +828,28 @@ def test_csv_lists_a_line_for_each_slice_of_a_linked_node(
     assert [row["finding"] for row in rows] == ["n1", "n1", "n2"]
     assert [row["short_axis_mm"] for row in rows] == ["5.25"] * 3
     assert [row["category"] for row in rows] == ["metastatic", "metastatic", "benign"]
+
+
+def test_linked_nodes_are_called_and_chosen_from_the_thresholds_on(
+    nodes: Path, linked: Path, tmp_path: Path
+) -> None:
+    file = read_linked_nodes(linked)
+    first, second = file.nodes
+    changes = (
+        replace(first, score=0.8, p_metastatic=0.55),
+        replace(second, score=0.799, p_metastatic=0.549999),
+    )
+    write_linked_nodes(replace(file, nodes=changes), linked, overwrite=True)
+    table = tmp_path / "n.csv"
+
+    def rows(threshold: float | None) -> list[tuple[str, str]]:
+        request = CsvRequest(nodes, table, linked=linked, threshold=threshold, overwrite=True)
+        export_csv(request)
+        lines = csv.DictReader(table.read_text().splitlines())
+        return sorted({(line["finding"], line["category"]) for line in lines})
+
+    assert rows(None) == [("n1", "metastatic"), ("n2", "benign")]
+    assert rows(0.8) == [("n1", "metastatic")]
 
 
 def test_findings_without_a_mask_are_counted_where_masks_are_written(
