@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
+from lnmdetect.core.config import DetectorRecipe
 from lnmdetect.core.errors import InputError, ModelError, UsageError
 from lnmdetect.core.scan_ranges import SCANS_SEEN
 from lnmdetect.core.thresholds import Threshold
@@ -22,7 +23,7 @@ from lnmdetect.io.recipes import read_recipe
 from lnmdetect.io.scan_source import open_source
 from lnmdetect.stages.doctor import DoctorRequest, doctor
 from lnmdetect.stages.doctor_result import CheckedScan, DoctorResult, Finding
-from lnmdetect.stages.doctor_trust import trained_ranges, trust_findings
+from lnmdetect.stages.doctor_trust import expected_cost, trained_ranges, trust_findings
 from lnmdetect.stages.scan_hounsfield import check_hounsfield, sample_places
 from tests.io.torture import (
     SLICES,
@@ -379,6 +380,33 @@ def test_what_is_like_the_training_is_ok(
     finding = found(trust_findings(changes(slices), bundle), check)
     assert (finding.level, finding.remedy) == ("ok", "")
     assert sentence in finding.sentence
+
+
+def test_time_and_memory_grow_with_slices_pixels_and_the_networks_width(
+    slices: Series, bundle: Bundle
+) -> None:
+    sample = neck()[:3]
+    one = expected_cost(slices, sample, bundle)
+    # 8 slices of 48 x 48 px at 2 bytes are 0.04 MB: the rest is the start and the network.
+    assert one.seconds == pytest.approx(4, abs=0.1)
+    recipe = bundle.recipe
+    assert isinstance(recipe, DetectorRecipe)
+    assert recipe.model.width == 0.25
+    many = expected_cost(slices * 1000, sample, bundle)
+    assert many.memory_mb - one.memory_mb == pytest.approx(7999 * 48 * 48 * 2 / 1e6, abs=1)
+    model = recipe.model.model_copy(update={"width": 1.0})
+    wide = replace(bundle, recipe=recipe.model_copy(update={"model": model}))
+    full = expected_cost(slices * 1000, sample, wide)
+    assert full.seconds - 4 == pytest.approx(16 * (many.seconds - 4), rel=0.02)
+    fixed_mb = 920 + 8000 * 48 * 48 * 2 / 1e6
+    assert full.memory_mb - fixed_mb == pytest.approx(4 * (many.memory_mb - fixed_mb), abs=3)
+
+
+def test_a_series_of_which_some_slices_say_contrast_had_it(tmp_path: Path) -> None:
+    scan = each(setting([2, 3], ContrastBolusAgent="IV"))(tmp_path)
+    for number in (5, 6):
+        rewrite(scan / f"IM000{number}.dcm", given(ContrastBolusAgent="NONE"))
+    assert look(scan).rows[0].contrast is True
 
 
 def test_a_bundle_says_which_scans_it_was_trained_on(bundle: Bundle) -> None:
