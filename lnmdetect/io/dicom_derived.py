@@ -151,7 +151,7 @@ def series_values(maker: Maker, description: str, number: int) -> dict[str, Any]
 
     Args:
         maker: names version and models.
-        description: what the series shows, ASCII, at most 26 characters.
+        description: what the series shows, ASCII, at most 20 characters: LO has 64, PS3.5 6.2.
         number: added to `FIRST_SERIES_NUMBER`.
     """
     kind = "phantom, " if maker.phantom else ""

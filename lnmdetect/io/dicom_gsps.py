@@ -46,7 +46,7 @@ def build_presentations(
             header = sources[key].header
             look = (header.slope, header.intercept, header.rows, header.columns)
             alike.setdefault(look, []).append(key)
-    values = series_values(maker, "Lymph nodes", 3)
+    values = series_values(maker, "Lymph node overlay", 3)
     with quiet_dicom():
         return [
             _state(number, used, findings, (sources, maker, values))

@@ -50,7 +50,7 @@ class KeyImage:
 
 def build_key_images(images: Sequence[KeyImage], maker: Maker) -> list[Dataset]:
     """Return a Secondary Capture of each slice, of one study, in one series."""
-    values = series_values(maker, "Lymph nodes", 4)
+    values = series_values(maker, "Lymph node images", 4)
     with quiet_dicom():
         return [
             _capture(image, draw_key_image(image, maker), number, values)

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from lnmdetect.core.findings import Finding, Region
+from lnmdetect.core.linked_nodes import Laterality
 from lnmdetect.core.patient_space import patient_point_mm
 from lnmdetect.core.records import ImageRecord
 from lnmdetect.io.dicom_derived import Sources
@@ -33,21 +34,19 @@ def with_sides(
     """
     firsts = {f.regions[0].image.join_key: f.regions[0].image for f in findings}
     middles = {
-        key: _middle_x_mm(image, sources[key].header, store) for key, image in firsts.items()
+        key: body_middle_px(store.read(image), sources[key].header.spacing_mm)
+        for key, image in firsts.items()
     }
     usual = _usual(middles, firsts)
-    return tuple(_with_side(finding, sources, middles, usual) for finding in findings)
-
-
-def _middle_x_mm(image: ImageRecord, header: SliceHeader, store: PixelStore) -> float | None:
-    column = body_middle_px(store.read(image), header.spacing_mm)
-    return None if column is None else _x_mm((column, header.rows / 2), header)
+    return tuple(
+        replace(f, laterality=_side(f.regions[0], sources, middles, usual)) for f in findings
+    )
 
 
 def _usual(
     middles: Mapping[str, float | None], images: Mapping[str, ImageRecord]
 ) -> dict[str, float]:
-    """Return the median of the middles by series, of those that have one."""
+    """Return the median of the middles by series, px, of those that have one."""
     seen: dict[str, list[float]] = defaultdict(list)
     for key, middle in middles.items():
         if middle is not None:
@@ -55,19 +54,18 @@ def _usual(
     return {series: float(np.median(values)) for series, values in seen.items()}
 
 
-def _with_side(
-    finding: Finding,
+def _side(
+    region: Region,
     sources: Sources,
     middles: Mapping[str, float | None],
     usual: Mapping[str, float],
-) -> Finding:
-    region = finding.regions[0]
-    key = region.image.join_key
-    middle = middles[key]
-    if middle is None:
-        middle = usual.get(region.image.series, 0.0)
-    x_mm = _x_mm(_centre(region), sources[key].header)
-    return replace(finding, laterality=laterality(x_mm, middle))
+) -> Laterality:
+    header = sources[region.image.join_key].header
+    column, row = _centre(region)
+    middle = middles[region.image.join_key] or usual.get(region.image.series)
+    # In the box's own row: where rows are oblique to the patient, x changes down a column.
+    middle_x_mm = 0.0 if middle is None else _x_mm((middle, row), header)
+    return laterality(_x_mm((column, row), header), middle_x_mm)
 
 
 def _centre(region: Region) -> tuple[float, float]:

@@ -137,6 +137,20 @@ def test_the_procedure_is_ct_of_the_neck(written: Written) -> None:
     assert (code.CodeValue, code.CodingSchemeDesignator) == ("169068008", "SCT")
 
 
+def test_each_kind_has_its_name_and_number_in_the_list_of_series(written: Written) -> None:
+    told = {kind: dcmread(path) for kind, path in written.items()}
+    kind = "(phantom, research only, not for diagnosis)"
+    assert {name: made.SeriesDescription for name, made in told.items()} == {
+        "sr": f"Lymph nodes SR {kind}",
+        "enhanced": f"Lymph nodes SR {kind}",
+        "seg": f"Lymph nodes SEG {kind}",
+        "gsps": f"Lymph node overlay {kind}",
+        "sc": f"Lymph node images {kind}",
+    }
+    assert all(len(made.SeriesDescription) <= 64 for made in told.values())
+    assert [told[name].SeriesNumber for name in KINDS] == [9101, 9101, 9102, 9103, 9104]
+
+
 def test_only_slices_with_findings_are_referred_to(written: Written, nodes: Path) -> None:
     report = highdicom.sr.srread(written["sr"])
     images = {image.image_id: image for image in read_coco(nodes).images}
@@ -245,6 +259,7 @@ def test_coco_to_sr_to_coco_is_the_identity_on_boxes(
     export_coco(CocoRequest((written[kind],), tmp_path / "back.json"))
     assert boxes_in(tmp_path / "back.json") == boxes_in(nodes)
     back = read_coco(tmp_path / "back.json")
+    assert [image.slice_index for image in back.images] == [0, 1, 2]
     originals = {image.sop_instance_uid: image for image in read_coco(nodes).images}
     for image in back.images:
         original = originals[image.sop_instance_uid]

@@ -75,6 +75,14 @@ def test_a_row_that_runs_to_the_right_turns_the_sides() -> None:
     assert sides([10, 50], [body(8, 56)] * 2, 100, FLIPPED) == ["left", "right"]
 
 
+def test_in_a_patient_turned_about_the_long_axis_the_box_is_held_against_its_own_row() -> None:
+    turned = (0.8, 0.6, 0.0, -0.6, 0.8, 0.0)
+    # 22 rows down from the first, x is 13 mm further right at the same column.
+    assert sides([10, 30, 50], [body(8, 56)] * 3, 100, turned) == ["right", "midline", "left"]
+    assert sides([29, 34], [body(8, 56)] * 2, 100, turned) == ["midline", "midline"]
+    assert sides([28, 35], [body(8, 56)] * 2, 100, turned) == ["midline", "left"]
+
+
 def test_where_the_body_is_cut_off_the_other_slices_tell_its_middle() -> None:
     assert sides([10, 50, 50], [body(0, 56), body(0, 64), body(8, 56)], 500) == [
         "right",
