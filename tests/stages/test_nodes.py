@@ -301,6 +301,23 @@ def test_boxes_alone_give_their_own_axes_and_no_hu_where_no_pixels_are(
     assert info["pixels"].startswith("not read (--boxes-only)")
 
 
+def test_sides_and_steps_are_mm_where_pixels_are_oblong_and_a_slice_is_missing(
+    tmp_path: Path,
+) -> None:
+    images = tuple(
+        ImageRecord(k + 1, f"{k}.dcm", 64, 64, "p", "s", f"1.{k}", k, place, (0.5, 1.0))
+        for k, place in enumerate((0.0, 2.0, 4.0, 8.0, 10.0))
+    )
+    # 10 px of 1 mm across, 12 px of 0.5 mm down.
+    boxes = (annotation(1, 1, (10, 10, 20, 22), 0.9, 0.5),)
+    data = CocoDataset({"operating_threshold": 0.5}, images, boxes)
+    write_coco(data, tmp_path / "nodes.json")
+    request = NodesRequest(tmp_path / "nodes.json", output=tmp_path / "l.json", boxes_only=True)
+    node = link_nodes(request).nodes[0]
+    assert (node.box_short_axis_mm, node.long_axis_mm) == pytest.approx((6.0, 10.0))
+    assert node.extent_mm == pytest.approx((10.0, 6.0, 2.0))
+
+
 def test_boxes_alone_and_a_scan_clash(data: Path, tmp_path: Path) -> None:
     request = NodesRequest(data / "nodes.json", output=tmp_path / "x.json", scan=data / "scan")
     with pytest.raises(UsageError, match="expected no --scan"):
