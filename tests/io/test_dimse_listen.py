@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
+from pydicom.dataset import FileMetaDataset
 from pydicom.tag import Tag
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from lnmdetect.io.dimse_listen import Door, open_door
 from lnmdetect.io.dimse_socket import MeteredSocket
@@ -123,6 +124,25 @@ def test_a_request_that_drips_in_is_ended_as_well() -> None:
                 connection.sendall(b"\0")
                 time.sleep(0.1)
         assert time.monotonic() - begun < 5
+
+
+def test_the_limit_is_an_objects_and_not_the_associations() -> None:
+    from pynetdicom import AE
+
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = UID(CT)
+    dataset.StudyInstanceUID = dataset.SeriesInstanceUID = "1.2"
+    dataset.add_new(0x00091001, "OB", bytes(400_000))
+    with door_of(object_bytes=1 << 20) as (door, _):
+        entity = AE(SENDER)
+        entity.add_requested_context(CT, ExplicitVRLittleEndian)
+        association = entity.associate(door.bind, door.port, ae_title=door.own_ae)
+        for number in range(8):
+            dataset.SOPInstanceUID = f"1.2.{number}"
+            assert association.send_c_store(dataset).Status == 0
+        association.release()
 
 
 def test_a_metered_socket_takes_so_much_and_no_more_until_it_is_allowed_again() -> None:

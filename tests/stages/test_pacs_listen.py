@@ -25,6 +25,7 @@ from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
 from lnmdetect.io.dimse_listen import Door
 from lnmdetect.io.pacs_address import DimseAddress, WebAddress
 from lnmdetect.io.pacs_inbox import Inbox, SeriesRecord
+from lnmdetect.io.pacs_received import ReceivedObject
 from lnmdetect.stages.pacs_analysis import analyse
 from lnmdetect.stages.pacs_listen import listen
 from lnmdetect.stages.pacs_listen_request import ListenRequest, ListenResult
@@ -410,6 +411,26 @@ def test_results_wait_for_a_pacs_that_is_down_and_are_sent_once(tmp_path: Path, 
     assert [r.status for r in service.told] == ["waiting", "analysed", "analysed", "done"]
     assert taken == [service.ended()[uid].objects[0]]
     assert sum(analyses(log).values()) == 1
+
+
+def test_a_series_that_ended_the_listener_itself_three_times_is_the_last_time_given_up(
+    tmp_path: Path, log: Path
+) -> None:
+    made = [make_series(tmp_path, name, 2) for name in "ab"]
+    inbox = Inbox(tmp_path / "listen")
+    with inbox.locked():
+        for number, (path, uid) in enumerate(made):
+            slices = {str(dcmread(p).SOPInstanceUID): p.read_bytes() for p in path.iterdir()}
+            for sop_uid, content in slices.items():
+                inbox.keep(ReceivedObject(content, sop_uid, uid, "1"))
+            inbox.save(SeriesRecord(uid, "waiting", objects=tuple(slices), attempts=2 + number))
+    with running(request_for(tmp_path)) as service:
+        service.wait_for(*(uid for _, uid in made))
+    third, fourth = (service.ended()[uid] for _, uid in made)
+    assert (third.status, third.attempts) == ("done", 3)
+    assert fourth.status == "failed"
+    assert fourth.reason == "the listener itself ended in each of 3 analyses"
+    assert not list((inbox.folder / "incoming").iterdir())
 
 
 def test_a_disk_that_is_full_at_the_end_of_an_analysis_is_waited_for(

@@ -1,6 +1,8 @@
 """What the receiver takes, refuses and calls complete, without a network."""
 
 import errno
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -175,6 +177,75 @@ def test_a_disk_that_refuses_is_out_of_resources_and_nothing_is_acknowledged(
         assert reception.complete() == []
     record = only(reception.complete())
     assert record.objects == ("1.7.1", "1.7.2")
+
+
+def test_bytes_are_counted_once_and_given_back(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reception = Reception(inbox, replace(AT_ONCE, slices_bytes=1000))
+
+    def refuse(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lnmdetect.io.pacs_inbox.write_durably", refuse)
+        assert send(reception, 1, 1, size=400) == [OUT_OF_RESOURCES]
+    assert send(reception, 1, 1, size=400) == [0]
+    assert send(reception, 1, 1, 1, 1, size=400) == [0] * 3
+    assert send(reception, 1, 2, 3, size=300) == [0] * 2
+    assert send(reception, 1, 4, size=1) == [OUT_OF_RESOURCES]
+    assert send(reception, 1, 4, size=0) == [0]
+    record = only(reception.complete())
+    reception.begin("1.1")
+    assert send(reception, 2, 1, size=400) == [OUT_OF_RESOURCES]
+    end(reception, inbox, record.to("done"))
+    assert send(reception, 2, 1, size=400) == [0]
+    assert send(Reception(inbox, replace(AT_ONCE, slices_bytes=1000)), 3, 1, size=400) == [0]
+    again = Reception(inbox, replace(AT_ONCE, slices_bytes=1000))
+    again.resume()
+    assert send(again, 3, 1, size=400) == [OUT_OF_RESOURCES]
+
+
+def test_a_restart_waits_from_the_last_slice_on_and_no_longer_than_for_a_broken_sender(
+    inbox: Inbox,
+) -> None:
+    send(Reception(inbox, AT_ONCE), 7, 1, 2)
+    long_ago = time.time() - 500
+    for path in inbox.incoming("1.7").iterdir():
+        os.utime(path, (long_ago, long_ago))
+    patient = Reception(inbox, Limits(quiet_s=0.0, broken_s=520.0))
+    patient.resume()
+    assert patient.complete() == []
+    quick = Reception(inbox, Limits(quiet_s=0.0, broken_s=480.0))
+    quick.resume()
+    assert len(only(quick.complete()).objects) == 2
+
+
+@pytest.mark.parametrize(("status", "left"), [("analysed", 0), ("done", 0), ("waiting", 1)])
+def test_slices_that_a_killed_listener_had_no_time_to_delete_go_at_the_restart(
+    inbox: Inbox, status: Any, left: int
+) -> None:
+    send(Reception(inbox, AT_ONCE), 7, 1)
+    inbox.save(SeriesRecord("1.7", status, objects=("1.7.1",)))
+    Reception(inbox, AT_ONCE).resume()
+    assert len(inbox.slices("1.7")) == left
+
+
+def test_success_is_said_only_after_the_slice_and_its_name_are_on_the_disk(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def watch(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    assert send(Reception(inbox, AT_ONCE), 7, 1) == [0]
+    folder, part, again = synced
+    assert (folder, again) == ("incoming", "1.7")
+    assert part.startswith(".1.7.1.dcm")
 
 
 @pytest.mark.parametrize(
