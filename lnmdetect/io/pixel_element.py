@@ -37,7 +37,7 @@ def pixel_shortfall(dataset: Dataset, stream: BinaryIO, size: int) -> str | None
     if tag != _PIXEL_DATA:
         return "one without pixel data in whole numbers"
     if syntax.is_encapsulated:
-        whole = length != _UNDEFINED or _ends(stream, size)
+        whole = length != _UNDEFINED or _ends(stream)
         return None if whole else "one cut short within its compressed pixel data"
     present = size - stream.tell()
     present = present if length == _UNDEFINED else min(present, length)
@@ -59,7 +59,7 @@ def is_cut_short(syntax: UID, stream: BinaryIO, size: int) -> bool:
         return True
     tag, length = element
     if length == _UNDEFINED:
-        return tag == _PIXEL_DATA and not _ends(stream, size)
+        return tag == _PIXEL_DATA and not _ends(stream)
     return stream.tell() + length > size
 
 
@@ -78,7 +78,7 @@ def _cut_short(present: int, dataset: Dataset) -> str:
     return f"one cut short, with {present} of {pixel_bytes(dataset)} pixel data bytes"
 
 
-def _ends(stream: BinaryIO, size: int) -> bool:
+def _ends(stream: BinaryIO) -> bool:
     """Return whether the fragments that follow end with their delimiter (PS3.5 A.4)."""
     for _ in range(_MAX_FRAGMENTS):
         head = stream.read(8)
@@ -87,7 +87,7 @@ def _ends(stream: BinaryIO, size: int) -> bool:
         group, element, length = struct.unpack("<HHI", head)
         if group << 16 | element == _DELIMITER:
             return True
-        if group << 16 | element != _ITEM or stream.tell() + length > size:
+        if group << 16 | element != _ITEM:
             return False
-        stream.seek(length, 1)
+        stream.seek(length, 1)  # beyond the end nothing is read
     return True
