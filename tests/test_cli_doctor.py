@@ -44,6 +44,18 @@ def test_a_refused_study_ends_with_3_and_one_among_sound_ones_with_6(tmp_path: P
     assert "The stages will read a part of this" in done.stdout
 
 
+def test_of_many_scans_only_what_is_not_ok_is_shown(tmp_path: Path) -> None:
+    for name in "abc":
+        series(tmp_path / "scan" / name, seed=name, study=name)
+    full = typed(tmp_path / "scan").stdout
+    assert (full.count("No position is doubled."), full.count("less than a neck")) == (3, 3)
+    series(tmp_path / "scan" / "d", seed="d", study="d")
+    brief = typed(tmp_path / "scan").stdout
+    assert (brief.count("No position is doubled."), brief.count("less than a neck")) == (0, 4)
+    assert brief.count("21 checks ok, in full with --json") == 4
+    assert brief.count("detect takes about") == 4
+
+
 def test_json_is_alone_on_stdout_and_fits_its_schema(tmp_path: Path) -> None:
     done = typed(doubled_position(tmp_path), "--json")
     assert done.exit_code == 3
