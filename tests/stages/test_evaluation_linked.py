@@ -187,5 +187,29 @@ def test_a_scan_whose_nodes_are_given_twice_is_refused(
         evaluate(replace(request_of, linked_nodes=(linked, again)))
 
 
+def test_sides_of_boxes_are_mm_also_where_pixels_are_oblong(
+    request_of: EvalRequest, tmp_path: Path
+) -> None:
+    oblong = tuple(replace(image, spacing_mm=(1.0, 0.25)) for image in IMAGES)
+    truth = boxes(node_id="a", slice_short_axis_mm=4.5)
+    write_coco(CocoDataset({}, oblong, truth), tmp_path / "truth.json", overwrite=True)
+    # 12 px of 0.25 mm are 3 mm, 10 px of 1 mm are 10 mm.
+    error = scored(request_of).figures.box_short_axis
+    assert error.mean_mm.value == pytest.approx(3.0 - 4.5)
+    assert error.mean_px.value == pytest.approx(-1.5 / 0.625)
+
+
+def test_the_centre_lies_where_most_of_the_node_is(request_of: EvalRequest, tmp_path: Path) -> None:
+    truth = boxes(node_id="a", short_axis_mm=4.0)[3:]
+    write_coco(CocoDataset({}, IMAGES, truth), tmp_path / "truth.json", overwrite=True)
+    small = (14.0, 13.0, 18.0, 17.0)
+    found = [replace(box, box_xyxy=small) for box in boxes(score=0.9)[:2]]
+    data = CocoDataset({"operating_threshold": 0.5}, IMAGES, (*found, boxes(score=0.9)[3]))
+    write_coco(data, tmp_path / "nodes.json", overwrite=True)
+    assert scored(request_of).linked == 1
+    # Unweighted it would lie on the second slice, where truth has no box.
+    assert scored(request_of).figures.froc.points[0].sensitivity.value == 1.0
+
+
 def test_ap50_alone_does_not_link(request_of: EvalRequest) -> None:
     assert evaluate(replace(request_of, ap50_only=True)).nodes_3d is None
