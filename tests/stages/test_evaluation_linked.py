@@ -1,5 +1,6 @@
 """`eval` in 3-D: linked by itself, and with the file that `nodes` wrote."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -197,6 +198,26 @@ def test_sides_of_boxes_are_mm_also_where_pixels_are_oblong(
     error = scored(request_of).figures.box_short_axis
     assert error.mean_mm.value == pytest.approx(3.0 - 4.5)
     assert error.mean_px.value == pytest.approx(-1.5 / 0.625)
+
+
+def test_the_axis_of_truth_is_that_of_its_largest_cross_section(
+    request_of: EvalRequest, tmp_path: Path
+) -> None:
+    plain = boxes(node_id="a", slice_short_axis_mm=2.0)
+    larger = replace(plain[1], box_xyxy=(8.0, 10.0, 24.0, 20.0), slice_short_axis_mm=4.0)
+    truth = (plain[0], larger, *plain[2:])
+    write_coco(CocoDataset({}, IMAGES, truth), tmp_path / "truth.json", overwrite=True)
+    # Plain boxes have a side of 5 mm.
+    assert scored(request_of).figures.box_short_axis.mean_mm.value == pytest.approx(1.0)
+
+
+def test_a_files_own_centres_are_taken(request_of: EvalRequest, tmp_path: Path) -> None:
+    linked = write_linked(tmp_path / "linked.json")
+    data = json.loads(linked.read_text())
+    data["nodes"][0]["centre_px"] = [60.0, 60.0]
+    linked.write_text(json.dumps(data))
+    found = scored(replace(request_of, linked_nodes=(linked,)))
+    assert found.figures.froc.points[0].sensitivity.value == 0.0
 
 
 def test_the_centre_lies_where_most_of_the_node_is(request_of: EvalRequest, tmp_path: Path) -> None:

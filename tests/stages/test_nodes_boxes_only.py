@@ -70,6 +70,6 @@ def test_a_truth_box_is_certain(tmp_path: Path) -> None:
 
 def test_the_table_counts_slices_the_node_is_on_and_not_those_between(tmp_path: Path) -> None:
     nodes_of(tmp_path, *(cross_section(image, NODE, 0.9, 0.5) for image in (1, 2, 4)))
-    row = next(csv.DictReader((tmp_path / "l.csv").open(encoding="utf-8")))
+    row = next(csv.DictReader((tmp_path / "l.csv").read_text(encoding="utf-8").splitlines()))
     assert (row["first_slice"], row["last_slice"], row["slices"]) == ("0", "3", "3")
     assert (row["mean_hu"], row["x_mm"], row["laterality"]) == ("", "", "")
