@@ -24,16 +24,16 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class _Parcel:
+class Parcel:
     """Results to be sent: whose, how long to wait after a try without an answer, and when next."""
 
     record: SeriesRecord
     wait_s: float
     due: float = 0.0
 
-    def later(self, record: SeriesRecord) -> "_Parcel":
+    def later(self, record: SeriesRecord) -> "Parcel":
         """Return the parcel for the next try."""
-        return _Parcel(record, min(2 * self.wait_s, LONGEST_WAIT_S), time.monotonic() + self.wait_s)
+        return Parcel(record, min(2 * self.wait_s, LONGEST_WAIT_S), time.monotonic() + self.wait_s)
 
 
 @dataclass
@@ -55,8 +55,8 @@ class Shift:
     say: Say
     stop: Event
     waiting: dict[str, SeriesRecord] = field(default_factory=dict)
-    to_send: "deque[_Parcel]" = field(default_factory=deque)
-    under_way: "_Parcel | None" = None
+    to_send: "deque[Parcel]" = field(default_factory=deque)
+    under_way: "Parcel | None" = None
     counts: dict[str, int] = field(default_factory=lambda: {"done": 0, "failed": 0})
     _late_due: float = 0.0
     _said_short: bool = False
@@ -163,7 +163,7 @@ class Shift:
         if self.courier is None:
             self._finish(record.to("done"))
         else:
-            self.to_send.append(_Parcel(record, self.request.wait_s))
+            self.to_send.append(Parcel(record, self.request.wait_s))
 
     def _send(self) -> bool:
         if self.courier is None:

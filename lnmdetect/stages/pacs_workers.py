@@ -82,8 +82,8 @@ class Analyst:
         self._timed_out = False
         if self._begun >= ANALYSES_A_PROCESS:
             self._retire()
-        self._begun += 1
         self._work = record, self._process().submit(self._pipeline, request), time.monotonic()
+        self._begun += 1
 
     def finished(self) -> Finished | None:
         """Return the analysis that has come to its end since the last call."""

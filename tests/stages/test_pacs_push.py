@@ -141,6 +141,22 @@ def test_a_connection_that_breaks_off_again_and_again_loses_nothing(toy_data: Pa
     assert len(stored) == len(set(stored)) == 6
 
 
+def test_an_object_at_which_the_node_falls_over_does_not_keep_the_others_from_it(
+    toy_data: Path,
+) -> None:
+    first = uid_of(min(patient(toy_data, 0).iterdir()))
+
+    def fall_over_at_the_first(event: Any) -> int:
+        if event.request.AffectedSOPInstanceUID == first:
+            event.assoc.abort()
+        return 0
+
+    with storing_node(fall_over_at_the_first) as node:
+        result = send(patient(toy_data, 0), node, retries=1)
+    assert result.counts == {"taken": 5, "refused": 0, "not sent": 1}
+    assert [item.sop_instance_uid for item in result.objects if item.state != "taken"] == [first]
+
+
 def test_what_a_node_does_not_take_is_refused_and_the_rest_is_taken(
     toy_data: Path, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from lnmdetect.io.pacs_inbox import Inbox, SeriesRecord
 from lnmdetect.io.pacs_received import ReceivedObject
 from lnmdetect.stages import pacs_reception
 from lnmdetect.stages.pacs_reception import TOO_LATE, Limits, Reception
+from lnmdetect.stages.pacs_shift import Parcel
 
 OUT_OF_RESOURCES = 0xA700
 NEVER = 1000.0
@@ -289,6 +290,36 @@ def test_the_oldest_finished_series_are_forgotten_and_their_results_go(
     assert [path.name for path in (inbox.folder / "results").iterdir()] == ["1.3"]
     assert send(reception, 3, 1) == [0]
     assert send(reception, 2, 2) == [TOO_LATE]
+
+
+def test_results_are_adopted_again_where_the_disk_refused_after_the_first_half(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = SeriesRecord("1.7", "waiting", attempts=1)
+    inbox.draft(record).mkdir()
+    (inbox.draft(record) / "boxes.json").write_text("{}")
+    fsync = os.fsync
+
+    def refuse_results(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().name == "results":
+            raise OSError(errno.EIO, "Input/output error")
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse_results)
+        with pytest.raises(OSError, match="Input/output"):
+            inbox.adopt(record)
+    inbox.adopt(record)
+    assert [path.name for path in inbox.results("1.7").iterdir()] == ["boxes.json"]
+
+
+def test_the_wait_before_results_are_sent_again_doubles_up_to_ten_minutes() -> None:
+    waits, parcel = [], Parcel(SeriesRecord("1.7", "analysed"), wait_s=10.0)
+    for _ in range(8):
+        waits.append(parcel.wait_s)
+        parcel = parcel.later(parcel.record)
+    assert waits == [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 600.0, 600.0]
+    assert parcel.due - time.monotonic() == pytest.approx(600.0, abs=5.0)
 
 
 def test_a_restart_keeps_no_names_of_slices_of_finished_series(inbox: Inbox) -> None:
