@@ -387,8 +387,9 @@ def test_masks_that_overlap_stay_whole_and_empty_ones_make_no_segment(
     nodes: Path, tmp_path: Path
 ) -> None:
     image = read_coco(nodes).images[1]
-    masks = np.zeros((4, image.height, image.width), dtype=bool)
+    masks = np.zeros((5, image.height, image.width), dtype=bool)
     masks[0, 10:20, 10:20] = masks[1, 15:25, 15:25] = masks[2, 18:30, 8:14] = True
+    masks[4, 15:20, 15:20] = True
 
     def outlined(dataset: CocoDataset) -> CocoDataset:
         box = replace(shown(nodes)[0], image_id=image.image_id)
@@ -405,12 +406,16 @@ def test_masks_that_overlap_stay_whole_and_empty_ones_make_no_segment(
         pixels = made.get_pixels_by_source_instance([image.sop_instance_uid])[0]
         for number, segment in enumerate(made.SegmentSequence):
             stored[segment.SegmentLabel] = pixels[:, :, number]
-    assert sorted(stored) == ["n1", "n2", "n3"]
-    for number, mask in enumerate(masks[:3], start=1):
-        np.testing.assert_array_equal(stored[f"n{number}"], mask)
-    # n1 overlaps both others, which do not touch: two objects of one series are enough.
-    assert [path.name for path in result.outputs] == ["seg_1.dcm", "seg_2.dcm"]
-    assert len({dcmread(path).SeriesInstanceUID for path in result.outputs}) == 1
+    assert sorted(stored) == ["n1", "n2", "n3", "n5"]
+    for number in (1, 2, 3, 5):
+        np.testing.assert_array_equal(stored[f"n{number}"], masks[number - 1])
+    # n1 overlaps all others; n2 and n3 do not touch; n5 overlaps n1 and n2: three objects.
+    objects = [dcmread(path) for path in result.outputs]
+    labels = [[segment.SegmentLabel for segment in one.SegmentSequence] for one in objects]
+    assert labels == [["n1"], ["n2", "n3"], ["n5"]]
+    assert [path.name for path in result.outputs] == ["seg_1.dcm", "seg_2.dcm", "seg_3.dcm"]
+    assert [one.InstanceNumber for one in objects] == [1, 2, 3]
+    assert len({one.SeriesInstanceUID for one in objects}) == 1
 
 
 def scan_root(nodes: Path) -> str:
