@@ -65,6 +65,7 @@ def require_codec(header: SliceHeader) -> None:
             got=f"{syntax.name if syntax.is_transfer_syntax else 'an unknown compression'}",
             remedy="Install the codecs with: pip install 'lnmdetect[codecs]'; "
             "or decompress the files first (gdcmconv --raw, dcmdjpeg).",
+            is_path=True,
         )
 
 
@@ -144,4 +145,5 @@ def _undecodable(header: SliceHeader, got: str) -> InputError:
         got=f"pixel data that cannot be decoded ({got})",
         remedy="Copy the file again from its source; if it is whole, decompress it first "
         "(gdcmconv --raw, dcmdjpeg).",
+        is_path=True,
     )
