@@ -79,20 +79,40 @@ def test_each_class_has_its_colour(category_id: int, colour: tuple[int, int, int
     assert tuple(picture(category_id=category_id)[960, 330]) == colour
 
 
-@pytest.mark.parametrize(("phantom", "kind"), [(True, "PHANTOM - "), (False, "")])
-def test_the_picture_says_what_it_is_for_and_what_made_it(
-    monkeypatch: pytest.MonkeyPatch, phantom: bool, kind: str
-) -> None:
-    said = []
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[float, float]]:
+    """Every text that is drawn, and its upper left corner."""
+    places = {}
     write = ImageDraw.ImageDraw.text
 
     def noted(self: ImageDraw.ImageDraw, xy: Any, text: str, *args: Any, **options: Any) -> None:
-        said.append(text)
+        places[text] = xy
         write(self, xy, text, *args, **options)
 
     monkeypatch.setattr(ImageDraw.ImageDraw, "text", noted)
+    return places
+
+
+def test_neither_a_box_nor_a_label_lies_on_the_research_only_line(
+    written: dict[str, tuple[float, float]],
+) -> None:
+    boxes = [(0.0, 0.0, 64.0, 3.0), (2.0, 61.8, 6.0, 62.0)]
+    finding, other = (Finding(f"box {k}", (Region(IMAGE, box),)) for k, box in enumerate(boxes))
+    labelled = replace(other, category_id=METASTATIC)
+    pixels = np.zeros((SIZE, SIZE), dtype=np.int16)
+    draw_key_image(KeyImage(SOURCE, pixels, (finding, labelled)), MAKER)
+    top = written["RESEARCH ONLY, NOT FOR DIAGNOSIS"][1]
+    # The upper box takes both upper corners; the lower one ends at 1984 px, just above the line.
+    assert 1984 < top < 2000
+    assert written["metastatic"][1] + 20 <= top
+
+
+@pytest.mark.parametrize(("phantom", "kind"), [(True, "PHANTOM - "), (False, "")])
+def test_the_picture_says_what_it_is_for_and_what_made_it(
+    written: dict[str, tuple[float, float]], phantom: bool, kind: str
+) -> None:
     picture(maker=replace(MAKER, phantom=phantom))
-    assert said == [
+    assert list(written) == [
         f"{kind}RESEARCH ONLY, NOT FOR DIAGNOSIS",
         "slice 4, 12.0 mm. lnmdetect 9.9, detector tiny, classifier small",
         "benign",

@@ -468,7 +468,11 @@ def test_a_key_image_shows_the_slice_with_its_boxes_and_a_warning(
 def test_no_text_hides_a_box_at_the_edge(nodes: Path, tmp_path: Path) -> None:
     image = read_coco(nodes).images[0]
     width, height = image.width, image.height
-    corners = [(0.0, 0.0, 6.0, 5.0), (width - 6.0, 20.0, width, 25.0)]
+    corners = [
+        (0.0, 0.0, 6.0, 5.0),
+        (width - 6.0, 20.0, width, 25.0),
+        (20.0, height - 14.5, 30.0, height - 12.5),
+    ]
 
     def at_the_edge(dataset: CocoDataset) -> CocoDataset:
         box = replace(shown(nodes)[0], image_id=image.image_id)
@@ -483,8 +487,9 @@ def test_no_text_hides_a_box_at_the_edge(nodes: Path, tmp_path: Path) -> None:
         assert 0 <= left < right <= width
         assert 0 <= top < bottom <= height
     places = [tuple(t.BoundingBoxTopLeftHandCorner) for t in part.TextObjectSequence]
-    # On 64 px the banner is as wide as the picture: under the upper box, over the other's label.
-    assert places[0][1] >= 5
+    # The banner is as wide as these 96 px: the upper box sends it to the lower edge.
+    assert places[0] == (0, height - 12)
+    assert all(top + 12 <= height - 12 for _, top in places[1:])
     scale = 1024 / width
     picture = dcmread(run(path, "sc").outputs[0]).pixel_array
     inside = picture[4 : int(5 * scale) - 3, 4 : int(6 * scale) - 3]

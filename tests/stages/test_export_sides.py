@@ -83,6 +83,11 @@ def test_in_a_patient_turned_about_the_long_axis_the_box_is_held_against_its_own
     assert sides([28, 35], [body(8, 56)] * 2, 100, turned) == ["midline", "left"]
 
 
+def test_each_slice_has_a_middle_of_its_own() -> None:
+    # Middles at columns 32 and 44, the box at 41.
+    assert sides([40, 40], [body(8, 56), body(28, 60)], 500) == ["left", "right"]
+
+
 def test_where_the_body_is_cut_off_the_other_slices_tell_its_middle() -> None:
     assert sides([10, 50, 50], [body(0, 56), body(0, 64), body(8, 56)], 500) == [
         "right",
