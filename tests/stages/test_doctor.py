@@ -14,6 +14,7 @@ from lnmdetect.core.config import DetectorRecipe
 from lnmdetect.core.errors import InputError, ModelError, UsageError
 from lnmdetect.core.scan_ranges import SCANS_SEEN
 from lnmdetect.core.thresholds import Threshold
+from lnmdetect.io import scan_checks
 from lnmdetect.io.bundle_config import Bundle, read_bundle
 from lnmdetect.io.dicom_geometry import order_slices
 from lnmdetect.io.dicom_header import Acquisition
@@ -234,6 +235,28 @@ def test_one_refused_study_of_two_refuses_a_part(tmp_path: Path) -> None:
     assert result.verdict == "partly refused"
 
 
+def test_a_study_that_shares_sop_uids_with_one_before_is_refused_as_the_stages_do(
+    tmp_path: Path,
+) -> None:
+    series(tmp_path / "scan" / "a")
+    for path in series(tmp_path / "scan" / "b").iterdir():
+        rewrite(path, given(SeriesInstanceUID="2.25.1", StudyInstanceUID="2.25.2"))
+    result = look(tmp_path / "scan")
+    assert [levels(scan)["uids"] for scan in result.scans] == ["ok", "refusal"]
+    assert result.verdict == "partly refused"
+    source = open_source(tmp_path / "scan")
+    assert (len(source.scans), len(source.failures)) == (1, 1)
+
+
+def test_a_scan_too_large_for_the_memory_is_not_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan_checks, "physical_memory_bytes", lambda: 1000)
+    said = levels(look(series(tmp_path / "scan")).scans[0])
+    assert said["size"] == "refusal"
+    assert "tissue values" not in said
+
+
 def test_a_study_of_faulty_slices_only_is_a_finding_of_the_whole(tmp_path: Path) -> None:
     each(setting(PixelSpacing=None))(tmp_path)
     alone = look(tmp_path / "scan")
@@ -333,6 +356,12 @@ def every(**changes: Any) -> Changes:
     return lambda slices: tuple(replace(header, **changes) for header in slices)
 
 
+def stretched(times: int) -> Changes:
+    return lambda slices: tuple(
+        replace(header, position=(0.0, 0.0, header.position[2] * times)) for header in slices
+    )
+
+
 def one_other(**changes: Any) -> Changes:
     return lambda slices: (*slices[:-1], replace(slices[-1], **changes))
 
@@ -357,6 +386,9 @@ def one_other(**changes: Any) -> Changes:
         (one_other(intercept=24.0), "rescale", "have 2 different slopes and intercepts"),
         (one_other(slope=2.0), "rescale", "have 2 different slopes and intercepts"),
         (every(), "coverage", "covers 24 mm, less than a neck"),
+        (stretched(30), "coverage", "covers 720 mm, more than head and neck"),
+        (every(spacing_mm=(0.293, 0.293)), "pixel spacing", "Pixels of 0.293 mm; training scans"),
+        (every(spacing_mm=(1.021, 1.021)), "pixel spacing", "Pixels of 1.021 mm; training scans"),
         (every(spacing_mm=(1.2, 1.2)), "pixel spacing", "Pixels of 1.2 mm; training scans had 0.3"),
         (every(rows=4096), "field of view", "4096 x 48 mm; training scans had 120 to 568 mm"),
         (every(is_phantom=False), "model", "trained on synthetic scans only, and this is none"),
@@ -383,6 +415,9 @@ def test_what_is_unlike_the_training_is_a_warning(
         (every(), "identity", "A patient id and a study uid are there"),
         (every(), "slice step", "Slices every 3 mm; training scans had 1 to 5 mm."),
         (every(), "pixel spacing", "Pixels of 1 mm; training scans had 0.3 to 1 mm."),
+        (every(spacing_mm=(0.295, 0.295)), "pixel spacing", "Pixels of 0.295 mm; training scans"),
+        (every(spacing_mm=(1.019, 1.019)), "pixel spacing", "Pixels of 1.019 mm; training scans"),
+        (stretched(10), "coverage", "The scan covers 240 mm."),
         (every(), "model", "trained on synthetic scans"),
     ],
 )
