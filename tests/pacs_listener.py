@@ -36,6 +36,7 @@ def serve(folder: str, port: str, pipeline: str, limits: str, to: str) -> None:
         limits=Limits(**json.loads(limits)),
         pipeline=getattr(pacs_pipelines, pipeline),
         wait_s=0.2,
+        attempts=20,  # it is killed more often than the worst series would end it
     )
     result = listen(request, stop, lambda record: print(json.dumps(record.to_event()), flush=True))
     print(json.dumps({"result": asdict(result)}), flush=True)

@@ -24,6 +24,7 @@ class ListenRequest:
         kinds: of DICOM objects made of the findings.
         model, classifier, device: as `run` takes them.
         timeout_s: longest analysis of a series.
+        attempts: analyses of a series amid which the listener itself ends; then it has failed.
         stop_after: end when so many series have finished; None goes on.
         pipeline: what is run on a series, importable by name.
         wait_s: before the results are sent again to a PACS that did not answer.
@@ -38,6 +39,7 @@ class ListenRequest:
     classifier: str = "compact"
     device: str = "auto"
     timeout_s: float = 3600.0
+    attempts: int = 3
     stop_after: int | None = None
     pipeline: Pipeline = analyse
     wait_s: float = FIRST_WAIT_S

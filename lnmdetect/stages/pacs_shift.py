@@ -12,7 +12,6 @@ from lnmdetect.stages.pacs_listen_request import LONGEST_WAIT_S, ListenRequest, 
 from lnmdetect.stages.pacs_reception import Reception
 from lnmdetect.stages.pacs_workers import Analyst, Courier, Finished, Sent
 
-MAX_ATTEMPTS = 3
 ROOM_FOR_RESULTS = 1 << 28
 """Bytes; while the disk has less, no analysis is begun that could not write its results."""
 DISK_WAIT_S, LATE_EVERY_S = 5.0, 5.0
@@ -128,7 +127,7 @@ class Shift:
         uid = record.series_uid
         if not self.reception.begin(uid):
             return
-        if record.attempts >= MAX_ATTEMPTS:
+        if record.attempts >= self.request.attempts:
             words = f"the listener itself ended in each of {record.attempts} analyses"
             self._finish(record.to("failed", reason=words))
             return
