@@ -213,7 +213,8 @@ def compressed_and_cut(folder: Path) -> Path:
     for path in scan.iterdir():
         rewrite(path, lambda dataset: dataset.compress(RLELossless, generate_instance_uid=False))
     path = scan / "IM0002.dcm"
-    path.write_bytes(path.read_bytes()[:-20])
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"\xe0\x7f\x10\x00OB") + 200])
     return scan
 
 
