@@ -80,7 +80,7 @@ DONE = (
     "export seg truth.json --linked linked_truth.json -o linked_seg.dcm -v",
     "export gsps nodes.json --scan {scan} --linked linked_nodes.json -v",
     "export sc nodes.json --scan {scan} --linked linked_nodes.json -v",
-    "export csv nodes.json -o table.csv -v",
+    "export csv nodes.json --linked linked_nodes.json -o table.csv -v",
     "export coco sr_1.dcm sr_2.dcm -o reports.json -v",
     "export coco foreign.dcm -o foreign.json --scan {scan} -v",
     "phantom insert --onto {neck} -o inserted -v",
