@@ -178,17 +178,19 @@ def spoil(dataset: Dataset, patient: str) -> None:
     dataset.FrameOfReferenceUID = "1.2.7"
 
 
-def plant_all(folder: Path, **options: Any) -> Path:
-    """Plant the canary in every file below a folder; folders at its top stand for patients."""
+def plant_all(folder: Path, patient: str = "", **options: Any) -> Path:
+    """Plant the canary in every file below a folder; its folders stand for patients if none is."""
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        torture.rewrite(path, partial(plant, patient=path.parent.name, **options))
+        torture.rewrite(path, partial(plant, patient=patient or path.parent.name, **options))
     return folder
 
 
 @cache
-def _planted(seed: str, study: str, first: int) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="canary"))
-    return plant_all(_series(folder / "P0", seed=seed, study=study, first=first))
+def _planted(seed: str, study: str, first: int) -> "tempfile.TemporaryDirectory[str]":
+    """Return a folder that goes when the tests have ended: planting takes half a second."""
+    folder = tempfile.TemporaryDirectory(prefix="canary")
+    plant_all(_series(Path(folder.name), seed=seed, study=study, first=first), patient="P0")
+    return folder
 
 
 _series = torture.series
@@ -198,7 +200,7 @@ def planted_series(
     folder: Path, *, seed: str = "torture", study: str = "torture", first: int = 0
 ) -> Path:
     """Write the series that `tests.io.torture` breaks, planted; it stands in for the plain one."""
-    source = _planted(seed, study, first)
+    source = Path(_planted(seed, study, first).name)
     folder.mkdir(parents=True, exist_ok=True)
     for path in source.iterdir():
         shutil.copy(path, folder)

@@ -62,7 +62,7 @@ DONE = (
     f"explain truth.json --detector tiny -o explained --count 1 --device cpu {FEW}",
     f"report --truth truth.json --boxes boxes.json -o boxes.html {FEW}",
     "report --nodes nodes.json --truth-nodes truth_nodes.json --scan {scan} --explain explain "
-    f"--figures report_figures {FEW}",
+    f"--linked-nodes linked_nodes.json --figures report_figures {FEW}",
     "split truth.json --folds 3 -o folds.json --write-truth folds -v",
     "split truth.json --folds-file folds.json --write-truth again -v",
     "anchors truth.json -v",
@@ -330,7 +330,7 @@ def test_no_refusal_says_a_canary(
     with overheard(heard):
         said = [canary.typed_words(*line) for line in lines]
     assert {s.exit_code for s in said} <= {0, 3, 6}
-    assert said[0].exit_code == said[2].exit_code == (3 if case.refusal else 0)
+    assert said[2].exit_code == (3 if case.refusal else 0)
     assert [(s.line, leaks(s.text)) for s in said if leaks(s.text)] == []
     assert [text for text in heard if leaks(text)] == []
     assert holders(tmp_path / "out") == {}
