@@ -21,9 +21,12 @@ def doctor(
 ) -> None:
     """Say what a scan is, and whether the models may be trusted on it; nothing is written.
 
-    Reads headers, and three slices of each scan that detect would take. Each check is ok, a warning
-    or a refusal, with what to do about it. Exit code 3 where detect would refuse, 6 where it would
-    refuse some of several studies.
+    Reads headers, and three slices of each scan that detect would take.
+    Each check is ok, a warning or a refusal, with what to do about it.
+
+    Exit code 3 where detect would refuse, 6 where it would refuse some of
+    several studies. Of compressed slices that are damaged within, those that
+    are not looked at are found by detect only.
     """
     from lnmdetect.stages.doctor import DoctorRequest
     from lnmdetect.stages.doctor import doctor as stage

@@ -118,6 +118,7 @@ def _files_given(request: "EvalRequest") -> list[object]:
         ("--boxes", request.boxes),
         ("--nodes", request.nodes),
         ("--truth-nodes", request.truth_nodes),
+        ("--linked-nodes", request.linked_nodes),
     ):
         for path in paths:
             given += [option, path]

@@ -149,21 +149,25 @@ def sc(
 @app.command("csv")
 def as_csv(
     nodes: Nodes,
-    output: options.Output = Path("nodes.csv"),
+    output: options.Output = Path("findings.csv"),
+    linked: Linked = None,
     threshold: options.Threshold = None,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Table, a line a box; needs neither the scan nor DICOM."""
+    """Table, a line a box (of a node with --linked); needs neither the scan nor DICOM."""
     from lnmdetect.stages.export_csv import CsvRequest, export_csv
 
     talk = Talk(quiet, verbose, as_json)
-    request = CsvRequest(nodes, output, threshold=threshold, overwrite=overwrite)
-    result = export_csv(request)
-    text = f"{output}: {counted(result.boxes, 'box', 'boxes')} scored {result.threshold:.2f}"
-    talk.result(result, text=f"{text} or more")
+    result = export_csv(
+        CsvRequest(nodes, output, linked=linked, threshold=threshold, overwrite=overwrite)
+    )
+    what = counted(result.boxes, "box", "boxes")
+    what += f" of {counted(result.findings, 'node')}" if linked else ""
+    talk.result(result, text=f"{output}: {what}{_scored(result.threshold)}")
+    talk.notes(result.notes)
 
 
 @app.command()
@@ -193,6 +197,13 @@ def _export(request: "ExportRequest", talk: Talk) -> None:
     result = export(request, talk)
     names = [str(path) for path in result.outputs]
     shown = ", ".join(names[:3]) + ", ..." * (len(names) > 3)
-    what = f"{counted(result.findings, 'finding')} scored {result.threshold:.2f} or more"
+    what = f"{counted(result.findings, 'finding')}{_scored(result.threshold)}"
     talk.result(result, text=f"{shown or 'nothing written'}: {what}")
     talk.notes(result.notes)
+    if names:
+        talk.hint("lnmdetect", "pacs", "push", *names[:3], "--to", "HOST:PORT", "--ae", "PACS")
+
+
+def _scored(threshold: float) -> str:
+    """Return the threshold in words; nothing where there is none, as for truth."""
+    return f" scored {threshold:.2f} or more" if threshold > 0 else ""

@@ -117,7 +117,7 @@ Optimistic = Annotated[
 ]
 Series = Annotated[
     str | None,
-    typer.Option(help="Uid of the series to read; else the axial CT with most slices a study."),
+    typer.Option(help="Uid of the series to read; else each study's best axial CT (doctor)."),
 ]
 AllowTilt = Annotated[bool, typer.Option("--allow-tilt", help="Read a tilted gantry's slices.")]
 KeyImages = Annotated[

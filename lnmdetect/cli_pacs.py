@@ -120,6 +120,8 @@ def pull(
     talk.json(result.to_json())
     if not as_json:
         talk.result(result, text=pull_text(result))
+    if result.strays:
+        talk.notes([f"{result.strays} objects that were not asked for came too, and were not kept"])
     talk.hint("lnmdetect", "detect", result.output)
     if result.failed:
         complain(f"{result.failed} objects could not be sent by {result.source}.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lnmdetect.io.dimse_listen import Door
     from lnmdetect.io.pacs_inbox import SeriesRecord
     from lnmdetect.stages.pacs_analysis import Kind
-    from lnmdetect.stages.pacs_listen import ListenRequest
+    from lnmdetect.stages.pacs_listen_request import ListenRequest
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 Folder = Annotated[
@@ -98,14 +98,15 @@ def listen(
 
     lnmdetect pacs listen --allow CTSCANNER --to pacs.example.org:104 --ae PACS --bind 10.0.0.5
 
-    A series is complete when it has been quiet for a time. Its slices are deleted when it has been
-    analysed; results stay in the folder. What is acknowledged is on the disk: end with Ctrl-C or
+    A series is complete when it has been quiet for a time; slices that come after its analysis
+    began are refused, and told. Its slices are deleted when it has been analysed; results of the
+    last 1000 series stay in the folder. What is acknowledged is on the disk: end with Ctrl-C or
     SIGTERM, start again with the same folder, and it goes on. With --json each change of a series
     is a line on stdout.
     """
     from lnmdetect.io.dimse_listen import Door
     from lnmdetect.io.pacs_address import checked_ae, parse_address
-    from lnmdetect.stages.pacs_listen import ListenRequest
+    from lnmdetect.stages.pacs_listen_request import ListenRequest
     from lnmdetect.stages.pacs_reception import Limits
 
     talk = Talk(quiet, verbose, as_json)
@@ -136,7 +137,7 @@ def _serve(request: "ListenRequest", talk: Talk) -> None:
         request,
         stop,
         tell=lambda record: _tell(record, talk),
-        refused=lambda title: talk.note(f"{title or 'A node without a title'}: not let in."),
+        say=talk.note,
         ready=lambda: _announce(request.door, talk),
     )
     for series, words in (
@@ -163,7 +164,10 @@ def _tell(record: "SeriesRecord", talk: Talk) -> None:
     slices = counted(len(record.objects), "slice")
     boxes = "" if record.boxes is None else f", {counted(record.boxes, 'box', 'boxes')}"
     why = f": {record.reason}" if record.reason else ""
-    talk.note(f"{record.changed} series {record.series_uid}: {slices}{boxes}, {record.status}{why}")
+    late = f"; {counted(record.late, 'slice')} came too late and were refused" * bool(record.late)
+    talk.note(
+        f"{record.changed} series {record.series_uid}: {slices}{boxes}, {record.status}{why}{late}"
+    )
 
 
 def _kinds(given: list[str] | None) -> "tuple[Kind, ...]":

@@ -23,6 +23,7 @@ def report(
     boxes: options.BoxFiles = None,
     nodes: options.NodeFiles = None,
     truth_nodes: options.TruthNodeFiles = None,
+    linked_nodes: options.LinkedNodeFiles = None,
     scan: options.Scan = None,
     output: options.Output = Path("report.html"),
     figures: options.Figures = None,
@@ -50,6 +51,7 @@ def report(
         boxes=tuple(boxes or ()),
         nodes=tuple(nodes or ()),
         truth_nodes=tuple(truth_nodes or ()),
+        linked_nodes=tuple(linked_nodes or ()),
         threshold=threshold,
         optimistic=optimistic,
         bootstrap=bootstrap,
@@ -57,14 +59,8 @@ def report(
         by=tuple(by or ()),
         scan_rates=tuple(fp_per_scan or FROC_RATES),
     )
-    request = ReportRequest(
-        asked,
-        scan=scan,
-        output=output,
-        figures=figures,
-        explained=explained,
-        overwrite=overwrite,
-    )
+    paths = {"scan": scan, "figures": figures, "explained": explained}
+    request = ReportRequest(asked, output=output, overwrite=overwrite, **paths)
     result = stage(request, talk)
     talk.result(result, text=report_text(result))
     talk.notes(result.notes)

@@ -159,7 +159,7 @@ def run(
     verbose: options.Verbose = False,
 ) -> None:
     """Detect, classify, link nodes in 3-D and draw, into one folder (default: results/)."""
-    from lnmdetect.cli_nodes import nodes_counts
+    from lnmdetect.cli_nodes import after_linking, nodes_counts, nodes_table
     from lnmdetect.stages.run import RunRequest
     from lnmdetect.stages.run import run as stage
 
@@ -181,9 +181,10 @@ def run(
     )
     result = stage(request, talk)
     counts = {**vars(result), "linked": nodes_counts(result.linked)}
+    talk.table(nodes_table(result.linked))
     talk.result(counts, text=_run_text(result))
     talk.notes(result.detected.notes)
-    talk.hint("lnmdetect", *after_classify(result.detected.output, result.classified.output))
+    talk.hint("lnmdetect", *after_linking(result.classified.output, result.linked))
     talk.stop_if_partial(result.detected.failures)
 
 

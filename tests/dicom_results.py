@@ -58,7 +58,7 @@ def _detected(
 ) -> NodeAnnotation:
     x1, y1, x2, y2 = node.box_xyxy
     shift = 0.137 + 0.011 * index
-    p = round(0.031 * (index + 3), 6)
+    p = round(0.031 * (index + 3) + 0.000123, 6)
     return replace(
         node,
         box_xyxy=(x1 + shift, y1 - shift, x2 + 2 * shift, y2 + shift / 3),
@@ -81,7 +81,8 @@ def _disc(node: NodeAnnotation, shape: tuple[int, int]) -> dict[str, object]:
 
 def errors_of(path: Path) -> str:
     """Return the lines of `dciodvfy -new` that name an error, and its exit code."""
-    said = subprocess.run(["dciodvfy", "-new", str(path)], capture_output=True, text=True)
+    command = ["dciodvfy", "-new", str(path)]
+    said = subprocess.run(command, capture_output=True, text=True, errors="replace")
     lines = [line for line in said.stderr.splitlines() if "Error" in line]
     assert said.stderr.strip(), "dciodvfy said nothing"
     return "\n".join(lines)

@@ -52,13 +52,38 @@ def test_the_table_has_the_node_and_what_was_written_is_named(folder: Path) -> N
     result = typed("lnmdetect nodes nodes.json")
     assert result.exit_code == 0, result.stderr
     row = next(line for line in result.stdout.splitlines() if " n1 " in line)
-    cells = [cell.strip() for cell in row.split("│")]
-    assert cells[1:8] == ["p", "n1", "0 to 3", "right", "12.0", "12.0", "0.90"]
-    assert cells[10:13] == ["0.75", "0.90", "yes"]
+    assert row.split()[:6] == ["n1", "0-3", "right", "12.0*", "12.0", "0.90"]
+    assert row.split()[8:] == ["0.75", "0.90"]
     said = result.stdout
+    assert "Nodes in 3-D of p" in said
+    assert "* short axis 10 mm or more" in said
     assert "4 boxes at the threshold 0.50: 1 node in 1 scan, 1 with a short axis of 10 mm" in said
-    assert "Written: linked_nodes.json and linked_nodes.csv" in result.stderr
+    assert "linked_nodes.json, linked_nodes.csv: the nodes with their measures" in said
+
+
+def test_without_truth_the_next_step_is_a_report_for_the_pacs_that_can_be_made(
+    folder: Path,
+) -> None:
+    hint = typed("lnmdetect nodes nodes.json").stderr.splitlines()[-1]
+    assert hint == "Next: lnmdetect export sr nodes.json --linked linked_nodes.json"
+    assert typed(hint.removeprefix("Next: ") + " -o sr.dcm").exit_code == 0
+
+
+def test_where_no_report_can_be_made_none_is_named(folder: Path) -> None:
+    result = typed("lnmdetect nodes nodes.json --threshold 1")
     assert "Next: lnmdetect overlay nodes.json" in result.stderr
+
+
+def test_every_patient_has_a_table_that_fits_80_columns(folder: Path) -> None:
+    data = json.loads((folder / "nodes.json").read_text())
+    for image in data["images"][2:]:
+        image["lnmdetect"].update(patient="p-0123456789abcdef", series="t")
+    (folder / "nodes.json").write_text(json.dumps(data))
+    said = typed("lnmdetect nodes nodes.json").stdout
+    assert said.count("Nodes in 3-D of p") == 2
+    rows = [line for line in said.splitlines() if line.split()[:1] in (["n1"], ["node"])]
+    assert len(rows) == 4
+    assert max(len(row.rstrip()) for row in rows) <= 80
 
 
 def test_json_is_the_nodes_and_nothing_else_on_stdout(folder: Path) -> None:
@@ -85,3 +110,22 @@ def test_where_truth_is_near_the_next_step_is_to_score_the_nodes(folder: Path) -
     Path("truth.json").write_text("{}")
     said = typed("lnmdetect nodes").stderr
     assert "Next: lnmdetect eval --linked-nodes linked_nodes.json" in said
+
+
+def test_of_key_images_the_boxes_are_scored_and_not_the_nodes(folder: Path) -> None:
+    data = json.loads((folder / "nodes.json").read_text())
+    data["info"]["coverage"] = "key_images"
+    for name in ("nodes.json", "truth.json"):
+        (folder / name).write_text(json.dumps(data))
+    hint = typed("lnmdetect nodes nodes.json").stderr.splitlines()[-1]
+    assert hint == "Next: lnmdetect eval"
+
+
+def test_slices_that_share_no_series_are_told(folder: Path) -> None:
+    data = json.loads((folder / "nodes.json").read_text())
+    for image in data["images"]:
+        del image["lnmdetect"]["series"]
+    (folder / "nodes.json").write_text(json.dumps(data))
+    result = typed("lnmdetect nodes nodes.json")
+    assert "4 nodes in 4 scans" in result.stdout
+    assert "nothing could be linked" in result.stderr

@@ -121,8 +121,11 @@ def test_what_comes_next_is_true_as_typed(folder: Path) -> None:
     assert hint(moved) == "lnmdetect eval --nodes moved/nodes.json"
     shown = hint("lnmdetect eval --nodes moved/nodes.json")
     assert shown == "lnmdetect report --nodes moved/nodes.json"
-    assert hint("lnmdetect run scan/ -o out") == "lnmdetect eval --nodes out/nodes.json"
-    for line in (shown, "lnmdetect eval --nodes out/nodes.json"):
+    ran = hint("lnmdetect run scan/ -o out")
+    linked = "--linked-nodes out/linked_nodes.json"
+    assert ran == f"lnmdetect eval --nodes out/nodes.json {linked}"
+    assert hint(ran) == f"lnmdetect report --nodes out/nodes.json {linked}"
+    for line in (shown, "lnmdetect eval --nodes out/nodes.json", ran):
         assert typed(line).exit_code == 0
 
 

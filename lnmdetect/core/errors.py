@@ -12,24 +12,38 @@ class LnmDetectError(Exception):
         expected: what was needed there.
         got: what was found instead.
         remedy: what to do about it, as one sentence.
+        is_path: `where` is a file's path below a scan, which may name the patient: it is said to
+            who typed the command and never written.
     """
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, where: str, *, expected: str, got: str, remedy: str) -> None:
+    def __init__(
+        self, where: str, *, expected: str, got: str, remedy: str, is_path: bool = False
+    ) -> None:
         self.where = where
         self.expected = expected
         self.got = got
         self.remedy = remedy
+        self.is_path = is_path
         super().__init__(where, expected, got, remedy)
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Return how to rebuild the error: pickle would give all four parts by position."""
+        """Return how to rebuild the error: pickle would give its parts by position."""
         parts = {"expected": self.expected, "got": self.got, "remedy": self.remedy}
-        return partial(type(self), self.where, **parts), ()
+        return partial(type(self), self.where, is_path=self.is_path, **parts), ()
 
     def __str__(self) -> str:
-        return f"{self.where}: expected {self.expected}, got {self.got}. {self.remedy}"
+        return f"{self.where}: {self._what}"
+
+    @property
+    def for_file(self) -> str:
+        """The sentence as a file may hold it: no file of a scan is named."""
+        return f"{'a file of the scan' if self.is_path else self.where}: {self._what}"
+
+    @property
+    def _what(self) -> str:
+        return f"expected {self.expected}, got {self.got}. {self.remedy}"
 
 
 class UsageError(LnmDetectError):

@@ -10,6 +10,9 @@ from lnmdetect.core.geometry import as_boxes
 from lnmdetect.core.linked_nodes import BoxXyxy, Laterality
 from lnmdetect.core.records import BENIGN, CATEGORY_NAMES, LYMPH_NODE, METASTATIC, ImageRecord
 
+DRAWN_LABEL = 12
+"""Letters of a node's label that are drawn."""
+
 
 @dataclass(frozen=True)
 class Region:
@@ -75,6 +78,13 @@ class Finding:
         name = {BENIGN: "benign", METASTATIC: "metastatic"}.get(self.category_id, "node")
         number = self.score if self.p_metastatic is None else self.p_metastatic
         return name if number is None else f"{name} {number:.2f}"
+
+    @property
+    def drawn_text(self) -> str:
+        """What is written beside it: a node's label, by which reports name it, and the above."""
+        if self.label.startswith("box "):
+            return self.short_text
+        return f"{self.label[:DRAWN_LABEL]} {self.short_text}"
 
 
 @dataclass(frozen=True)

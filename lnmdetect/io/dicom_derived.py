@@ -2,28 +2,27 @@
 written.
 """
 
-import logging
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.uid import UID, generate_uid
+from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.extras import require_package
 from lnmdetect.core.findings import Finding, Maker
 from lnmdetect.core.records import ImageRecord
 from lnmdetect.io.dicom_header import MULTI_FRAME_CLASSES, SliceHeader
-from lnmdetect.io.dicom_identity import read_identity
+from lnmdetect.io.dicom_identity import UTF8, read_identity
 from lnmdetect.io.dicom_write import derived_uid
 from lnmdetect.io.json_files import atomic_output
-from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.io.pixel_store import PixelStore, check_agrees
+from lnmdetect.io.quiet import quiet_dicom
 
 PRODUCT = "lnmdetect"
 RESEARCH_ONLY = "Research only, not for diagnosis"
@@ -80,13 +79,15 @@ def source_slices(store: PixelStore, images: Iterable[ImageRecord]) -> dict[str,
     """Return the slices of `images` with what results must carry of their headers.
 
     Raises:
-        InputError: an image is no DICOM slice below the scan root, or lacks a uid.
+        InputError: an image is no DICOM slice below the scan root, has another size or spacing,
+            or it lacks a uid.
     """
     found: dict[str, SourceSlice] = {}
     for image in images:
         header = store.header_of(image)
         if header is None:
             raise _no_slice(image)
+        check_agrees(image, header)
         identity = read_identity(store.index.files, header)
         found[image.join_key] = SourceSlice(image, header, identity)
     return found
@@ -125,7 +126,7 @@ def tracking_uid(finding: Finding, sources: Sources, maker: Maker) -> str:
 
 
 def _rounded(box_xyxy: tuple[float, ...]) -> list[float]:
-    return [round(side, _BOX_DIGITS) for side in box_xyxy]
+    return [round(float(side), _BOX_DIGITS) for side in box_xyxy]
 
 
 def device_uid(maker: Maker) -> str:
@@ -150,7 +151,7 @@ def series_values(maker: Maker, description: str, number: int) -> dict[str, Any]
 
     Args:
         maker: names version and models.
-        description: what the series shows, ASCII, at most 26 characters.
+        description: what the series shows, ASCII, at most 20 characters: LO has 64, PS3.5 6.2.
         number: added to `FIRST_SERIES_NUMBER`.
     """
     kind = "phantom, " if maker.phantom else ""
@@ -165,22 +166,6 @@ def series_values(maker: Maker, description: str, number: int) -> dict[str, Any]
     }
 
 
-@contextmanager
-def quiet_building() -> Iterator[None]:
-    """Silence highdicom's and pydicom's warnings and logs, which quote the patient's name."""
-    logs = [logging.getLogger(name) for name in ("highdicom", "pydicom")]
-    before = [log.level for log in logs]
-    for log in logs:
-        log.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for log, level in zip(logs, before, strict=True):
-            log.setLevel(level)
-
-
 def write_object(made: Dataset, path: Path, *, overwrite: bool = False) -> None:
     """Write a DICOM object under a temporary name and rename it to `path`.
 
@@ -188,10 +173,16 @@ def write_object(made: Dataset, path: Path, *, overwrite: bool = False) -> None:
         OutputError: `path` exists and `overwrite` is false, or the folder cannot be written.
     """
     buffer = BytesIO()
-    with quiet_building():
+    with quiet_dicom():
+        if not all(str(element.value).isascii() for element in made.iterall() if _is_text(element)):
+            made.SpecificCharacterSet = UTF8
         made.save_as(buffer, enforce_file_format=True)
     with atomic_output(path, overwrite=overwrite) as stream:
         stream.write(buffer.getbuffer())
+
+
+def _is_text(element: DataElement) -> bool:
+    return element.VR in CUSTOMIZABLE_CHARSET_VR
 
 
 def _no_slice(image: ImageRecord) -> InputError:

@@ -18,7 +18,8 @@ _UNIT_TOLERANCE = 1e-2  # direction cosines are often written with three digits
 
 def first_fault(dataset: Dataset, frame: int | None) -> tuple[str, str] | None:
     """Return (expected, got) of the first element that a slice cannot be used without."""
-    frames = frame is not None or (whole(dataset, "NumberOfFrames") or 1) == 1
+    one = not text(dataset, "NumberOfFrames") or whole(dataset, "NumberOfFrames") in (0, 1)
+    frames = frame is not None or one
     hu = text(dataset, "RescaleType").upper() in HU_RESCALE_TYPES
     bits = whole(dataset, "BitsAllocated") in SAMPLE_BITS
     signed = whole(dataset, "PixelRepresentation") in (0, 1)

@@ -3,24 +3,28 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from highdicom import ModalityLUTTransformation, pr
+from numpy.typing import NDArray
 from pydicom import Dataset
 
 from lnmdetect.core.findings import Finding, Maker
+from lnmdetect.core.label_places import place_banner, place_labels
 from lnmdetect.io.dicom_derived import (
     RESEARCH_ONLY,
     Sources,
     SourceSlice,
     new_uid,
-    quiet_building,
     series_values,
     tracking_uid,
 )
 from lnmdetect.io.dicom_sr import closed_polyline
+from lnmdetect.io.quiet import quiet_dicom
 
 WINDOW_CENTRE_HU, WINDOW_WIDTH_HU = 40.0, 400.0
 """Soft tissue of the neck, as the contact sheet shows it."""
-_LABEL_HEIGHT_PX, _LABEL_WIDTH_PX = 12.0, 90.0
+_LABEL_HEIGHT_PX, _LABEL_WIDTH_PX, _GAP_PX = 12.0, 90.0, 2.0
+_BANNER_WIDTH_PX = 180.0
 
 
 def build_presentations(
@@ -42,8 +46,8 @@ def build_presentations(
             header = sources[key].header
             look = (header.slope, header.intercept, header.rows, header.columns)
             alike.setdefault(look, []).append(key)
-    values = series_values(maker, "Lymph nodes", 3)
-    with quiet_building():
+    values = series_values(maker, "Lymph node overlay", 3)
+    with quiet_dicom():
         return [
             _state(number, used, findings, (sources, maker, values))
             for number, used in enumerate(alike.values(), start=1)
@@ -91,51 +95,42 @@ def _annotation(
     shared: tuple[pr.GraphicLayer, Maker, Sources],
 ) -> pr.GraphicAnnotation:
     layer, maker, sources = shared
-    graphics, texts = [], [_banner(source)]
-    for finding in findings:
-        uid = tracking_uid(finding, sources, maker)
-        for region in finding.regions:
-            if region.image.join_key != key:
-                continue
-            corners = closed_polyline(region)
-            graphics.append(
-                pr.GraphicObject(
-                    pr.GraphicTypeValues.POLYLINE,
-                    corners,
-                    pr.AnnotationUnitsValues.PIXEL,
-                    tracking_id=finding.label,
-                    tracking_uid=uid,
-                )
-            )
-            texts.append(_label(finding, (float(corners[1, 0]), float(corners[1, 1])), source))
+    drawn = [(f, region) for f in findings for region in f.regions if region.image.join_key == key]
+    corners = [closed_polyline(region) for _, region in drawn]
     return pr.GraphicAnnotation(
         referenced_images=[source.identity],
         graphic_layer=layer,
         referenced_frame_number=source.frame_numbers,
-        graphic_objects=graphics,
-        text_objects=texts,
+        graphic_objects=[
+            pr.GraphicObject(
+                pr.GraphicTypeValues.POLYLINE,
+                polyline,
+                pr.AnnotationUnitsValues.PIXEL,
+                tracking_id=finding.label,
+                tracking_uid=tracking_uid(finding, sources, maker),
+            )
+            for (finding, _), polyline in zip(drawn, corners, strict=True)
+        ],
+        text_objects=_texts([finding for finding, _ in drawn], corners, source),
     )
 
 
-def _label(finding: Finding, corner: tuple[float, float], source: SourceSlice) -> pr.TextObject:
-    """Return class and number beside the box's upper right corner, within the image."""
-    columns, rows = float(source.header.columns), float(source.header.rows)
-    left = max(min(corner[0] + 2, columns - _LABEL_WIDTH_PX), 0.0)
-    top = max(min(corner[1], rows - _LABEL_HEIGHT_PX), 0.0)
-    right, bottom = min(left + _LABEL_WIDTH_PX, columns), min(top + _LABEL_HEIGHT_PX, rows)
-    return pr.TextObject(
-        finding.short_text,
-        pr.AnnotationUnitsValues.PIXEL,
-        bounding_box=(left, top, right, bottom),
-        text_justification=pr.TextJustificationValues.LEFT,
-    )
-
-
-def _banner(source: SourceSlice) -> pr.TextObject:
-    width, height = source.header.columns, source.header.rows
-    return pr.TextObject(
-        RESEARCH_ONLY,
-        pr.AnnotationUnitsValues.PIXEL,
-        bounding_box=(0.0, 0.0, float(width), min(_LABEL_HEIGHT_PX, float(height))),
-        text_justification=pr.TextJustificationValues.LEFT,
-    )
+def _texts(
+    findings: Sequence[Finding], corners: Sequence[NDArray[np.float64]], source: SourceSlice
+) -> list[pr.TextObject]:
+    """Return "research only" in a corner without boxes, and each finding's text beside it."""
+    width, height = float(source.header.columns), float(source.header.rows)
+    boxes = [(float(c[0, 0]), float(c[0, 1]), float(c[2, 0]), float(c[2, 1])) for c in corners]
+    banner = place_banner(boxes, (_BANNER_WIDTH_PX, _LABEL_HEIGHT_PX), (width, height))
+    sizes = [(_LABEL_WIDTH_PX, _LABEL_HEIGHT_PX)] * len(boxes)
+    places = place_labels(boxes, sizes, (width, height), gap=_GAP_PX, reserved=[banner])
+    texts = [RESEARCH_ONLY, *(finding.drawn_text for finding in findings)]
+    return [
+        pr.TextObject(
+            text,
+            pr.AnnotationUnitsValues.PIXEL,
+            bounding_box=place,
+            text_justification=pr.TextJustificationValues.LEFT,
+        )
+        for text, place in zip(texts, [banner, *places], strict=True)
+    ]

@@ -1,12 +1,8 @@
 """What is needed from a DICOM file's header, one record a slice; pixels are not read here."""
 
-import logging
 import struct
-import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 
@@ -167,20 +163,6 @@ def names_ct(head: bytes) -> bool:
     """Return whether a file that starts with `head` says that it is a CT image."""
     # UIDs of odd length are padded with a zero byte (PS3.5 6.2), which ends the match.
     return any(uid.encode() + b"\0" in head for uid in CT_CLASSES)
-
-
-@contextmanager
-def quiet_reading() -> Iterator[None]:
-    """Silence pydicom's warnings and log, which quote values such as the patient's name."""
-    log = logging.getLogger("pydicom")
-    before = log.disabled
-    log.disabled = True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.disabled = before
 
 
 HEAD_BYTES = 1024

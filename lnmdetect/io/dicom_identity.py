@@ -12,9 +12,10 @@ from pydicom.tag import Tag
 from pydicom.valuerep import format_number_as_ds
 
 from lnmdetect.core.errors import InputError
-from lnmdetect.io.dicom_header import READ_ERRORS, SliceHeader, quiet_reading
+from lnmdetect.io.dicom_header import READ_ERRORS, SliceHeader
 from lnmdetect.io.dicom_values import text, whole
 from lnmdetect.io.input_files import InputFiles, printable
+from lnmdetect.io.quiet import quiet_dicom
 
 UTF8 = "ISO_IR 192"
 """Specific Character Set of text beyond ASCII, PS3.3 C.12.1.1.2."""
@@ -57,14 +58,15 @@ def read_identity(files: InputFiles, header: SliceHeader) -> Dataset:
     stored = _stored(files, header)
     made = Dataset()
     _add_identity(made, stored)
-    if text(stored, "PatientID") and not made.PatientID:
-        # Left empty, the object would be filed under another patient.
-        raise _no_element(header, "PatientID of at most 64 characters", "a longer one")
+    if made.PatientID != text(stored, "PatientID"):
+        # Left empty or shortened, the object would be filed under another patient.
+        expected = "PatientID of at most 64 characters, none of them a control character"
+        raise _no_element(header, expected, "another")
     for keyword in _UIDS:
         uid = text(stored, keyword)
         if not _UID.fullmatch(uid):
             expected = f"{keyword} of digits and dots, at most 64 characters"
-            raise _no_element(header, expected, "none")
+            raise _no_element(header, expected, "another" if uid else "none")
         setattr(made, keyword, uid)
     if _UID.fullmatch(text(stored, _FRAME)):
         made.FrameOfReferenceUID = text(stored, _FRAME)
@@ -77,7 +79,7 @@ def read_identity(files: InputFiles, header: SliceHeader) -> Dataset:
 
 def _stored(files: InputFiles, header: SliceHeader) -> Dataset:
     try:
-        with quiet_reading(), files.open(header.file) as stream:
+        with quiet_dicom(), files.open(header.file) as stream:
             head = stream.read(132)
             stream.seek(0)
             bare = head[128:132] != b"DICM"

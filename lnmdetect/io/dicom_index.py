@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 from pydicom import Dataset
-from pydicom.uid import UID
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.io.dicom_header import (
@@ -18,18 +18,18 @@ from lnmdetect.io.dicom_header import (
     SliceHeader,
     looks_like_dicom,
     names_ct,
-    quiet_reading,
     read_dataset,
 )
-from lnmdetect.io.dicom_slices import faulty, pixel_bytes, slices_of, transfer_syntax
+from lnmdetect.io.dicom_slices import faulty, slices_of
 from lnmdetect.io.dicom_values import text
 from lnmdetect.io.input_files import InputFiles, list_input_files
+from lnmdetect.io.pixel_element import pixel_shortfall
+from lnmdetect.io.quiet import quiet_dicom
 
 Progress = Callable[[int, int], None]
 """Called with (files read, files in all)."""
 
 _DICOMDIR = "1.2.840.10008.1.3.10"
-_PIXEL_HEADER = {True: 8, False: 12}  # bytes by whether the VR is implicit, PS3.5 7.1.2, 7.1.3
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def index_dicom(path: Path, *, progress: Progress | None = None) -> DicomIndex:
     slices: list[SliceHeader] = []
     left_out: list[LeftOut] = []
     unrelated: list[str] = []
-    with quiet_reading():
+    with quiet_dicom():
         for done, name in enumerate(files.names, start=1):
             entries = _read_entries(files, name)
             if entries is None:
@@ -77,52 +77,50 @@ def index_dicom(path: Path, *, progress: Progress | None = None) -> DicomIndex:
     return DicomIndex(files, tuple(slices), tuple(left_out), tuple(unrelated))
 
 
+class _Source(NamedTuple):
+    """An open file, its size in bytes and its first bytes."""
+
+    stream: BinaryIO
+    size: int
+    head: bytes
+
+
 def _read_entries(files: InputFiles, name: str) -> tuple[SliceHeader | LeftOut, ...] | None:
     """Return the file's entries, None for a file that is not DICOM or is a DICOMDIR."""
     head = b""
     try:
-        with files.open(name) as stream:
+        opened = files.open(name)
+    except InputError as error:  # it may be a slice, and nothing would tell that one is missing
+        return (LeftOut(name, "", "", "faulty", error.expected, error.got),)
+    try:
+        with opened as stream:
             head = stream.read(HEAD_BYTES)
             if not looks_like_dicom(head):
                 return _unreadable(name, head)
             stream.seek(0)
             dataset = read_dataset(stream)
-            rest = files.size(name) - stream.tell()
-            return _entries(dataset, name, rest, head)
-    except (InputError, *READ_ERRORS):
+            return _entries(dataset, name, _Source(stream, files.size(name), head))
+    except READ_ERRORS:
         return _unreadable(name, head)
 
 
 def _entries(
-    dataset: Dataset, name: str, rest: int, head: bytes
+    dataset: Dataset, name: str, source: _Source
 ) -> tuple[SliceHeader | LeftOut, ...] | None:
     if dataset.file_meta.get("MediaStorageSOPClassUID") == _DICOMDIR:
         return None
     # Every image names its series and modality; one cut short before them names neither.
     if "SeriesInstanceUID" not in dataset and "Modality" not in dataset:
-        return _unreadable(name, head)
-    shortfall = _shortfall(dataset, rest)
+        return _unreadable(name, source.head)
+    ends_early = source.size <= source.stream.tell()
     entries = slices_of(dataset, name)
     wanted = any(isinstance(entry, SliceHeader) or entry.reason == "faulty" for entry in entries)
     # Of a header cut short even the kind of image is not certain.
-    if shortfall and (wanted or (rest <= 0 and text(dataset, "SOPClassUID") in CT_CLASSES)):
-        return (faulty(dataset, name, "a complete file", shortfall),)
+    if wanted or (ends_early and text(dataset, "SOPClassUID") in CT_CLASSES):
+        shortfall = pixel_shortfall(dataset, source.stream, source.size)
+        if shortfall is not None:
+            return (faulty(dataset, name, "a complete file", shortfall),)
     return entries
-
-
-def _shortfall(dataset: Dataset, rest: int) -> str | None:
-    """Return what is missing at the end of the file; `rest` bytes follow the header."""
-    syntax = UID(transfer_syntax(dataset))
-    if not syntax.is_transfer_syntax or syntax.is_deflated:
-        return None
-    if rest <= 0:
-        return "one that ends before its pixel data"
-    # Compressed pixels have no length that the header gives away; decoding tells.
-    needed = 0 if syntax.is_encapsulated else pixel_bytes(dataset)
-    present = rest - _PIXEL_HEADER[syntax.is_implicit_VR]
-    if present < needed:
-        return f"one cut short, with {max(present, 0)} of {needed} pixel data bytes"
-    return None
 
 
 def _unreadable(name: str, head: bytes) -> tuple[LeftOut, ...] | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from highdicom import sc
@@ -12,24 +12,31 @@ from pydicom import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import ExplicitVRLittleEndian
 
+from lnmdetect.core.errors import InputError
 from lnmdetect.core.findings import Finding, Maker
+from lnmdetect.core.label_places import place_banner, place_labels
+from lnmdetect.core.linked_nodes import BoxXyxy
 from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC
 from lnmdetect.io.dicom_derived import (
     PRODUCT,
     RESEARCH_ONLY,
     SourceSlice,
     new_uid,
-    quiet_building,
     series_values,
 )
+from lnmdetect.io.quiet import quiet_dicom
 
 WINDOW_HU = (-160.0, 240.0)
 COLOURS = {BENIGN: (86, 180, 233), METASTATIC: (255, 106, 61), LYMPH_NODE: (240, 228, 66)}
 """As the contact sheet's: told apart by colour-blind readers."""
 SHORTER_SIDE_PX = 1024
 _TEXT_SHARE = 48
-"""The picture's height in lines of text."""
-_LINE_SHARE = 500
+"""The shorter side in lines of text."""
+_NAME_LETTERS = 20
+"""Of a model's name; more would leave the picture."""
+_LINE_PX, _STROKE_PX, _EDGE_PX = 2, 2, 8
+MAX_ASPECT = 4
+"""Of a slice's sides in mm; a header that says more would make a picture of any size."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,8 @@ class KeyImage:
 
 def build_key_images(images: Sequence[KeyImage], maker: Maker) -> list[Dataset]:
     """Return a Secondary Capture of each slice, of one study, in one series."""
-    values = series_values(maker, "Lymph nodes", 4)
-    with quiet_building():
+    values = series_values(maker, "Lymph node images", 4)
+    with quiet_dicom():
         return [
             _capture(image, draw_key_image(image, maker), number, values)
             for number, image in enumerate(images, start=1)
@@ -95,62 +102,82 @@ def _reference(source: SourceSlice) -> Dataset:
 
 
 def draw_key_image(image: KeyImage, maker: Maker) -> NDArray[np.uint8]:
-    """Return the slice as (H, W, 3) colours with square pixels, boxes, and what it is for."""
+    """Return the slice as (H, W, 3) colours with square pixels, boxes, and what it is for.
+
+    Raises:
+        InputError: its sides differ so much that no legible picture of it can be made.
+    """
     low, high = WINDOW_HU
     grey = (np.clip((image.pixels_hu - low) / (high - low), 0, 1) * 255).astype(np.uint8)
-    row_mm, column_mm = image.source.header.spacing_mm
     rows, columns = grey.shape
-    shape_mm = (columns * column_mm, rows * row_mm)
-    scale = SHORTER_SIDE_PX / min(shape_mm)
-    size = (round(shape_mm[0] * scale), round(shape_mm[1] * scale))
+    size = _picture_size(image.source)
     picture = Image.fromarray(grey).resize(size, Image.Resampling.BICUBIC).convert("RGB")
     pen = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(size[1] // _TEXT_SHARE)
-    for finding in image.findings:
-        _draw(pen, finding, image.source, (font, size[0] / columns, size[1] / rows))
-    _write_banner(pen, image.source, maker, font)
+    pen.font = ImageFont.load_default(SHORTER_SIDE_PX // _TEXT_SHARE)
+    scale = (size[0] / columns, size[1] / rows) * 2
+    drawn = [
+        (finding, cast(BoxXyxy, tuple(np.multiply(region.box_xyxy, scale).tolist())))
+        for finding in image.findings
+        for region in finding.regions
+        if region.image.join_key == image.source.image.join_key
+    ]
+    for finding, box in drawn:
+        pen.rectangle(box, outline=COLOURS[finding.category_id], width=_LINE_PX)
+    banner = _write_banner(pen, image.source, maker, [box for _, box in drawn])
+    places = place_labels(
+        [box for _, box in drawn],
+        [_text_size(pen, finding.drawn_text) for finding, _ in drawn],
+        size,
+        gap=2 * _LINE_PX,
+        reserved=[banner],
+    )
+    for (finding, _), place in zip(drawn, places, strict=True):
+        _write(pen, place[:2], finding.drawn_text, COLOURS[finding.category_id])
     return np.asarray(picture, dtype=np.uint8)
 
 
-def _draw(
-    pen: ImageDraw.ImageDraw,
-    finding: Finding,
-    source: SourceSlice,
-    scale: tuple[ImageFont.FreeTypeFont | ImageFont.ImageFont, float, float],
-) -> None:
-    font, across, down = scale
-    colour = COLOURS[finding.category_id]
-    width = max(1, SHORTER_SIDE_PX // _LINE_SHARE)
-    for region in finding.regions:
-        if region.image.join_key == source.image.join_key:
-            x1, y1, x2, y2 = region.box_xyxy
-            pen.rectangle(
-                (x1 * across, y1 * down, x2 * across, y2 * down), outline=colour, width=width
-            )
-            _write(pen, (x2 * across + 2 * width, y1 * down), finding.short_text, (font, colour))
+def _picture_size(source: SourceSlice) -> tuple[int, int]:
+    row_mm, column_mm = source.header.spacing_mm
+    width_mm, height_mm = source.header.columns * column_mm, source.header.rows * row_mm
+    if max(width_mm, height_mm) > MAX_ASPECT * min(width_mm, height_mm):
+        raise InputError(
+            f"image {source.image.image_id}",
+            expected=f"a slice no more than {MAX_ASPECT} times as long as wide",
+            got=f"{width_mm:g} x {height_mm:g} mm",
+            remedy="Check its PixelSpacing; export sr or gsps instead.",
+        )
+    scale = SHORTER_SIDE_PX / min(width_mm, height_mm)
+    return round(width_mm * scale), round(height_mm * scale)
 
 
 def _write_banner(
-    pen: ImageDraw.ImageDraw,
-    source: SourceSlice,
-    maker: Maker,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-) -> None:
+    pen: ImageDraw.ImageDraw, source: SourceSlice, maker: Maker, boxes: Sequence[BoxXyxy]
+) -> BoxXyxy:
+    """Write what the picture is for where no box is, and return that place."""
     kind = "PHANTOM - " if maker.phantom else ""
-    models = ", ".join(f"{one.role} {one.name}" for one in maker.algorithms)
-    place = f"slice {source.image.slice_index + 1}, {source.image.position_mm:.1f} mm"
+    models = ", ".join(f"{one.role} {one.name[:_NAME_LETTERS]}" for one in maker.algorithms)
+    where = f"slice {source.image.slice_index + 1}, {source.image.position_mm:.1f} mm"
     made = f"{PRODUCT} {maker.version}" + f", {models}" * bool(models)
-    white, red = (230, 230, 230), (255, 80, 80)
+    lines = (f"{kind}{RESEARCH_ONLY.upper()}", f"{where}. {made}")
     line = SHORTER_SIDE_PX // _TEXT_SHARE * 5 // 4
-    _write(pen, (8, 6), f"{kind}{RESEARCH_ONLY.upper()}", (font, red))
-    _write(pen, (8, 6 + line), f"{place}. {made}", (font, white))
+    size = max(_text_size(pen, text)[0] for text in lines), 2.0 * line
+    place = place_banner(boxes, size, pen.im.size, edge=_EDGE_PX)
+    for text, colour, at in zip(lines, ((255, 80, 80), (230, 230, 230)), (0, line), strict=True):
+        _write(pen, (place[0], place[1] + at), text, colour)
+    return place
+
+
+def _text_size(pen: ImageDraw.ImageDraw, text: str) -> tuple[float, float]:
+    left, top, right, bottom = pen.textbbox((0, 0), text, stroke_width=_STROKE_PX)
+    return right - min(left, 0), bottom - min(top, 0)
 
 
 def _write(
     pen: ImageDraw.ImageDraw,
-    place: tuple[float, float],
+    place: Sequence[float],
     text: str,
-    look: tuple[ImageFont.FreeTypeFont | ImageFont.ImageFont, tuple[int, int, int]],
+    colour: tuple[int, int, int],
 ) -> None:
-    font, colour = look
-    pen.text(place, text, fill=colour, font=font, stroke_width=2, stroke_fill=(0, 0, 0))
+    pen.text(
+        (place[0], place[1]), text, fill=colour, stroke_width=_STROKE_PX, stroke_fill=(0, 0, 0)
+    )

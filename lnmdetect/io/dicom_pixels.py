@@ -15,9 +15,10 @@ from pydicom.uid import UID, RLELossless
 
 from lnmdetect.core.errors import InputError, MissingExtraError
 from lnmdetect.io.codestream import declared_shape
-from lnmdetect.io.dicom_header import READ_ERRORS, SliceHeader, quiet_reading, read_dataset
+from lnmdetect.io.dicom_header import READ_ERRORS, SliceHeader, read_dataset
 from lnmdetect.io.dicom_values import whole
 from lnmdetect.io.input_files import printable
+from lnmdetect.io.quiet import quiet_dicom
 
 AIR_HU = -1024
 """What pixel padding becomes; the lowest value of the 12-bit CT scale."""
@@ -38,7 +39,7 @@ def read_hu(stream: BinaryIO, slices: Sequence[SliceHeader]) -> list[NDArray[np.
     first = slices[0]
     require_codec(first)
     try:
-        with quiet_reading():
+        with quiet_dicom():
             stored = _stored_values(stream, slices)
     except READ_ERRORS as error:
         raise _undecodable(first, type(error).__name__) from None
@@ -53,7 +54,7 @@ def require_codec(header: SliceHeader) -> None:
     """
     syntax = _syntax(header)
     try:
-        with quiet_reading():
+        with quiet_dicom():
             available = get_decoder(syntax).is_available
     except NotImplementedError:
         available = False
@@ -64,6 +65,7 @@ def require_codec(header: SliceHeader) -> None:
             got=f"{syntax.name if syntax.is_transfer_syntax else 'an unknown compression'}",
             remedy="Install the codecs with: pip install 'lnmdetect[codecs]'; "
             "or decompress the files first (gdcmconv --raw, dcmdjpeg).",
+            is_path=True,
         )
 
 
@@ -143,4 +145,5 @@ def _undecodable(header: SliceHeader, got: str) -> InputError:
         got=f"pixel data that cannot be decoded ({got})",
         remedy="Copy the file again from its source; if it is whole, decompress it first "
         "(gdcmconv --raw, dcmdjpeg).",
+        is_path=True,
     )

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 
 from lnmdetect.core.errors import InputError
-from lnmdetect.io.dicom_header import READ_ERRORS, quiet_reading
+from lnmdetect.io.dicom_header import READ_ERRORS
 from lnmdetect.io.dicom_values import numbers, text, whole
 from lnmdetect.io.input_files import printable
+from lnmdetect.io.quiet import quiet_dicom
 
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"  # PS3.6 table A-1
 CLOSED = "CLOSED_PLANAR"
@@ -49,7 +50,7 @@ def read_structures(path: Path) -> StructureSet:
         InputError: the file is none, or is damaged.
     """
     try:
-        with quiet_reading(), path.open("rb") as stream:
+        with quiet_dicom(), path.open("rb") as stream:
             stored = dcmread(stream)
             if text(stored, "SOPClassUID") != RT_STRUCTURE_SET:
                 raise _unreadable(path, "another kind of DICOM object")

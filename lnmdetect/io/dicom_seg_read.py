@@ -15,9 +15,10 @@ from pydicom.pixels.utils import iter_pixels
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.patient_space import slice_plane
 from lnmdetect.io.dicom_geometry import slice_normal
-from lnmdetect.io.dicom_header import READ_ERRORS, quiet_reading
+from lnmdetect.io.dicom_header import READ_ERRORS
 from lnmdetect.io.dicom_values import item, number, numbers, text, whole
 from lnmdetect.io.input_files import printable
+from lnmdetect.io.quiet import quiet_dicom
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"  # PS3.6 table A-1, and the next
 LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
@@ -87,7 +88,7 @@ class SegmentationFile:
             InputError: the pixels are damaged, or a frame does not say where it lies.
         """
         try:
-            with quiet_reading():
+            with quiet_dicom():
                 yield from _frames(self._stored)
         except READ_ERRORS as error:
             raise _unreadable(self.name, type(error).__name__) from None
@@ -101,7 +102,7 @@ def read_segmentation(path: Path) -> SegmentationFile:
     """
     name = printable(path.name)
     try:
-        with quiet_reading(), path.open("rb") as stream:
+        with quiet_dicom(), path.open("rb") as stream:
             stored = dcmread(stream)
             if text(stored, "SOPClassUID") not in (SEGMENTATION, LABEL_MAP):
                 raise _unreadable(name, "another kind of DICOM object")

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.records import ImageRecord
+from lnmdetect.io.dicom_acquisition import is_sharp
+from lnmdetect.io.dicom_contrast import NATIVE
 from lnmdetect.io.dicom_geometry import is_axial, order_slices, position_mm
 from lnmdetect.io.dicom_header import LeftOut, SliceHeader
 from lnmdetect.io.dicom_index import DicomIndex
@@ -33,12 +35,54 @@ def group_studies(series: Mapping[str, Series]) -> list[tuple[Series, ...]]:
 
 
 def best_axial_series(candidates: Sequence[Series]) -> Series | None:
-    """Return the series with most axial slices; of equals the first by uid, None without any."""
-    counted = [(sum(map(is_axial, series)), series) for series in candidates]
-    axial = [(count, series) for count, series in counted if count > 0]
-    if not axial:
-        return None
-    return min(axial, key=lambda entry: (-entry[0], entry[1][0].series_uid))[1]
+    """Return a study's series to read, None without an axial one.
+
+    Of those that cover at least half of the longest, soft-tissue kernels go before those for bone
+    and lung, and contrast before none as far as the headers tell; then the one with most axial
+    slices is taken, of equals the first by uid.
+    """
+    axial = [series for series in candidates if any(map(is_axial, series))]
+    return min(axial, key=lambda series: _ranks(series, axial), default=None)
+
+
+def more_slices_but(series: Series, candidates: Iterable[Series]) -> list[str]:
+    """Return why each candidate with more axial slices than the best series was passed over."""
+    axial = [other for other in candidates if any(map(is_axial, other))]
+    best = _ranks(series, axial)
+    reasons = ("covers less", "sharp kernel", "no contrast")
+    others = (_ranks(other, axial) for other in axial)
+    return [
+        next(
+            reason
+            for reason, worse, own in zip(reasons, ranks[:3], best[:3], strict=True)
+            if worse > own
+        )
+        for ranks in others
+        if ranks[3] < best[3]
+    ]
+
+
+def _ranks(series: Series, among: Iterable[Series]) -> tuple[bool, bool, bool, int, str]:
+    """Return what speaks against a series, weightiest first."""
+    longest_mm = max(map(_axial_extent_mm, among))
+    return (
+        _axial_extent_mm(series) < longest_mm / 2,
+        any(is_sharp(header.acquisition.kernel) for header in series),
+        any(says_native(header) for header in series),
+        -sum(map(is_axial, series)),
+        series[0].series_uid,
+    )
+
+
+def says_native(header: SliceHeader) -> bool:
+    """Return whether a slice's header says that no contrast was given."""
+    taken = header.acquisition
+    return taken.phase == NATIVE or taken.contrast is False
+
+
+def _axial_extent_mm(series: Series) -> float:
+    places = [position_mm(header) for header in series if is_axial(header)]
+    return max(places) - min(places)
 
 
 def named_series(index: DicomIndex, series: Mapping[str, Series], uid: str) -> Series:

@@ -5,12 +5,14 @@ Boxes are closed polylines in the pixels of the slices they were found on, whose
 """
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Literal
 
 import numpy as np
 from highdicom import sr
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.uid import CTImageStorage
 
 from lnmdetect.core.findings import Finding, Maker, Region
 from lnmdetect.io import dicom_sr_codes as codes
@@ -21,10 +23,10 @@ from lnmdetect.io.dicom_derived import (
     SourceSlice,
     device_uid,
     new_uid,
-    quiet_building,
     series_values,
     tracking_uid,
 )
+from lnmdetect.io.quiet import quiet_dicom
 
 SrKind = Literal["comprehensive3d", "enhanced"]
 KINDS: Mapping[str, type[sr.Comprehensive3DSR] | type[sr.EnhancedSR]] = {
@@ -32,7 +34,7 @@ KINDS: Mapping[str, type[sr.Comprehensive3DSR] | type[sr.EnhancedSR]] = {
     "enhanced": sr.EnhancedSR,
 }
 """By the name on the command line; PACS that do not know the first take the second."""
-_SLICE_THICKNESS = "112225"  # DCM
+_IMAGE_LIBRARY, _SLICE_THICKNESS = "111028", "112225"  # DCM
 
 Groups = (
     sr.PlanarROIMeasurementsAndQualitativeEvaluations
@@ -48,19 +50,20 @@ def build_report(
 
     Args:
         findings: on slices of `sources`; none gives a report that counts none.
-        sources: slices of one study, at least one.
+        sources: slices of one study, at least one; without findings, one of each series searched.
         maker: names version and models.
         kind: of `KINDS`.
     """
-    with quiet_building():
+    with quiet_dicom():
         used = _used(findings, sources)
         content = sr.MeasurementReport(
             observation_context=_observer(maker),
             procedure_reported=codes.PROCEDURE,
             imaging_measurements=[_group(finding, sources, maker) for finding in findings]
-            or [_none_found(used[0], maker)],
+            or [_none_found(used, maker)],
             referenced_images=_library(used),
         )
+        _complete_library(content[0], used)
         report = KINDS[kind](
             evidence=[source.identity for source in used],
             content=content,
@@ -69,46 +72,54 @@ def build_report(
             is_complete=True,
             **series_values(maker, "Lymph nodes SR", 1),
         )
-        _drop_unknown_thickness(report, used)
     return report
 
 
 def _used(findings: Sequence[Finding], sources: Sources) -> list[SourceSlice]:
-    """Return the slices with findings, by series and position; the first one where none has."""
+    """Return the slices with findings, by series and position; all where none has one."""
     keys = {region.image.join_key for finding in findings for region in finding.regions}
     used = [source for key, source in sources.items() if key in keys]
-    return used or [next(iter(sources.values()))]
+    return used or list(sources.values())
 
 
 def _library(used: Sequence[SourceSlice]) -> list[Dataset]:
-    """Return what the image library describes; frames have no place in TID 1601 of their own."""
+    """Return what the image library is made of, as single CT slices numbered by their uid.
+
+    highdicom knows no library entry of a frame, and asks for every thickness:
+    `_complete_library` puts in what was referred to and takes out what is not known.
+    """
     described = []
-    for source in used:
-        if not source.is_frame:
-            image = Dataset()
-            image.update(source.identity)
-            if image.SliceThickness is None:
-                image.SliceThickness = "0"  # highdicom asks for one; it is taken out again
-            described.append(image)
+    for number, source in enumerate(used):
+        image = deepcopy(source.identity)
+        image.SOPClassUID, image.SOPInstanceUID = CTImageStorage, f"2.25.{number}"
+        if image.SliceThickness is None:
+            image.SliceThickness = "0"
+        described.append(image)
     return described
 
 
-def _drop_unknown_thickness(report: Dataset, used: Sequence[SourceSlice]) -> None:
-    unknown = {s.identity.SOPInstanceUID for s in used if s.header.thickness_mm is None}
-    images = [
-        image
-        for part in report.ContentSequence
-        for group in part.get("ContentSequence", ())
-        for image in group.get("ContentSequence", ())
-        if image.ValueType == "IMAGE"
-        and image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID in unknown
+def _complete_library(content: Dataset, used: Sequence[SourceSlice]) -> None:
+    (library,) = (
+        part
+        for part in content.ContentSequence
+        if part.ConceptNameCodeSequence[0].CodeValue == _IMAGE_LIBRARY
+    )
+    for group in library.ContentSequence:
+        for image in group.ContentSequence:
+            reference = image.ReferencedSOPSequence[0]
+            source = used[int(reference.ReferencedSOPInstanceUID.rpartition(".")[2])]
+            reference.ReferencedSOPClassUID = source.identity.SOPClassUID
+            reference.ReferencedSOPInstanceUID = source.identity.SOPInstanceUID
+            if source.frame_numbers:
+                reference.ReferencedFrameNumber = source.frame_numbers
+            if source.header.thickness_mm is None:
+                _drop(image, _SLICE_THICKNESS)
+
+
+def _drop(image: Dataset, code: str) -> None:
+    image["ContentSequence"].value = [
+        item for item in image.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue != code
     ]
-    for image in images:
-        image["ContentSequence"].value = [
-            item
-            for item in image.ContentSequence
-            if item.ConceptNameCodeSequence[0].CodeValue != _SLICE_THICKNESS
-        ]
 
 
 def _observer(maker: Maker) -> sr.ObservationContext:
@@ -229,7 +240,7 @@ def _algorithm(maker: Maker, role: str, *rules: str) -> sr.AlgorithmIdentificati
     )
 
 
-def _none_found(source: SourceSlice, maker: Maker) -> Groups:
+def _none_found(searched: Sequence[SourceSlice], maker: Maker) -> Groups:
     """Return a group that says that no lymph node was found, TID 1501."""
     return sr.MeasurementsAndQualitativeEvaluations(
         sr.TrackingIdentifier(uid=new_uid(), identifier="lymph nodes"),
@@ -243,5 +254,6 @@ def _none_found(source: SourceSlice, maker: Maker) -> Groups:
                 str(source.identity.SOPInstanceUID),
                 source.frame_numbers,
             )
+            for source in searched
         ],
     )

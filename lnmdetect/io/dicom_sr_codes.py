@@ -6,13 +6,14 @@ from lnmdetect.core.records import BENIGN, METASTATIC
 
 LYMPH_NODE = CodedConcept("59441001", "SCT", "Lymph node")
 CERVICAL_LYMPH_NODE = CodedConcept("81105003", "SCT", "Cervical lymph node")
-LATERALITY = {  # CID 244
+LATERALITY = {  # CID 245
     "right": CodedConcept("24028007", "SCT", "Right"),
     "left": CodedConcept("7771000", "SCT", "Left"),
-    "midline": CodedConcept("260528009", "SCT", "Median"),
+    "midline": CodedConcept("130290", "DCM", "Median"),
 }
 BOUNDED_BY = CodedConcept("75958009", "SCT", "Bounded by")  # CID 219
-PROCEDURE = CodedConcept("25045-6", "LN", "CT unspecified body region")  # CID 100
+PROCEDURE = CodedConcept("169068008", "SCT", "Computed tomography of neck")
+"""Narrower than CID 100 has it, which may be extended (baseline)."""
 
 SHORT_AXIS = CodedConcept("103340004", "SCT", "Short Axis")  # CID 7470
 LONG_AXIS = CodedConcept("103339001", "SCT", "Long Axis")

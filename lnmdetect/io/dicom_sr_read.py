@@ -15,10 +15,12 @@ from lnmdetect.core.errors import InputError
 from lnmdetect.core.findings import Algorithm
 from lnmdetect.core.linked_nodes import BoxXyxy
 from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC
+from lnmdetect.io.dicom_derived import PRODUCT
 from lnmdetect.io.dicom_geometry import slice_normal
-from lnmdetect.io.dicom_header import READ_ERRORS, quiet_reading
-from lnmdetect.io.dicom_values import item, number, numbers, text, whole
+from lnmdetect.io.dicom_header import READ_ERRORS
+from lnmdetect.io.dicom_values import item, number, numbers, text, uid_text, whole
 from lnmdetect.io.input_files import printable
+from lnmdetect.io.quiet import quiet_dicom
 
 MEASUREMENTS, GROUP, LIBRARY = "126010", "125007", "111028"  # DCM, PS3.16, here and below
 TRACKING_LABEL, TRACKING_UID = "112039", "112040"
@@ -45,7 +47,12 @@ class ReadRegion:
 
 @dataclass(frozen=True)
 class ReadFinding:
-    """One measurement group; what it does not say is None."""
+    """One measurement group; what it does not say is None.
+
+    Attributes:
+        label: of lnmdetect's own reports; empty of others', whose text may name a patient.
+        tracking_uid: empty where it is no uid.
+    """
 
     label: str
     tracking_uid: str
@@ -75,7 +82,7 @@ class ReadReport:
         patient_id: as in the header; never shown, written or logged.
         series: series uid by SOP uid, of the evidence.
         slices: by SOP uid, of the image library.
-        algorithms: by role, with the threshold that was used.
+        algorithms: by role, with the threshold that was used; none of others' reports.
         unread_regions: graphics that are no polylines on a slice, or enclose nothing.
     """
 
@@ -95,8 +102,8 @@ def read_report(path: Path) -> ReadReport:
         InputError: the file is no structured report, or is damaged.
     """
     try:
-        with quiet_reading():
-            return _report(_stored(path), path.name)
+        with quiet_dicom():
+            return _report(_stored(path))
     except READ_ERRORS as error:
         raise _unreadable(path, type(error).__name__) from None
 
@@ -109,7 +116,8 @@ def _stored(path: Path) -> Dataset:
     return stored
 
 
-def _report(stored: Dataset, name: str) -> ReadReport:
+def _report(stored: Dataset) -> ReadReport:
+    is_own = text(stored, "Manufacturer") == PRODUCT
     findings: list[ReadFinding] = []
     algorithms: dict[str, Algorithm] = {}
     unread = 0
@@ -118,12 +126,12 @@ def _report(stored: Dataset, name: str) -> ReadReport:
         regions = tuple(region for region in boxes if region is not None)
         unread += len(boxes) - len(regions)
         if regions:
-            findings.append(_finding(group, regions))
-        for algorithm in _algorithms(group):
+            findings.append(_finding(group, regions, is_own=is_own))
+        for algorithm in _algorithms(group) if is_own else ():
             algorithms.setdefault(algorithm.role, algorithm)
     return ReadReport(
         patient_id=text(stored, "PatientID"),
-        study_uid=text(stored, "StudyInstanceUID"),
+        study_uid=uid_text(stored, "StudyInstanceUID"),
         findings=tuple(findings),
         slices=_library(stored),
         series=_series(stored),
@@ -171,17 +179,17 @@ def _sop_uid(image: Dataset) -> str:
     """Return the referenced slice as the files name it, `<uid>#<frame>` for a frame."""
     reference = item(image, "ReferencedSOPSequence")
     frame = whole(reference, "ReferencedFrameNumber")
-    uid = text(reference, "ReferencedSOPInstanceUID")
-    return uid if frame is None else f"{uid}#{frame}"
+    uid = uid_text(reference, "ReferencedSOPInstanceUID")
+    return uid if frame is None or not uid else f"{uid}#{frame}"
 
 
-def _finding(group: Dataset, regions: tuple[ReadRegion, ...]) -> ReadFinding:
+def _finding(group: Dataset, regions: tuple[ReadRegion, ...], *, is_own: bool) -> ReadFinding:
     values = {_concept(one): _number(one) for one in _children(group) if _kind(one) == "NUM"}
     texts = {_concept(one): one for one in _children(group)}
     called = item(texts.get(MALIGNANCY, Dataset()), "ConceptCodeSequence")
     return ReadFinding(
-        label=text(texts.get(TRACKING_LABEL, Dataset()), "TextValue"),
-        tracking_uid=text(texts.get(TRACKING_UID, Dataset()), "UID"),
+        label=text(texts.get(TRACKING_LABEL, Dataset()), "TextValue") if is_own else "",
+        tracking_uid=uid_text(texts.get(TRACKING_UID, Dataset()), "UID"),
         regions=regions,
         category_id=CALLED.get(text(called, "CodeValue"), LYMPH_NODE),
         score=_share(values.get(CERTAINTY)),
@@ -270,11 +278,8 @@ def _position(values: Mapping[str, float | None]) -> float:
 
 def _series(stored: Dataset) -> dict[str, str]:
     return {
-        text(reference, "ReferencedSOPInstanceUID"): text(series, "SeriesInstanceUID")
-        for keyword in (
-            "CurrentRequestedProcedureEvidenceSequence",
-            "PertinentOtherEvidenceSequence",
-        )
+        uid_text(reference, "ReferencedSOPInstanceUID"): uid_text(series, "SeriesInstanceUID")
+        for keyword in EVIDENCE
         for study in stored.get(keyword) or ()
         for series in study.get("ReferencedSeriesSequence") or ()
         for reference in series.get("ReferencedSOPSequence") or ()

@@ -10,6 +10,7 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
 from lnmdetect.io.dicom_header import READ_ERRORS
+from lnmdetect.io.pacs_uids import is_uid
 
 
 def text(dataset: Dataset, keyword: str) -> str:
@@ -19,6 +20,12 @@ def text(dataset: Dataset, keyword: str) -> str:
         return ""
     whole_text = "\\".join(map(str, value)) if isinstance(value, MultiValue) else str(value)
     return whole_text.strip(" \0")
+
+
+def uid_text(dataset: Dataset, keyword: str) -> str:
+    """Return one uid, empty where there is none or other text stands in its place."""
+    found = text(dataset, keyword)
+    return found if is_uid(found) else ""
 
 
 def texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from lnmdetect.io.pacs_address import WebAddress
 from lnmdetect.io.pacs_objects import ConnectionLostError
 from lnmdetect.io.pacs_received import encoded, parse_received
 from lnmdetect.io.pacs_uids import is_uid
+from lnmdetect.io.quiet import quiet_dicom
 
 _CHUNK = 1 << 20
 _AS_STORED = (("application/dicom", "*"),)
@@ -43,7 +44,7 @@ def wado_pass(address: WebAddress, wanted: Wanted, keep: Keep) -> int:
     client = web_client(address, chunk_bytes=_CHUNK)
     failed = 0
     try:
-        with web_errors(address):
+        with web_errors(address), quiet_dicom():
             parts = (
                 client.iter_study(wanted.study_uid, media_types=_AS_STORED)
                 if wanted.series_uid is None

@@ -65,6 +65,11 @@ def web_errors(address: WebAddress) -> Iterator[None]:
         yield
     except OSError as error:  # requests.RequestException is one
         status = http_status(error)
+        if status is None and _is_about_tls(error):
+            remedy = "Name a file with your CA's certificate in REQUESTS_CA_BUNDLE."
+            raise _refused(
+                address, "one whose certificate is not trusted, or that speaks no TLS", remedy
+            ) from None
         if status is None:
             raise ConnectionLostError(f"{address.words}: no answer") from None
         if status in PASSING:
@@ -77,6 +82,12 @@ def web_errors(address: WebAddress) -> Iterator[None]:
             remedy = "Give the whole URL, as http://HOST:8042/dicom-web of Orthanc."
             raise _refused(address, f"HTTP status {status}", remedy) from None
         raise
+
+
+def _is_about_tls(error: OSError) -> bool:
+    from requests.exceptions import SSLError
+
+    return isinstance(error, SSLError)
 
 
 def http_status(error: OSError) -> int | None:

@@ -11,6 +11,7 @@ from lnmdetect.io.dicom_values import whole
 from lnmdetect.io.dicomweb_session import http_status, web_client, web_errors
 from lnmdetect.io.pacs_address import WebAddress
 from lnmdetect.io.pacs_objects import Answer, StoredObject
+from lnmdetect.io.quiet import quiet_dicom
 
 if TYPE_CHECKING:
     from dicomweb_client.web import DICOMwebClient
@@ -41,7 +42,7 @@ def _store(client: "DICOMwebClient", address: WebAddress, item: StoredObject) ->
     except READ_ERRORS as error:
         return Answer("refused", None, f"the file cannot be read ({type(error).__name__})")
     try:
-        with web_errors(address):
+        with web_errors(address), quiet_dicom():
             response = client.store_instances([dataset])
     except OSError as error:
         return Answer("refused", str(http_status(error)), _named(getattr(error, "response", None)))

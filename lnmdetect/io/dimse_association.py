@@ -11,6 +11,7 @@ from lnmdetect.core.extras import require_package
 from lnmdetect.io.dicom_write import IMPLEMENTATION_UID
 from lnmdetect.io.pacs_address import DimseAddress
 from lnmdetect.io.pacs_objects import ConnectionLostError
+from lnmdetect.io.quiet import quiet_dicom
 
 if TYPE_CHECKING:
     from pynetdicom import AE
@@ -84,7 +85,8 @@ def open_association(
         _explain(association, address)
     whole = False
     try:
-        yield association
+        with quiet_dicom():  # the other side's identifiers are quoted where they are none
+            yield association
         whole = True
     finally:
         if association.is_established and whole:

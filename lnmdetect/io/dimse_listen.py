@@ -1,7 +1,5 @@
 """The C-STORE receiver of `lnmdetect pacs listen` (PS3.4 annex B, as SCP): CT images only."""
 
-import threading
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,8 +8,10 @@ from typing import Any, Protocol
 from lnmdetect.core.wording import visible
 from lnmdetect.io.dimse_association import own_entity, require_pynetdicom
 from lnmdetect.io.dimse_retrieve import CANNOT_UNDERSTAND, port_taken
+from lnmdetect.io.dimse_socket import allow, meter
 from lnmdetect.io.dimse_syntaxes import accepted_contexts
 from lnmdetect.io.pacs_received import ReceivedObject, parse_received
+from lnmdetect.io.quiet import quiet_dicom
 
 IDLE_S = 300.0
 """An association on which nothing comes for so long is ended."""
@@ -43,6 +43,7 @@ class Door:
         allowed: calling AE titles that are let in; None lets all in.
         associations: at most so many at once; each may hold one object in memory.
         object_bytes: largest object; an association that sends a larger one is aborted.
+        stalled_s: longest pause amid a message, and longest time until an association is asked for.
     """
 
     bind: str
@@ -51,6 +52,7 @@ class Door:
     allowed: tuple[str, ...] | None
     associations: int = 8
     object_bytes: int = 1 << 29
+    stalled_s: float = 30.0
 
 
 @contextmanager
@@ -60,7 +62,7 @@ def open_door(door: Door, accept: Accept, refused: Callable[[str], None]) -> Ite
     Args:
         door: who may come in where.
         accept: called with each object, from several threads.
-        refused: called with the AE title of a node that was not let in.
+        refused: called with a sentence about each node that was not let in.
 
     Raises:
         OutputError: the port is taken, or the address is not ours.
@@ -69,10 +71,8 @@ def open_door(door: Door, accept: Accept, refused: Callable[[str], None]) -> Ite
     require_pynetdicom()
     from pynetdicom import evt
 
-    meter = _Meter(door.object_bytes)
-
     def store(event: Any) -> int:
-        meter.reset(event)
+        allow(event.assoc, door.object_bytes)
         received = parse_received(event.encoded_dataset())
         if received is None:
             return CANNOT_UNDERSTAND
@@ -84,21 +84,23 @@ def open_door(door: Door, accept: Accept, refused: Callable[[str], None]) -> Ite
     entity.require_called_aet = True
     entity.require_calling_aet = list(door.allowed or ())
     entity.maximum_pdu_size = 1 << 17
-    entity.network_timeout = IDLE_S
+    entity.network_timeout, entity.acse_timeout = IDLE_S, door.stalled_s
     try:
         server = entity.start_server(
             (door.bind, door.port),
             block=False,
             evt_handlers=[
                 (evt.EVT_C_STORE, store),
-                (evt.EVT_DATA_RECV, meter.count),
-                (evt.EVT_REJECTED, lambda event: refused(_title(event))),
+                (evt.EVT_CONN_OPEN, lambda event: meter(event.assoc, door.stalled_s)),
+                (evt.EVT_ACCEPTED, lambda event: allow(event.assoc, door.object_bytes)),
+                (evt.EVT_REJECTED, lambda event: refused(_rejection(event, door))),
             ],
         )
     except OSError as error:
         raise port_taken(door.bind, door.port, error) from None
     try:
-        yield
+        with quiet_dicom():  # an identifier that is none is quoted as it comes in
+            yield
     finally:
         if server is not None:
             server.shutdown()
@@ -106,24 +108,15 @@ def open_door(door: Door, accept: Accept, refused: Callable[[str], None]) -> Ite
             association.abort()
 
 
-class _Meter:
-    """Ends an association whose object grows beyond all bounds: it is gathered in memory."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit = limit_bytes
-        self._bytes: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
-
-    def reset(self, event: Any) -> None:
-        """Begin with the next object."""
-        self._bytes[event.assoc] = 0
-
-    def count(self, event: Any) -> None:
-        """Add what came in."""
-        before = self._bytes.get(event.assoc, 0)
-        self._bytes[event.assoc] = before + len(event.data)
-        if before <= self._limit < self._bytes[event.assoc]:
-            # From the thread that reads, which calls this, it would wait for itself.
-            threading.Thread(target=event.assoc.abort, daemon=True).start()
+def _rejection(event: Any, door: Door) -> str:
+    """Return in a sentence who was not let in, and why."""
+    title = _title(event) or "A node without a title"
+    request = event.assoc.requestor.primitive
+    if request is not None and str(request.called_ae_title).strip() != door.own_ae:
+        return f"{title}: not let in, it called another AE title than {door.own_ae}."
+    if door.allowed is not None and title not in door.allowed:
+        return f"{title}: not let in, --allow does not name it."
+    return f"{title}: not let in for the moment, {door.associations} connections are open."
 
 
 def _title(event: Any) -> str:

@@ -14,6 +14,7 @@ from lnmdetect.io.dimse_association import (
 )
 from lnmdetect.io.pacs_address import DimseAddress
 from lnmdetect.io.pacs_objects import Answer, ConnectionLostError, StoredObject, grouped
+from lnmdetect.io.quiet import quiet_dicom
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -74,7 +75,8 @@ def _sent(association: "Association", dataset: "Dataset") -> int | None:
     if not association.is_established:
         raise ConnectionLostError("the other side broke off")
     try:
-        return status_of(association.send_c_store(dataset))
+        with quiet_dicom():  # elements that are written in another way are looked at, and quoted
+            return status_of(association.send_c_store(dataset))
     except (ValueError, AttributeError):
         return None
     except RuntimeError:  # the association ended after it was looked at

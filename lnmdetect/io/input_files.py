@@ -209,4 +209,5 @@ def _unreadable(name: str, error: Exception) -> InputError:
         expected="a file that can be read",
         got=f"{type(error).__name__}",
         remedy="Check its permissions and that it was copied whole.",
+        is_path=True,
     )

@@ -82,19 +82,28 @@ def node_to_json(node: LinkedNode) -> dict[str, Any]:
         "centre_px": [round(side, 3) for side in node.centre_px],
         "centre_slice": round(node.centre_slice, 3),
         "laterality": node.laterality,
-        "long_axis_mm": round(node.long_axis_mm, 3),
-        "short_axis_mm": round(node.short_axis_mm, 3),
-        "box_short_axis_mm": round(node.box_short_axis_mm, 3),
-        "extent_mm": [round(side, 3) for side in node.extent_mm],
-        "volume_mm3": round(node.volume_mm3, 3),
-        "mean_hu": round(node.mean_hu, 3),
-        "max_hu": round(node.max_hu, 3),
-        "heterogeneity_hu": round(node.heterogeneity_hu, 3),
+        "long_axis_mm": _size(node.long_axis_mm),
+        "short_axis_mm": _size(node.short_axis_mm),
+        "box_short_axis_mm": _size(node.box_short_axis_mm),
+        "extent_mm": [_size(side) for side in node.extent_mm],
+        "volume_mm3": _size(node.volume_mm3),
+        "mean_hu": _rounded(node.mean_hu),
+        "max_hu": _rounded(node.max_hu),
+        "heterogeneity_hu": _rounded(node.heterogeneity_hu),
         "score": round(node.score, 6),
         "p_metastatic": None if node.p_metastatic is None else round(node.p_metastatic, 6),
         "suspicious_by_size": node.suspicious_by_size,
         "sections": [_section_to_json(section) for section in node.sections],
     }
+
+
+def _size(value: float) -> float:
+    """Return a length, area or volume as it is written: rounded, but never to 0."""
+    return max(round(value, 3), 0.001)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def _section_to_json(section: NodeSection) -> dict[str, Any]:
@@ -109,10 +118,10 @@ def _section_to_json(section: NodeSection) -> dict[str, Any]:
         "annotation_ids": list(section.annotation_ids),
         "p_metastatic": None if section.p_metastatic is None else round(section.p_metastatic, 6),
         "outline": section.outline,
-        "long_axis_mm": round(section.long_axis_mm, 3),
-        "short_axis_mm": round(section.short_axis_mm, 3),
-        "area_mm2": round(section.area_mm2, 3),
-        "box_short_axis_mm": round(section.box_short_axis_mm, 3),
+        "long_axis_mm": _size(section.long_axis_mm),
+        "short_axis_mm": _size(section.short_axis_mm),
+        "area_mm2": _size(section.area_mm2),
+        "box_short_axis_mm": _size(section.box_short_axis_mm),
         **outlined,
     }
 
@@ -165,9 +174,9 @@ def _node_from_json(record: JsonObject) -> LinkedNode:
         box_short_axis_mm=record.positive("box_short_axis_mm"),
         extent_mm=cast(tuple[float, float, float], record.numbers("extent_mm", 3)),
         volume_mm3=record.positive("volume_mm3"),
-        mean_hu=record.number("mean_hu"),
-        max_hu=record.number("max_hu"),
-        heterogeneity_hu=record.number("heterogeneity_hu"),
+        mean_hu=record.optional("mean_hu", record.number),
+        max_hu=record.optional("max_hu", record.number),
+        heterogeneity_hu=record.optional("heterogeneity_hu", record.number),
         laterality=cast(Laterality | None, record.optional("laterality", _one_of(record, _SIDES))),
         score=record.share("score"),
         p_metastatic=record.optional("p_metastatic", record.share),

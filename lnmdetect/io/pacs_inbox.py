@@ -12,7 +12,13 @@ from typing import Any, Literal, get_args
 
 from lnmdetect.core.errors import OutputError
 from lnmdetect.io.json_files import json_text
-from lnmdetect.io.pacs_received import PART, ReceivedObject, write_durably
+from lnmdetect.io.pacs_received import (
+    PART,
+    ReceivedObject,
+    sync,
+    sync_tree,
+    write_durably,
+)
 from lnmdetect.io.pacs_uids import is_uid
 
 Status = Literal["receiving", "waiting", "analysed", "done", "failed"]
@@ -30,6 +36,7 @@ class SeriesRecord:
         attempts: analyses begun.
         reason: why it failed, or what the PACS has against its results so far.
         boxes: above the operating threshold, once it is analysed.
+        late: slices that came after its analysis had begun, and were refused.
         changed: when the status did, UTC.
     """
 
@@ -41,12 +48,17 @@ class SeriesRecord:
     attempts: int = 0
     reason: str = ""
     boxes: int | None = None
+    late: int = 0
     changed: str = ""
 
     def to(self, status: Status, **changes: Any) -> "SeriesRecord":
         """Return the record with another status, stamped now."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         return replace(self, status=status, changed=now, **changes)
+
+    def brief(self) -> "SeriesRecord":
+        """Return the record without its objects."""
+        return replace(self, objects=())
 
     def to_event(self) -> dict[str, Any]:
         """Return the record without its list of objects, as `listen --json` prints it."""
@@ -67,17 +79,18 @@ class Inbox:
         Raises:
             OutputError: another listener holds it, or it cannot be made.
         """
-        try:
-            for name in (_INCOMING, _STATE, _RESULTS):
-                (self.folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-            with (self.folder / _LOCK).open("w") as stream:
+        with contextlib.ExitStack() as held:
+            try:
+                for name in (_INCOMING, _STATE, _RESULTS):
+                    (self.folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+                stream = held.enter_context((self.folder / _LOCK).open("w"))
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._clean()
-                yield
-        except BlockingIOError:
-            raise self._unusable("one that another listener works in") from None
-        except OSError as error:
-            raise self._unusable(error.strerror or type(error).__name__) from None
+            except BlockingIOError:
+                raise self._unusable("one that another listener works in") from None
+            except OSError as error:
+                raise self._unusable(error.strerror or type(error).__name__) from None
+            yield
 
     def incoming(self, series_uid: str) -> Path:
         """Return where the slices of a series lie."""
@@ -140,15 +153,28 @@ class Inbox:
         return record if sound else None
 
     def records(self) -> list[SeriesRecord]:
-        """Return all records, the longest unchanged first."""
+        """Return all records, the longest unchanged first; finished ones without their objects."""
         names = [path.stem for path in (self.folder / _STATE).glob("*.json")]
-        found = [self.record(name) for name in names if is_uid(name)]
+        found = [self._brief(name) for name in names if is_uid(name)]
         return sorted((r for r in found if r is not None), key=lambda record: record.changed)
 
+    def _brief(self, series_uid: str) -> SeriesRecord | None:
+        record = self.record(series_uid)
+        # The names of 10,000 finished series' slices would fill hundreds of megabytes.
+        return record if record is None or record.status not in FINISHED else record.brief()
+
     def adopt(self, record: SeriesRecord) -> None:
-        """Make this attempt's draft the results of the series."""
+        """Make this attempt's draft the results of the series, so that they survive a power cut.
+
+        Raises:
+            OSError: the disk refuses; nothing is lost, and it may be tried again.
+        """
+        if not self.draft(record).is_dir():
+            return  # an earlier try came as far as this
+        sync_tree(self.draft(record))
         self._remove(self.results(record.series_uid))
         self.draft(record).replace(self.results(record.series_uid))
+        sync(self.folder / _RESULTS)
 
     def drop_draft(self, record: SeriesRecord) -> None:
         """Delete what a failed attempt left."""

@@ -7,19 +7,20 @@ from typing import Literal
 
 from pydicom import Dataset, dcmread
 from pydicom.tag import Tag
-from pydicom.uid import UID
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.io.dicom_header import (
     HEAD_BYTES,
     READ_ERRORS,
     looks_like_dicom,
-    quiet_reading,
     read_dataset,
 )
 from lnmdetect.io.dicom_values import text
 from lnmdetect.io.input_files import InputFiles, list_input_files, printable
 from lnmdetect.io.pacs_uids import is_uid
+from lnmdetect.io.pixel_element import is_cut_short
+from lnmdetect.io.quiet import quiet_dicom
 
 State = Literal["taken", "refused", "not sent"]
 _TAGS = [Tag(name) for name in ("SOPClassUID", "SOPInstanceUID")]
@@ -33,6 +34,7 @@ class StoredObject:
     Attributes:
         name: the file, relative to `files`; it may name a patient, so it is never shown.
         transfer_syntax: how the file is written.
+        is_whole: the file does not end within its pixel data.
     """
 
     files: InputFiles = field(repr=False)
@@ -40,6 +42,7 @@ class StoredObject:
     sop_instance_uid: str
     sop_class_uid: str
     transfer_syntax: str
+    is_whole: bool = True
 
     @property
     def sop_class(self) -> str:
@@ -50,9 +53,11 @@ class StoredObject:
         """Return the whole object.
 
         Raises:
-            READ_ERRORS: the file is damaged or gone.
+            READ_ERRORS: the file is damaged, cut short or gone.
         """
-        with quiet_reading(), self.files.open(self.name) as stream:
+        if not self.is_whole:
+            raise EOFError
+        with quiet_dicom(), self.files.open(self.name) as stream:
             dataset = read_dataset(stream, pixels=True)
         dataset.file_meta.MediaStorageSOPClassUID = UID(self.sop_class_uid)
         dataset.file_meta.MediaStorageSOPInstanceUID = UID(self.sop_instance_uid)
@@ -127,7 +132,7 @@ def list_objects(paths: Iterable[Path]) -> tuple[tuple[StoredObject, ...], int]:
 
 def _object(files: InputFiles, name: str) -> StoredObject | None:
     try:
-        with quiet_reading(), files.open(name) as stream:
+        with quiet_dicom(), files.open(name) as stream:
             head = stream.read(HEAD_BYTES)
             if not looks_like_dicom(head):
                 return None
@@ -135,14 +140,15 @@ def _object(files: InputFiles, name: str) -> StoredObject | None:
             bare = head[128:132] != b"DICM"
             header = dcmread(stream, force=bare, stop_before_pixels=True, specific_tags=_TAGS)
             implicit, _ = header.original_encoding
+            sop_class, sop_uid = text(header, "SOPClassUID"), text(header, "SOPInstanceUID")
+            bare_syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+            syntax = UID(header.file_meta.get("TransferSyntaxUID", bare_syntax))
+            is_whole = not is_cut_short(syntax, stream, files.size(name))
     except (InputError, *READ_ERRORS):
         return None
-    sop_class, sop_uid = text(header, "SOPClassUID"), text(header, "SOPInstanceUID")
     if sop_class == _DICOMDIR or not (is_uid(sop_class) and is_uid(sop_uid)):
         return None
-    bare_syntax = "1.2.840.10008.1.2" if implicit else "1.2.840.10008.1.2.1"
-    syntax = str(header.file_meta.get("TransferSyntaxUID", bare_syntax))
-    return StoredObject(files, name, sop_uid, sop_class, syntax)
+    return StoredObject(files, name, sop_uid, sop_class, str(syntax), is_whole)
 
 
 def grouped(

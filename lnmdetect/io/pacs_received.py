@@ -11,9 +11,10 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 from pydicom.tag import Tag
 
-from lnmdetect.io.dicom_header import READ_ERRORS, quiet_reading
+from lnmdetect.io.dicom_header import READ_ERRORS
 from lnmdetect.io.dicom_values import text
 from lnmdetect.io.pacs_uids import is_uid
+from lnmdetect.io.quiet import quiet_dicom
 
 _TAGS = [Tag(name) for name in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")]
 PART = ".part"
@@ -32,7 +33,7 @@ class ReceivedObject:
 def parse_received(content: bytes) -> ReceivedObject | None:
     """Return the object that a file of these bytes holds; None where its UIDs are not sound."""
     try:
-        with quiet_reading():
+        with quiet_dicom():
             header = dcmread(BytesIO(content), stop_before_pixels=True, specific_tags=_TAGS)
             uids = [text(header, tag) for tag in ("SOPInstanceUID", "SeriesInstanceUID")]
             uids.append(text(header, "StudyInstanceUID"))
@@ -48,7 +49,7 @@ def encoded(dataset: Dataset) -> bytes:
         READ_ERRORS: it cannot be written.
     """
     stream = BytesIO()
-    with quiet_reading():
+    with quiet_dicom():
         dataset.save_as(stream, enforce_file_format=True)
     return stream.getvalue()
 
@@ -59,23 +60,31 @@ def write_durably(path: Path, content: bytes) -> None:
     Raises:
         OSError: the disk refuses; nothing is left then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sync(path.parent.parent)
     with _part_of(path) as part:
         with part.open("wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Return when the folder's list of names is on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Return when a folder's list of names, or a file's content, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Return when every file in the folder and below is on the disk."""
+    for path in [*folder.rglob("*"), folder]:
+        sync(path)
 
 
 @contextlib.contextmanager

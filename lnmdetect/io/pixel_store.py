@@ -121,8 +121,7 @@ class PixelStore:
                 got=f"none among {len(self._by_uid)} CT slices",
                 remedy="Point to the folder of the scans with --scan.",
             )
-        _check_size(image, header.rows, header.columns)
-        _check_spacing(image, header.spacing_mm)
+        check_agrees(image, header)
         return header
 
     def _png_pixels(self, image: ImageRecord) -> NDArray[np.int16]:
@@ -149,6 +148,16 @@ class PixelStore:
         """The slices by the uid that `--pseudonymise-uids` writes for them."""
         key = load_key()
         return {pseudonymise_uid(uid, key): header for uid, header in self._by_uid.items()}
+
+
+def check_agrees(image: ImageRecord, header: SliceHeader) -> None:
+    """Do nothing for a slice that is what its record says.
+
+    Raises:
+        InputError: it has another size or pixel spacing: boxes would lie elsewhere in it.
+    """
+    _check_size(image, header.rows, header.columns)
+    _check_spacing(image, header.spacing_mm)
 
 
 def _check_size(image: ImageRecord, rows: int, columns: int) -> None:

@@ -82,6 +82,22 @@ def _belongs(fault: LeftOut, case: ScanCase) -> bool:
     return studies == {case.series[0].study_uid}
 
 
+def _check_patient(case: ScanCase) -> None:
+    """Do nothing for slices of one patient and study; an empty patient id is nobody's."""
+    first = case.series[0]
+    patients = {header.patient_id for header in case.series} - {""}
+    studies = {header.study_uid for header in case.series}
+    if len(patients) < 2 and len(studies) < 2:
+        return
+    raise InputError(
+        f"series {first.series_uid}",
+        expected="slices of one patient and study",
+        got=f"{max(len(patients), 1)} patient ids and {len(studies)} study uids",
+        remedy="Separate the patients, or export the series again; its anonymisation made series "
+        "uids equal.",
+    )
+
+
 def _check_codecs(case: ScanCase) -> None:
     for header in {header.transfer_syntax: header for header in reversed(case.series)}.values():
         require_codec(header)
@@ -121,6 +137,7 @@ def physical_memory_bytes() -> int:
 _ORDER = ("grid", "plane", "duplicates")
 SCAN_CHECKS = (
     ScanCheck("files", "Every slice is whole and has the tags it needs.", _check_files),
+    ScanCheck("patient", "All slices are of one patient and study.", _check_patient),
     ScanCheck("compression", "The pixels' compression can be read.", _check_codecs),
     ScanCheck(
         "grid",

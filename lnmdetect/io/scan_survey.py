@@ -39,7 +39,7 @@ class ScanSurvey:
 def survey_scans(
     path: Path, *, series: str | None = None, progress: Progress | None = None
 ) -> ScanSurvey:
-    """Return what lies at a folder, file or zip; each study's axial CT with most slices is chosen.
+    """Return what lies at a folder, file or zip; each study's best axial CT is chosen.
 
     Args:
         path: as for `io.scan_source.open_source`.

@@ -2,7 +2,8 @@
 
 Overlapping boxes of a slice are one cross-section (`metrics.box_fusion`). Cross-sections are then
 joined slice by slice, from the lowest slice up: the ends of the nodes so far are matched with the
-next slice's cross-sections, one to one, so that the sum of their affinities is greatest.
+next slice's cross-sections, one to one, so that the sum of their affinities is greatest. What is
+then a chain of two nodes is cut at its waist (`metrics.node_waists`).
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from lnmdetect.core.geometry import (
 )
 from lnmdetect.metrics.assignment import best_pairs
 from lnmdetect.metrics.box_fusion import FusedBoxes, fuse_boxes
+from lnmdetect.metrics.node_waists import cut_at_waists
 
 Places = NDArray[np.int64]
 Numbers = NDArray[np.float64]
@@ -159,7 +161,8 @@ def link_sections(
         node[new] = count + np.arange(len(new))
         count += len(new)
         ends = np.concatenate([ends, here])
-    return _by_first_box(node)
+    areas, centres = box_sizes(boxes).prod(axis=1), box_centres(boxes)
+    return _by_first_box(cut_at_waists(areas, centres, position_mm, node))
 
 
 def _affinity(first_mm: Boxes, second_mm: Boxes, rule: LinkRule) -> Numbers:

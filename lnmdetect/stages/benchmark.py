@@ -1,7 +1,9 @@
 """`lnmdetect benchmark`: a published table rebuilt on one's own truth.json, row by row."""
 
 import platform
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -129,16 +131,25 @@ def _run(job: RowJob, place: str, progress: Progress, tell: Tell) -> None:
         result = run_row(job, progress)
     except (LnmDetectError, RuntimeError, ValueError) as error:
         # What torch says of shapes and memory is a plain RuntimeError or ValueError.
-        own = isinstance(error, LnmDetectError)
-        first = (str(error).splitlines() or [""])[0]
-        told = str(error) if own else f"{type(error).__name__}: {first}"
+        told = _for_file(error)
         store_result(RowResult(job.identity, "failed", error=told), job.folder)
-        tell(f"{name} ({place}): failed. {told}")
+        said = str(error) if isinstance(error, LnmDetectError) else told
+        tell(f"{name} ({place}): failed. {said}")
         return
     first_name = FIGURES[job.recipe.arm][0]
     value = result.figures[first_name].value
     told = "undefined" if value is None else f"{value:.3f}"
     tell(f"{name} ({place}): {NAMES[first_name]} {told}, {result.training_minutes:g} min")
+
+
+def _for_file(error: Exception) -> str:
+    """Return an error in words; of other libraries than torch the text may quote a header."""
+    if isinstance(error, LnmDetectError):
+        return error.for_file
+    kind = type(error).__name__
+    first = (str(error).splitlines() or [""])[0]
+    raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    return f"{kind}: {first}" if "torch" in raised_in.parts else f"an unexpected {kind}"
 
 
 def _result(

@@ -32,6 +32,7 @@ from lnmdetect.io.json_files import refuse_existing, sha256_of_file
 from lnmdetect.io.pixel_roots import relative_root, scan_root
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.run_record import RunRecord, record_path
+from lnmdetect.stages.scan_hounsfield import check_listed
 from lnmdetect.training.classifier_task import ClassifierTask
 from lnmdetect.training.devices import Compute, choose_device, limit_threads
 from lnmdetect.training.engine import predict
@@ -108,6 +109,7 @@ def classify(request: ClassifyRequest, progress: Progress = SILENT) -> ClassifyR
     store = PixelStore(
         scan_root(request.boxes, dataset, request.scan), png_folder=request.boxes.parent
     )
+    check_listed(store, dataset)
     bundle, task = load_classifier(request.model, request.device)
     record.config = {**record.config, "device": str(task.device)}
     record.lap("open")

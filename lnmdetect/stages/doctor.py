@@ -4,11 +4,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lnmdetect.core.errors import InputError, LnmDetectError
+from lnmdetect.core.errors import LnmDetectError, UsageError
 from lnmdetect.core.progress import SILENT, Progress
+from lnmdetect.core.wording import counted
 from lnmdetect.io.bundle_config import Bundle, read_bundle
 from lnmdetect.io.dicom_index import DicomIndex
 from lnmdetect.io.dicom_series import fault_error, file_notes
+from lnmdetect.io.input_files import printable
 from lnmdetect.io.key_images import lists_images
 from lnmdetect.io.scan_checks import ScanCase
 from lnmdetect.io.scan_survey import ScanSurvey, survey_scans
@@ -39,12 +41,13 @@ def doctor(request: DoctorRequest, progress: Progress = SILENT) -> DoctorResult:
 
     Raises:
         InputError: nothing is there that could be looked at.
+        UsageError: it is a JSON, which lists slices that were chosen.
         ModelError: there is no such bundle.
     """
     start = time.monotonic()
     if lists_images(request.scan):
-        raise InputError(
-            request.scan.name,
+        raise UsageError(
+            printable(request.scan.name),
             expected="a folder, DICOM file or .zip",
             got="a JSON",
             remedy="Give the folder that its scan_root names.",
@@ -108,4 +111,9 @@ def _left_out(index: DicomIndex) -> tuple[Finding, ...]:
         error = fault_error(faults[0])
         why = f" The first fault, {error.where}: expected {error.expected}, got {error.got}."
         return (Finding("other files", "warning", said + why, error.remedy),)
+    if lost := index.unread():
+        why = f" {counted(len(lost), 'of them looks like a slice', 'of them look like slices')}, "
+        look = "Compare the number of slices with the scanner's; copy these files again."
+        first = f"the first is {printable(lost[0])}, and cannot be read."
+        return (Finding("other files", "warning", said + why + first, look),)
     return (Finding("other files", "ok", said),)

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from lnmdetect.io.dicom_geometry import plane_of, slice_spacing_mm
 from lnmdetect.io.dicom_header import LeftOut
-from lnmdetect.io.dicom_series import Series
+from lnmdetect.io.dicom_series import Series, more_slices_but
 from lnmdetect.io.scan_survey import ScanSurvey
 from lnmdetect.stages.doctor_result import SeriesRow
 
@@ -25,11 +25,19 @@ def why_chosen(survey: ScanSurvey, series: Series, *, named: bool) -> str:
     """Return in words why the stages read this series."""
     if named:
         return "named with --series"
-    study = series[0].study_uid
-    rivals = [uid for uid, other in survey.series.items() if other[0].study_uid == study]
-    if len(rivals) == 1:
+    first = series[0]
+    candidates = [
+        other
+        for other in survey.series.values()
+        if (other[0].study_uid, other[0].patient_id) == (first.study_uid, first.patient_id)
+    ]
+    if len(candidates) == 1:
         return "the only CT series of its study"
-    return f"most axial slices of the {len(rivals)} CT series of its study"
+    among = f"most axial slices of the {len(candidates)} CT series of its study"
+    if passed := Counter(more_slices_but(series, candidates)):
+        reasons = ", ".join(f"{count} with more: {reason}" for reason, count in passed.items())
+        return f"{among} that suit ({reasons})"
+    return among
 
 
 def usual(values: Iterable[T]) -> T | None:

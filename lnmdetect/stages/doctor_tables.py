@@ -1,6 +1,6 @@
 """What doctor found, as rich tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -17,6 +17,8 @@ VERDICTS: dict[Verdict, str] = {
     "refusal": "The stages would refuse this.",
 }
 SHOWN_CONTRAST = {True: "yes", False: "no", None: "not said"}
+IN_FULL = 3
+"""Scans of which every check is shown; of more, only what is not ok."""
 SERIES_COLUMNS = (
     *("", "Series", "Kind", "Plane", "Images", "Matrix", "Pixel mm", "Step mm"),
     *("Thickness mm", "Kernel", "Contrast", "Phase"),
@@ -31,12 +33,20 @@ def doctor_tables(result: DoctorResult) -> RenderableType:
 def _parts(result: DoctorResult) -> Iterator[RenderableType]:
     yield _series_table(result)
     for scan in result.scans:
-        yield _checks_table(f"Series {scan.series}: {scan.why}", scan.findings)
-        if scan.expected is not None:
-            yield Text(_cost(scan))
+        yield from _scan_parts(scan, brief=len(result.scans) > IN_FULL)
     if result.findings:
         yield _checks_table("The input as a whole", result.findings)
     yield Text(VERDICTS[result.verdict], style=STYLES.get(result.verdict, "bold red"))
+
+
+def _scan_parts(scan: CheckedScan, *, brief: bool) -> Iterator[RenderableType]:
+    title = f"Series {scan.series}: {scan.why}"
+    shown = [finding for finding in scan.findings if not brief or finding.level != "ok"]
+    if hidden := len(scan.findings) - len(shown):
+        title += f"; {counted(hidden, 'check')} ok, in full with --json"
+    yield _checks_table(title, shown) if shown else Text(title)
+    if scan.expected is not None:
+        yield Text(_cost(scan))
 
 
 def _series_table(result: DoctorResult) -> Table:
@@ -68,7 +78,7 @@ def _cells(row: SeriesRow) -> tuple[str, ...]:
     )
 
 
-def _checks_table(title: str, findings: tuple[Finding, ...]) -> Table:
+def _checks_table(title: str, findings: Sequence[Finding]) -> Table:
     table = Table(title=title, title_justify="left")
     for name in ("Check", "Result", "What was found, and what to do"):
         table.add_column(name, overflow="fold")

@@ -6,12 +6,12 @@ from typing import Any
 from lnmdetect.core.config import DetectorRecipe
 from lnmdetect.core.scan_ranges import SCANS_SEEN, Range, ScanRanges, joined, ranges_from_json
 from lnmdetect.io.bundle_config import Bundle
-from lnmdetect.io.dicom_acquisition import SHARP_KERNELS
 from lnmdetect.io.dicom_geometry import position_mm, slice_spacing_mm
 from lnmdetect.io.dicom_series import Series
 from lnmdetect.phantom.scan_plan import scan_ranges
 from lnmdetect.stages.doctor_result import Expected, Finding
 from lnmdetect.stages.doctor_series import usual
+from lnmdetect.stages.doctor_tags import tag_findings
 from lnmdetect.stages.scan_hounsfield import Sample
 from lnmdetect.transforms.grid import mask_slice, plan_grid
 
@@ -44,8 +44,7 @@ def trust_findings(series: Series, bundle: Bundle) -> Iterator[Finding]:
     """Yield what of a sound series is unlike what the detector knows."""
     yield _overlap(series)
     yield _view(series)
-    yield _contrast(series)
-    yield _kernel(series)
+    yield from tag_findings(series)
     yield _extent(series)
     yield from _ranges(series, bundle)
     yield _origin(series, bundle)
@@ -83,42 +82,6 @@ def _view(series: Series) -> Finding:
         "The slices are turned or mirrored against the usual view from the feet, front up.",
         "Turn them before detection: models look at pixels as they are stored.",
     )
-
-
-def _contrast(series: Series) -> Finding:
-    said = [h.acquisition.contrast for h in series if h.acquisition.contrast is not None]
-    phases = {header.acquisition.phase for header in series} - {""}
-    if "native" in phases or (said and not any(said)):
-        return Finding(
-            "contrast",
-            "warning",
-            "The headers say that no contrast was given.",
-            "Nodes and vessels look alike without it; choose an enhanced series with --series.",
-        )
-    if not said and not phases:
-        return Finding(
-            "contrast",
-            "warning",
-            "The headers do not say whether contrast was given.",
-            "The models are for enhanced neck CT; look at the vessels.",
-        )
-    phase = f", phase {' and '.join(sorted(phases))}" if phases else ""
-    return Finding("contrast", "ok", f"Contrast was given{phase}.")
-
-
-def _kernel(series: Series) -> Finding:
-    kernels = sorted({header.acquisition.kernel for header in series} - {""})
-    sharp = [kernel for kernel in kernels if SHARP_KERNELS.fullmatch(kernel)]
-    if sharp:
-        return Finding(
-            "kernel",
-            "warning",
-            f"Kernel {', '.join(sharp)} is for bone or lung.",
-            "Choose a soft-tissue reconstruction with --series.",
-        )
-    if not kernels:
-        return Finding("kernel", "ok", "The headers do not name the kernel.")
-    return Finding("kernel", "ok", f"Kernel {', '.join(kernels)} is no bone or lung kernel.")
 
 
 def _extent(series: Series) -> Finding:

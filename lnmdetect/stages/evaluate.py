@@ -15,7 +15,7 @@ from lnmdetect.stages.evaluation_figures import (
 )
 from lnmdetect.stages.evaluation_files import EvalInputs, read_inputs
 from lnmdetect.stages.evaluation_info import eval_info
-from lnmdetect.stages.evaluation_linked import nodes_3d
+from lnmdetect.stages.evaluation_linked import linked_notes, no_nodes_note, nodes_3d
 from lnmdetect.stages.evaluation_masks import mask_figures, mask_notes
 from lnmdetect.stages.evaluation_optimism import without_flattery
 from lnmdetect.stages.evaluation_request import EvalFiles, EvalRequest, files_of
@@ -79,7 +79,12 @@ def full_evaluation(request: EvalRequest, progress: Progress = SILENT) -> Evalua
     record.lap("read")
     kinds = _kinds(inputs)
     result = _result(request, files, truth, inputs, kinds=kinds, steps=steps)
-    result = with_notes(result, *mask_notes(result.masks), *warnings)
+    info, detector = result.info, result.thresholds.detector.value
+    scored = (*info.detections_of, *info.classes_of)
+    about_nodes = linked_notes(request.linked_nodes, scored, detector)
+    if result.nodes_3d is None and not request.ap50_only:
+        about_nodes = no_nodes_note(inputs.found, truth)
+    result = with_notes(result, *mask_notes(result.masks), *warnings, *about_nodes)
     record.lap("score")
     if request.output is not None:
         write_json(result.metrics_json(), request.output, overwrite=request.overwrite)

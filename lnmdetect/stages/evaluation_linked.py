@@ -1,9 +1,9 @@
 """The 3-D part of an evaluation: linked nodes of a file, or of the boxes themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.geometry import box_areas, box_centres, box_sizes
 from lnmdetect.core.linked_nodes import LinkedNode
+from lnmdetect.core.wording import counted
+from lnmdetect.io.json_fields import is_number
 from lnmdetect.io.linked_nodes_file import read_linked_nodes
 from lnmdetect.metrics.linked_evaluation import (
     LinkedFigures,
@@ -25,6 +27,7 @@ from lnmdetect.stages.evaluation_inputs import Predictions
 from lnmdetect.stages.evaluation_truth import FileStamp, Truth, node_numbers
 
 Numbers = NDArray[np.float64]
+_SAME_THRESHOLD = 1e-6
 _REMEDY = "Give with --linked-nodes what `lnmdetect nodes` writes for the scans of truth."
 
 
@@ -63,15 +66,15 @@ def nodes_3d(
     """
     node = node_numbers(truth)
     positions = positions_mm(truth)
-    told = truth.columns.coverage == "all_slices" and (node != NO_NODE).any()
-    if not told or positions is None:
-        if paths:
-            raise InputError(
-                ", ".join(stamp.file for stamp in truth.stamps),
-                expected="whole scans, boxes with node_id, and slices with position_mm each",
-                got="truth without one of them",
-                remedy="Leave out --linked-nodes; nodes in 3-D cannot be scored here.",
-            )
+    lacking = _lacking(truth)
+    if lacking is not None and paths:
+        raise InputError(
+            ", ".join(stamp.file for stamp in truth.stamps),
+            expected="whole scans, boxes with node_id, and slices with position_mm each",
+            got=lacking,
+            remedy="Leave out --linked-nodes; nodes in 3-D cannot be scored here.",
+        )
+    if lacking is not None or positions is None:
         return None
     if paths:
         table = _of_files(paths, truth)
@@ -83,6 +86,56 @@ def nodes_3d(
     figures = linked_figures(table, true_nodes, truth.cohort, rates=rates)
     stamps = tuple(FileStamp.of(path) for path in paths)
     return Nodes3d(stamps, axis, len(table.scores), len(true_nodes.short_axis_mm), figures)
+
+
+def _lacking(truth: Truth) -> str | None:
+    """Return why truth allows no figures in 3-D, None where it does."""
+    if truth.columns.coverage != "all_slices":
+        return "truth of key images"
+    if not (node_numbers(truth) != NO_NODE).any():
+        return "truth that names no node (node_id)"
+    if positions_mm(truth) is None:
+        return "slices of one scan at one place, or without a place (position_mm)"
+    return None
+
+
+def no_nodes_note(found: Predictions | None, truth: Truth) -> Iterator[str]:
+    """Give why there are no figures in 3-D where there are boxes to be linked."""
+    if found is None:
+        return
+    lacking = _lacking(truth)
+    if lacking is None and found.above is None:
+        lacking = "no operating threshold (--threshold)"
+    if lacking is not None:
+        yield f"No nodes in 3-D: {lacking}."
+
+
+def linked_notes(
+    paths: Sequence[Path], boxes: Sequence[FileStamp], threshold: float | None
+) -> Iterator[str]:
+    """Give what a reader must know where linked nodes are of other boxes than the other figures.
+
+    Args:
+        paths: linked_nodes.json files.
+        boxes: the files of boxes that are scored beside them.
+        threshold: on these boxes' scores; None where there is none.
+    """
+    scored = {stamp.sha256 for stamp in boxes}
+    for path in paths:
+        info = read_linked_nodes(path).info
+        source = info.get("linked_from")
+        known = source.get("sha256") if isinstance(source, Mapping) else None
+        if known not in scored:
+            yield (
+                f"{path.name} was not linked from the boxes that are scored beside it: the "
+                "figures in 3-D are of other boxes."
+            )
+        own: Any = info.get("operating_threshold")
+        if is_number(own) and threshold is not None and abs(own - threshold) > _SAME_THRESHOLD:
+            yield (
+                f"{path.name} was linked from boxes scored {own:.2f} or more; the other figures "
+                f"are at {threshold:.2f}."
+            )
 
 
 def positions_mm(truth: Truth) -> Numbers | None:
@@ -183,7 +236,20 @@ def _of_files(paths: Sequence[Path], truth: Truth) -> LinkedTable:
     images = truth.columns.images
     place = {key: row for row, key in enumerate(images.file_names)}
     place |= {uid: row for row, uid in enumerate(images.sop_instance_uids) if uid}
-    parts = [_part(node, place, path) for path in paths for node in read_linked_nodes(path).nodes]
+    parts: list[_Part] = []
+    scored: set[int] = set()
+    for path in paths:
+        own = [_part(node, place, path) for node in read_linked_nodes(path).nodes]
+        scans = {int(truth.cohort.scan_of_image[part.image[0]]) for part in own}
+        if scans & scored:
+            raise InputError(
+                path.name,
+                expected="scans that no other file of --linked-nodes holds",
+                got=f"{counted(len(scans & scored), 'scan')} that one before it holds too",
+                remedy="Give the nodes of each scan once.",
+            )
+        scored |= scans
+        parts += own
     positions = positions_mm(truth)
     assert positions is not None
     return _table(parts, positions, images.spacing_mm)
@@ -204,5 +270,5 @@ def _part(node: LinkedNode, place: dict[str, int], path: Path) -> _Part:
         np.array([section.score for section in node.sections]),
         np.array([place[key] for key in keys], dtype=np.int64),
         node.centre_px,
-        node.short_axis_mm,
+        np.nan if node.is_of_boxes_alone else node.short_axis_mm,
     )

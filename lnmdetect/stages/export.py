@@ -9,7 +9,7 @@ from lnmdetect.core.errors import InputError
 from lnmdetect.core.findings import Finding, Maker
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import CocoDataset
-from lnmdetect.io.coco import read_coco
+from lnmdetect.core.wording import counted
 from lnmdetect.io.dicom_derived import (
     Sources,
     require_highdicom,
@@ -19,18 +19,16 @@ from lnmdetect.io.dicom_derived import (
     write_object,
 )
 from lnmdetect.io.json_files import refuse_existing, sha256_of_file
-from lnmdetect.io.linked_nodes_file import read_linked_nodes
 from lnmdetect.io.pixel_roots import scan_root
 from lnmdetect.io.pixel_store import PixelStore
-from lnmdetect.io.run_record import RunRecord, record_path
-from lnmdetect.stages.export_findings import (
-    box_findings,
-    chosen_boxes,
-    linked_findings,
-    maker_of,
-    node_findings,
-    operating_threshold,
+from lnmdetect.io.run_record import RunRecord
+from lnmdetect.stages.export_files import (
+    check_output,
+    export_record_path,
+    left_behind,
+    numbered,
 )
+from lnmdetect.stages.export_findings import chosen_findings, maker_of
 from lnmdetect.stages.overlay import choose_slices
 
 if TYPE_CHECKING:
@@ -88,6 +86,8 @@ class _Material:
     sources: Sources
     maker: Maker
     store: PixelStore
+    threshold: float
+    notes: tuple[str, ...]
 
     def on(self, part: Sources) -> list[Finding]:
         """Return the findings on these slices."""
@@ -97,18 +97,20 @@ class _Material:
 def export(request: ExportRequest, progress: Progress = SILENT) -> ExportResult:
     """Return what was written.
 
-    That is a report a study, a SEG a series, a GSPS a series (and rescale), a key image a slice.
+    That is a report a study, a SEG a series (more where masks overlap), a GSPS a series (and
+    rescale), a key image a slice.
 
     Raises:
         MissingExtraError: highdicom is not installed.
         InputError: the file cannot be used, or its slices are not where it says.
+        UsageError: the output is one of the inputs.
         OutputError: an output exists and `overwrite` is not set.
     """
     require_highdicom()
-    refuse_existing(request.output, overwrite=request.overwrite)
-    record = _start_record(request)
-    dataset = read_coco(request.nodes)
-    material = _material(request, dataset)
+    inputs = _inputs(request)
+    check_output(request.output, inputs, overwrite=request.overwrite)
+    record = _start_record(request, inputs)
+    material = _material(request)
     record.lap("open")
     made, notes = _BUILDERS[request.kind](request, material, progress)
     outputs = numbered(request.output, len(made))
@@ -118,63 +120,55 @@ def export(request: ExportRequest, progress: Progress = SILENT) -> ExportResult:
         write_object(one, path, overwrite=request.overwrite)
     record.lap("export")
     record.model = {one.name: one.sha256 for one in material.maker.algorithms}
-    record.write(record_path(request.output))
+    record.write(export_record_path(request.output, inputs))
     return ExportResult(
         outputs,
         findings=len(material.findings),
         studies=len(studies_of(material.sources)),
-        threshold=_threshold(request, dataset),
-        notes=tuple(notes),
+        threshold=material.threshold,
+        notes=(
+            *(*_empty_studies(material), *material.notes, *notes),
+            *left_behind(request.output, outputs),
+        ),
     )
 
 
-def numbered(output: Path, count: int) -> tuple[Path, ...]:
-    """Return where `count` objects go: `sr.dcm`, or `sr_1.dcm`, `sr_2.dcm` and on."""
-    if count == 1:
-        return (output,)
-    return tuple(output.with_stem(f"{output.stem}_{n}") for n in range(1, count + 1))
+def _inputs(request: ExportRequest) -> list[Path]:
+    return [request.nodes, *([request.linked] if request.linked else [])]
 
 
-def _start_record(request: ExportRequest) -> RunRecord:
+def _start_record(request: ExportRequest, inputs: Sequence[Path]) -> RunRecord:
     config = {"threshold": request.threshold, "slices": request.slices, "sr": request.sr}
     record = RunRecord(f"export {request.kind}", config)
-    files = [request.nodes, *([request.linked] if request.linked else [])]
-    record.add_inputs((path.name, sha256_of_file(path)) for path in files)
+    record.add_inputs((path.name, sha256_of_file(path)) for path in inputs)
     return record
 
 
-def _threshold(request: ExportRequest, dataset: CocoDataset) -> float:
-    return operating_threshold(dataset.info) if request.threshold is None else request.threshold
-
-
-def _material(request: ExportRequest, dataset: CocoDataset) -> _Material:
+def _material(request: ExportRequest) -> _Material:
+    is_seg = request.kind == "seg"
+    dataset, chosen = chosen_findings(
+        request.nodes, request.linked, request.threshold, by_node=is_seg
+    )
     store = PixelStore(
         scan_root(request.nodes, dataset, request.scan), png_folder=request.nodes.parent
     )
-    if request.linked is None:
-        boxes = chosen_boxes(dataset, request.threshold)
-        if request.kind == "seg":
-            boxes = [box for box in boxes if box.segmentation]
-        sources = _sources(store, dataset, {box.image_id for box in boxes})
-        headers = {key: source.header for key, source in sources.items()}
-        grouped = node_findings if request.kind == "seg" else box_findings
-        findings = grouped(dataset, boxes, headers)
-    else:
-        linked = read_linked_nodes(request.linked)
-        findings = linked_findings(linked, dataset, request.threshold)
-        if request.kind == "seg":
-            findings = [f for f in findings if any(region.mask for region in f.regions)]
-        used = {region.image.image_id for f in findings for region in f.regions}
-        sources = _sources(store, dataset, used)
-    if request.kind == "seg" and not findings:
+    findings = [f for f in chosen.findings if not is_seg or any(r.mask for r in f.regions)]
+    if is_seg and not findings:
         raise _no_masks(request)
+    sources = _sources(store, dataset, {r.image.image_id for f in findings for r in f.regions})
+    if request.kind == "sr" and request.linked is None:
+        from lnmdetect.stages.export_sides import with_sides
+
+        findings = list(with_sides(findings, sources, store))
     maker = maker_of(
-        dataset.info,
-        _threshold(request, dataset),
+        chosen.info,
+        chosen.threshold,
         phantom=dataset.is_phantom or store.is_phantom,
         linked=request.linked is not None,
     )
-    return _Material(findings, sources, maker, store)
+    without = len(chosen.findings) - len(findings)
+    masks = (f"{counted(without, 'finding')} without a mask left out",) if without else ()
+    return _Material(findings, sources, maker, store, chosen.threshold, (*chosen.notes, *masks))
 
 
 def _sources(store: PixelStore, dataset: CocoDataset, used: set[int]) -> Sources:
@@ -200,6 +194,12 @@ def _no_masks(request: ExportRequest) -> InputError:
     )
 
 
+def _empty_studies(material: _Material) -> list[str]:
+    parts = studies_of(material.sources).values()
+    empty = sum(not material.on(part) for part in parts)
+    return [f"{empty} of {counted(len(parts), 'study', 'studies')} without a finding"] * bool(empty)
+
+
 Built = tuple[list["Dataset"], list[str]]
 
 
@@ -207,21 +207,16 @@ def _reports(request: ExportRequest, material: _Material, progress: Progress) ->
     from lnmdetect.io.dicom_sr import build_report
 
     parts = studies_of(material.sources).values()
-    made = [
+    return [
         build_report(material.on(part), part, material.maker, kind=request.sr)
         for part in progress.track(parts, description="reporting", total=len(parts))
-    ]
-    empty = sum(not material.on(part) for part in parts)
-    return made, [f"{empty} of {len(parts)} studies without a finding"] if empty else []
+    ], []
 
 
 def _segmentations(request: ExportRequest, material: _Material, progress: Progress) -> Built:
-    from lnmdetect.io.dicom_seg import build_segmentation
+    from lnmdetect.io.dicom_seg import build_segmentations
 
-    def build(findings: Sequence[Finding], sources: Sources, maker: Maker) -> "list[Dataset]":
-        return [build_segmentation(findings, sources, maker)]
-
-    return _by_series(material, progress, build)
+    return _by_series(material, progress, build_segmentations)
 
 
 def _presentations(request: ExportRequest, material: _Material, progress: Progress) -> Built:
@@ -236,12 +231,11 @@ def _by_series(
     build: Callable[[Sequence[Finding], Sources, Maker], "list[Dataset]"],
 ) -> Built:
     parts = [part for part in series_of(material.sources).values() if material.on(part)]
-    made = [
+    return [
         one
         for part in progress.track(parts, description="exporting", total=len(parts))
         for one in build(material.on(part), part, material.maker)
-    ]
-    return made, [] if made else ["no finding: nothing written"]
+    ], []
 
 
 def _key_images(request: ExportRequest, material: _Material, progress: Progress) -> Built:
@@ -251,7 +245,9 @@ def _key_images(request: ExportRequest, material: _Material, progress: Progress)
     parts = studies_of(material.sources).values()
     for part in progress.track(parts, description="drawing", total=len(parts)):
         made += build_key_images(_chosen_slices(material, part, request.slices), material.maker)
-    return made, [] if made else ["no finding: nothing written"]
+    marked = len({r.image.image_id for f in material.findings for r in f.regions})
+    more = f"{len(made)} of {counted(marked, 'slice')} with findings shown; --slices shows more"
+    return made, [more] if len(made) < marked else []
 
 
 def _chosen_slices(material: _Material, part: Sources, count: int) -> "list[KeyImage]":

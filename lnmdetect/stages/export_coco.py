@@ -13,11 +13,12 @@ from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.core.wording import counted
 from lnmdetect.io.coco import write_coco
 from lnmdetect.io.dicom_sr_read import ReadFinding, ReadRegion, ReadReport, read_report
-from lnmdetect.io.json_files import refuse_existing, sha256_of_file
+from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.pixel_roots import relative_root
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.pseudonym import load_key, patient_pseudonym
-from lnmdetect.io.run_record import RunRecord, record_path
+from lnmdetect.io.run_record import RunRecord
+from lnmdetect.stages.export_files import check_output, export_record_path
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,10 @@ def export_coco(request: CocoRequest) -> CocoResult:
 
     Raises:
         InputError: a file is no report, or describes too little of its slices without `scan`.
+        UsageError: the output is one of the reports.
         OutputError: the output exists and `overwrite` is not set.
     """
-    refuse_existing(request.output, overwrite=request.overwrite)
+    check_output(request.output, request.reports, overwrite=request.overwrite)
     record = RunRecord("export coco", {})
     record.add_inputs((path.name, sha256_of_file(path)) for path in request.reports)
     reports = [read_report(path) for path in request.reports]
@@ -65,9 +67,9 @@ def export_coco(request: CocoRequest) -> CocoResult:
     info = _info(request, reports)
     dataset = CocoDataset(info, tuple(ordered.values()), nodes)
     write_coco(dataset, request.output, overwrite=request.overwrite)
-    record.write(record_path(request.output))
+    record.write(export_record_path(request.output, request.reports))
     unread = sum(report.unread_regions + _regions(report) for report in reports) - len(nodes)
-    left_out = f"{counted(unread, 'graphic')} left out: no polyline on a slice"
+    left_out = f"{counted(unread, 'graphic')} left out: no polyline within a slice"
     return CocoResult(request.output, len(ordered), len(nodes), (left_out,) if unread else ())
 
 
@@ -141,12 +143,14 @@ def _annotations(
     for report in reports:
         limits = {one.role: one.threshold for one in report.algorithms}
         for finding in report.findings:
+            name = finding.label or finding.tracking_uid or f"finding {number + 1}"
             for region in finding.regions:
                 image = images[region.sop_uid]
                 if not _fits(region.box_xyxy, image):
                     continue
                 number += 1
-                yield _annotation(number, image, (finding, region), limits.get("classifier"))
+                made = _annotation(number, image, (finding, region), limits.get("classifier"))
+                yield made if len(finding.regions) == 1 else replace(made, node_id=name)
 
 
 def _fits(box_xyxy: BoxXyxy, image: ImageRecord) -> bool:
@@ -169,7 +173,6 @@ def _annotation(
         category_id=finding.category_id,
         box_xyxy=region.box_xyxy,
         score=finding.score,
-        node_id=None if alone else finding.label or finding.tracking_uid,
         short_axis_mm=None if alone else finding.short_axis_mm,
         slice_short_axis_mm=finding.short_axis_mm if alone else None,
         probabilities=None if p is None else {"benign": round(1 - p, 8), "metastatic": p},

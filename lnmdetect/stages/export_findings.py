@@ -1,12 +1,14 @@
 """What `lnmdetect export` reports: boxes of a file at its operating threshold, or linked nodes."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lnmdetect import __version__
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.findings import Algorithm, Finding, Maker, Region
-from lnmdetect.core.linked_nodes import Laterality, LinkedNode, LinkedNodes, NodeSection
+from lnmdetect.core.linked_nodes import LinkedNode, LinkedNodes, NodeSection
 from lnmdetect.core.records import (
     BENIGN,
     LYMPH_NODE,
@@ -15,11 +17,58 @@ from lnmdetect.core.records import (
     ImageRecord,
     NodeAnnotation,
 )
-from lnmdetect.io.dicom_header import SliceHeader
+from lnmdetect.io.coco import read_coco
+from lnmdetect.io.json_files import sha256_of_file
+from lnmdetect.io.linked_nodes_file import read_linked_nodes
 
 ROLES = ("detector", "classifier")
-Headers = Mapping[str, SliceHeader]
-"""By `ImageRecord.join_key`."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is reported of a file.
+
+    Attributes:
+        info: of the file, over it that of the linked nodes: which models made them.
+        threshold: on the detector's score, 0 where there is none.
+        notes: what the reader of the result must know.
+    """
+
+    findings: tuple[Finding, ...]
+    info: Mapping[str, Any]
+    threshold: float
+    notes: tuple[str, ...] = ()
+
+
+def chosen_findings(
+    nodes: Path, linked: Path | None, threshold: float | None, *, by_node: bool = False
+) -> tuple[CocoDataset, Chosen]:
+    """Return the file and its findings at the threshold: a box each, or a node each.
+
+    Args:
+        nodes: boxes, nodes or truth.
+        linked: linked nodes of the same boxes.
+        threshold: instead of the files' operating threshold.
+        by_node: without `linked`, join the boxes that share a `node_id`.
+
+    Raises:
+        InputError: a file cannot be used, or a linked node lies on a slice that `nodes` lacks.
+    """
+    dataset = read_coco(nodes)
+    if linked is None:
+        limit = operating_threshold(dataset.info) if threshold is None else threshold
+        boxes = chosen_boxes(dataset, threshold)
+        found = (node_findings if by_node else box_findings)(dataset, boxes)
+        return dataset, Chosen(tuple(found), dataset.info, limit)
+    file = read_linked_nodes(linked)
+    info = {**dataset.info, **file.info}
+    limit = operating_threshold(info) if threshold is None else threshold
+    made_of = info.get("linked_from")
+    sha256 = made_of.get("sha256") if isinstance(made_of, Mapping) else None
+    is_other = sha256 is not None and sha256 != sha256_of_file(nodes)
+    note = f"{linked.name} was linked from another file than this {nodes.name}"
+    found = linked_findings(file, dataset, threshold)
+    return dataset, Chosen(tuple(found), info, limit, (note,) if is_other else ())
 
 
 def maker_of(
@@ -57,24 +106,20 @@ def operating_threshold(info: Mapping[str, Any]) -> float:
     return float(info.get("operating_threshold") or 0)
 
 
-def box_findings(
-    dataset: CocoDataset, boxes: Iterable[NodeAnnotation], headers: Headers
-) -> list[Finding]:
+def box_findings(dataset: CocoDataset, boxes: Iterable[NodeAnnotation]) -> list[Finding]:
     """Return a finding a box."""
     images = {image.image_id: image for image in dataset.images}
-    return [_finding(f"box {box.annotation_id}", [box], images, headers) for box in boxes]
+    return [_finding(f"box {box.annotation_id}", [box], images) for box in boxes]
 
 
-def node_findings(
-    dataset: CocoDataset, boxes: Iterable[NodeAnnotation], headers: Headers
-) -> list[Finding]:
+def node_findings(dataset: CocoDataset, boxes: Iterable[NodeAnnotation]) -> list[Finding]:
     """Return a finding a node (`node_id`), as truth has them; a box without one stands alone."""
     images = {image.image_id: image for image in dataset.images}
     nodes: dict[tuple[str, str], list[NodeAnnotation]] = {}
     for box in boxes:
         label = box.node_id or f"box {box.annotation_id}"
         nodes.setdefault((images[box.image_id].series, label), []).append(box)
-    return [_finding(label, nodes[key], images, headers) for key in nodes for label in key[1:]]
+    return [_finding(label, nodes[key], images) for key in nodes for label in key[1:]]
 
 
 def linked_findings(
@@ -104,7 +149,7 @@ def _linked_finding(
 ) -> Finding:
     p = node.p_metastatic
     return Finding(
-        label=node.node_id,
+        label=_name(node.node_id),
         regions=tuple(_section(node, section, images) for section in node.sections),
         laterality=node.laterality,
         category_id=LYMPH_NODE if p is None else METASTATIC if p >= call_from else BENIGN,
@@ -116,6 +161,11 @@ def _linked_finding(
         mean_hu=node.mean_hu,
         max_hu=node.max_hu,
     )
+
+
+def _name(label: str) -> str:
+    """Return what DICOM text can hold: no control characters, no backslash (PS3.5 6.2)."""
+    return "".join(c for c in label if c.isprintable() and c != "\\").strip() or "node"
 
 
 def _section(node: LinkedNode, section: NodeSection, images: Mapping[str, ImageRecord]) -> Region:
@@ -134,15 +184,12 @@ def _finding(
     label: str,
     boxes: list[NodeAnnotation],
     images: Mapping[int, ImageRecord],
-    headers: Headers,
 ) -> Finding:
     best = max(boxes, key=lambda box: box.score or 0)
     regions = tuple(Region(images[b.image_id], b.box_xyxy, b.segmentation) for b in boxes)
-    side = laterality(images[best.image_id], best.box_xyxy, headers)
     return Finding(
-        label=label,
+        label=_name(label),
         regions=regions,
-        laterality=side,
         category_id=best.category_id,
         score=best.score,
         p_metastatic=None if best.probabilities is None else best.probabilities["metastatic"],
@@ -155,19 +202,3 @@ def short_axis_mm(box: NodeAnnotation, image: ImageRecord) -> float:
     x1, y1, x2, y2 = box.box_xyxy
     row_mm, column_mm = image.spacing_mm
     return box.slice_short_axis_mm or min((x2 - x1) * column_mm, (y2 - y1) * row_mm)
-
-
-def laterality(
-    image: ImageRecord, box_xyxy: tuple[float, float, float, float], headers: Headers
-) -> Laterality | None:
-    """Return the patient's side by the x of the box's centre: below 0 is right (design, 10)."""
-    header = headers.get(image.join_key)
-    if header is None:
-        return None
-    x1, y1, x2, y2 = box_xyxy
-    row_mm, column_mm = header.spacing_mm
-    # Position is that of the first voxel's centre, half a pixel from the corner (PS3.3 C.7.6.2).
-    across_mm, down_mm = ((x1 + x2) / 2 - 0.5) * column_mm, ((y1 + y2) / 2 - 0.5) * row_mm
-    axes = header.orientation
-    x_mm = header.position[0] + axes[0] * across_mm + axes[3] * down_mm
-    return "right" if x_mm < 0 else "left" if x_mm > 0 else "midline"

@@ -3,32 +3,31 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lnmdetect import __version__
+from lnmdetect.core.errors import InputError, UsageError
 from lnmdetect.core.linked_nodes import SIZE_RULE, LinkedNode, LinkedNodes
 from lnmdetect.core.progress import SILENT, Progress
-from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
+from lnmdetect.core.records import CocoDataset, Coverage
 from lnmdetect.io.coco import read_coco
 from lnmdetect.io.json_files import refuse_existing, sha256_of_file
 from lnmdetect.io.linked_nodes_file import write_linked_nodes, write_linked_nodes_csv
 from lnmdetect.io.pixel_roots import relative_root, scan_root
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.run_record import RunRecord, record_path
-from lnmdetect.metrics.linking import DEFAULT_RULE, LinkRule, ScanGrid, link_scan
 from lnmdetect.metrics.node_measures import LATERALITY_RULE, PROBABILITY_RULE
-from lnmdetect.stages.nodes_measure import (
-    MeasuredSection,
-    SectionBoxes,
-    build_node,
-    measure_slice,
-)
+from lnmdetect.stages.nodes_link import NodeSections, nodes_of, scans_of
+from lnmdetect.stages.nodes_measure import MeasuredSection, build_node, measure_slice
+from lnmdetect.stages.scan_hounsfield import check_listed
 
 LINKED = Path("linked_nodes.json")
+_NOT_READ = (
+    "not read (--boxes-only): axes are those of the boxes, or of the file's masks; HU, side and "
+    "centre in mm are not known"
+)
 _KEPT_INFO = (
     *("detector", "classifier", "operating_threshold_source", "classifier_threshold"),
     *("classifier_threshold_source", "pseudonymised_uids"),
@@ -44,12 +43,15 @@ class NodesRequest:
         output: the JSON file; the CSV file of the same name goes beside it.
         scan: where the pixels are; None takes the file's `info.scan_root`.
         threshold: on the detector's score instead of the file's operating threshold.
+        boxes_only: read no pixels, which may not be there: axes are those of the boxes, or of the
+            file's masks; HU, side and centre in mm stay unknown.
     """
 
     nodes: Path
     output: Path = LINKED
     scan: Path | None = None
     threshold: float | None = None
+    boxes_only: bool = False
     overwrite: bool = False
 
 
@@ -58,6 +60,7 @@ class NodesResult:
     """What was linked.
 
     Attributes:
+        scans: whose boxes were linked; as many as `slices` where each slice stands alone.
         boxes: at or above the threshold; below: how many were left out.
         nodes: as they were written.
     """
@@ -66,19 +69,13 @@ class NodesResult:
     table: Path
     threshold: float
     scans: int
+    slices: int
     boxes: int
     below: int
     nodes: tuple[LinkedNode, ...]
+    coverage: Coverage
     phantom: bool
     seconds: float
-
-
-@dataclass(frozen=True)
-class _Node:
-    """The cross-sections of a node, by rising slice, and the step between its scan's slices."""
-
-    sections: tuple[SectionBoxes, ...]
-    step_mm: float
 
 
 def csv_path(output: Path) -> Path:
@@ -90,25 +87,28 @@ def link_nodes(request: NodesRequest, progress: Progress = SILENT) -> NodesResul
     """Return the nodes after writing them as JSON and CSV, with their run record.
 
     Raises:
+        UsageError: options clash, or an output would replace the input.
         InputError: the file or its pixels are unsound.
-        OutputError: an output exists and `overwrite` is not set.
+        OutputError: an output exists and `overwrite` is not set, or is a folder.
     """
+    _check_outputs(request)
     table = csv_path(request.output)
-    for path in (request.output, table):
-        refuse_existing(path, overwrite=request.overwrite)
-    record = RunRecord("nodes", {"threshold": request.threshold})
+    record = RunRecord("nodes", {})
     record.inputs[request.nodes.name] = sha256_of_file(request.nodes)
     dataset = read_coco(request.nodes)
-    root = scan_root(request.nodes, dataset, request.scan)
+    root = None if request.boxes_only else _root(request, dataset)
     threshold = request.threshold
     if threshold is None:
         threshold = float(dataset.info.get("operating_threshold") or 0)
-    record.config = {"threshold": threshold}
+    record.config = {"threshold": threshold, "boxes_only": request.boxes_only}
     chosen = [box for box in dataset.annotations if box.score is None or box.score >= threshold]
-    found = list(_linked(dataset, chosen))
+    scans = scans_of(dataset, request.nodes.name)
+    found = list(nodes_of(scans, chosen, dataset.coverage))
     record.lap("link")
-    store = PixelStore(root, png_folder=request.nodes.parent) if found else None
-    nodes = _ranked(_measured_nodes(found, store, progress)) if store else ()
+    store = PixelStore(root, png_folder=request.nodes.parent) if found and root else None
+    if store is not None:
+        check_listed(store, dataset)
+    nodes = _ranked(_measured_nodes(found, store, progress))
     record.lap("measure")
     info = _info(request, dataset, threshold, root)
     linked = LinkedNodes(info, nodes)
@@ -119,80 +119,65 @@ def link_nodes(request: NodesRequest, progress: Progress = SILENT) -> NodesResul
         output=request.output,
         table=table,
         threshold=threshold,
-        scans=len({image.series for image in dataset.images}),
+        scans=len(scans),
+        slices=len(dataset.images),
         boxes=len(chosen),
         below=len(dataset.annotations) - len(chosen),
         nodes=nodes,
+        coverage=dataset.coverage,
         phantom=dataset.is_phantom,
         seconds=sum(record.timings_s.values()),
     )
 
 
-def _linked(dataset: CocoDataset, chosen: Sequence[NodeAnnotation]) -> Iterator[_Node]:
-    """Give the nodes of every scan."""
-    scans: dict[tuple[str, str], list[ImageRecord]] = defaultdict(list)
-    for image in dataset.images:
-        scans[image.patient, image.series].append(image)
-    by_image: dict[int, list[NodeAnnotation]] = defaultdict(list)
-    for box in chosen:
-        by_image[box.image_id].append(box)
-    for images in scans.values():
-        boxes = [(image, box) for image in images for box in by_image[image.image_id]]
-        if boxes:
-            step_mm = slice_step_mm(images, dataset)
-            yield from _nodes_of_scan(boxes, ScanGrid(images[0].spacing_mm, step_mm))
+def _check_outputs(request: NodesRequest) -> None:
+    """Raise, before any work, where options clash or a file would replace another.
 
-
-def slice_step_mm(images: Sequence[ImageRecord], dataset: CocoDataset) -> float:
-    """Return the step between a scan's slices; of chosen slices their thickness, else 1 mm."""
-    steps = np.diff(np.unique([image.position_mm for image in images]))
-    if dataset.coverage == "all_slices" and len(steps):
-        return float(np.median(steps))
-    return images[0].thickness_mm or 1.0
-
-
-def _nodes_of_scan(
-    boxes: Sequence[tuple[ImageRecord, NodeAnnotation]],
-    grid: ScanGrid,
-    rule: LinkRule = DEFAULT_RULE,
-) -> Iterator[_Node]:
-    linked = link_scan(
-        np.array([box.box_xyxy for _, box in boxes]),
-        np.array([_score(box) for _, box in boxes]),
-        position_mm=np.array([image.position_mm for image, _ in boxes]),
-        grid=grid,
-        rule=rule,
-    )
-    members: list[list[int]] = [[] for _ in linked.sections.scores]
-    for row, section in enumerate(linked.sections.group.tolist()):
-        members[section].append(row)
-    nodes: dict[int, list[SectionBoxes]] = defaultdict(list)
-    for section, node in enumerate(linked.node.tolist()):
-        rows = sorted(members[section], key=lambda row: -_score(boxes[row][1]))
-        x1, y1, x2, y2 = (float(side) for side in linked.sections.boxes_xyxy[section])
-        nodes[node].append(
-            SectionBoxes(
-                image=boxes[rows[0]][0],
-                boxes=tuple(boxes[row][1] for row in rows),
-                box_xyxy=(x1, y1, x2, y2),
-                score=float(linked.sections.scores[section]),
-            )
+    Raises:
+        UsageError: the output is named .csv, as the table is, or one of the two is the input; or
+            pixels are named that are not to be read.
+        OutputError: an output exists and `overwrite` is not set.
+    """
+    if request.boxes_only and request.scan is not None:
+        raise UsageError(
+            "--boxes-only",
+            expected="no --scan",
+            got="both",
+            remedy="Leave out the one that is not meant.",
         )
-    for sections in nodes.values():
-        yield _Node(tuple(sorted(sections, key=_place)), grid.step_mm)
+    refuse_existing(request.output, overwrite=True)  # A folder, which may have no other suffix.
+    table = csv_path(request.output)
+    source = request.nodes.resolve()
+    if request.output.suffix.lower() == table.suffix:
+        got, remedy = f"{request.output.name}, the name of the table beside it", "Name it .json."
+    elif source in (request.output.resolve(), table.resolve()):
+        got, remedy = f"{request.nodes.name}, whose boxes are linked", "Choose another --output."
+    else:
+        for path in (request.output, table):
+            refuse_existing(path, overwrite=request.overwrite)
+        return
+    raise UsageError("--output", expected="a file of its own", got=got, remedy=remedy)
 
 
-def _score(box: NodeAnnotation) -> float:
-    """Return the detector's score; a truth box is certain."""
-    return 1.0 if box.score is None else box.score
+def _root(request: NodesRequest, dataset: CocoDataset) -> Path:
+    """Return where the pixels are; where there is no such place, say how to do without.
 
-
-def _place(section: SectionBoxes) -> float:
-    return section.image.position_mm
+    Raises:
+        InputError: nothing is there, or the file names no place.
+    """
+    try:
+        return scan_root(request.nodes, dataset, request.scan)
+    except InputError as error:
+        raise InputError(
+            error.where,
+            expected=error.expected,
+            got=error.got,
+            remedy=f"{error.remedy} Without any scan, --boxes-only links and measures the boxes.",
+        ) from None
 
 
 def _measured_nodes(
-    found: Sequence[_Node], store: PixelStore, progress: Progress
+    found: Sequence[NodeSections], store: PixelStore | None, progress: Progress
 ) -> Iterator[LinkedNode]:
     """Give every node with its measures; each slice is read once."""
     flat = [(section, at) for at, node in enumerate(found) for section in node.sections]
@@ -213,11 +198,9 @@ def _ranked(nodes: Iterator[LinkedNode]) -> tuple[LinkedNode, ...]:
     by_scan: dict[tuple[str, str], list[LinkedNode]] = defaultdict(list)
     for node in nodes:
         by_scan[node.patient, node.series].append(node)
-    return tuple(
-        replace(node, node_id=f"n{rank}")
-        for scan in by_scan.values()
-        for rank, node in enumerate(sorted(scan, key=_rank), start=1)
-    )
+    ranked = [node for scan in by_scan.values() for node in sorted(scan, key=_rank)]
+    number: dict[str, Iterator[int]] = defaultdict(lambda: count(1))
+    return tuple(replace(node, node_id=f"n{next(number[node.patient])}") for node in ranked)
 
 
 def _rank(node: LinkedNode) -> tuple[float, float]:
@@ -227,9 +210,10 @@ def _rank(node: LinkedNode) -> tuple[float, float]:
 
 
 def _info(
-    request: NodesRequest, dataset: CocoDataset, threshold: float, root: Path
+    request: NodesRequest, dataset: CocoDataset, threshold: float, root: Path | None
 ) -> dict[str, Any]:
     hidden = bool(dataset.info.get("pseudonymised_uids"))
+    shown = {} if hidden or root is None else {"scan_root": relative_root(root, request.output)}
     kept: Mapping[str, Any] = {
         key: dataset.info[key] for key in _KEPT_INFO if dataset.info.get(key) is not None
     }
@@ -239,7 +223,8 @@ def _info(
         "description": "Cervical lymph nodes in 3-D. Research use only, not for diagnosis.",
         "lnmdetect_version": __version__,
         "linked_from": {"file": request.nodes.name, "sha256": sha256_of_file(request.nodes)},
-        **({} if hidden else {"scan_root": relative_root(root, request.output)}),
+        **shown,
+        **({"pixels": _NOT_READ} if root is None else {}),
         "phantom": dataset.is_phantom,
         "coverage": dataset.coverage,
         "operating_threshold": threshold,

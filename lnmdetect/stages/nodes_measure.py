@@ -1,7 +1,7 @@
 """The cross-sections of linked nodes, measured on their slices, and the nodes built from them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,28 +11,14 @@ from pycocotools import mask as coco_mask
 from lnmdetect.core.geometry import box_areas
 from lnmdetect.core.linked_nodes import LinkedNode, NodeSection
 from lnmdetect.core.patient_space import Point, patient_point_mm
-from lnmdetect.core.records import ImageRecord, NodeAnnotation
+from lnmdetect.core.records import ImageRecord
+from lnmdetect.io.dicom_header import SliceHeader
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.metrics.node_measures import laterality, node_probability, section_depths_mm
 from lnmdetect.stages.baselines import node_mask
-from lnmdetect.transforms.outline import Outline, mask_outline, outline_in_box
+from lnmdetect.stages.nodes_link import SectionBoxes
+from lnmdetect.transforms.outline import Outline, box_outline, mask_outline, outline_in_box
 from lnmdetect.transforms.outline_hu import body_middle_px, hu_inside
-
-
-@dataclass(frozen=True)
-class SectionBoxes:
-    """One cross-section before it is measured.
-
-    Attributes:
-        boxes: of the slice that were fused into it, best first.
-        box_xyxy: their weighted mean, px.
-        score: the highest of theirs.
-    """
-
-    image: ImageRecord
-    boxes: tuple[NodeAnnotation, ...]
-    box_xyxy: tuple[float, float, float, float]
-    score: float
 
 
 @dataclass(frozen=True)
@@ -42,8 +28,8 @@ class MeasuredSection:
     Attributes:
         centre_px: (column, row) of the outline.
         bounds_px: (x1, y1, x2, y2) of the outline's pixels.
-        hu: (K,) of the pixels inside.
-        centre_mm: in the patient; None where the slice is no DICOM.
+        hu: (K,) of the pixels inside; none where the slice was not read.
+        centre_mm: in the patient; None where the slice is no DICOM, or was not read.
         middle_x_mm: x of the body's middle; None where it is cut off or not known.
         spacing_mm: (row, column).
     """
@@ -57,24 +43,40 @@ class MeasuredSection:
     spacing_mm: tuple[float, float]
 
 
-def measure_slice(sections: Sequence[SectionBoxes], store: PixelStore) -> list[MeasuredSection]:
+def measure_slice(
+    sections: Sequence[SectionBoxes], store: PixelStore | None
+) -> list[MeasuredSection]:
     """Return the measured cross-sections of one slice, which is read once.
+
+    Args:
+        sections: of the slice.
+        store: its pixels; without them masks and boxes are measured, and no HU.
 
     Raises:
         InputError: the slice is not there, or is damaged.
     """
     image = sections[0].image
+    if store is None:
+        return [_measured(section, _outline(section, None), None) for section in sections]
     hu = store.read(image)
     middle_px = body_middle_px(hu, image.spacing_mm)
-    return [_measured(section, hu, middle_px, store) for section in sections]
+    header = store.header_of(image)
+    measured = []
+    for section in sections:
+        outline = _outline(section, hu)
+        part = _measured(section, outline, header, middle_px=middle_px)
+        measured.append(replace(part, hu=hu_inside(hu, outline)))
+    return measured
 
 
 def _measured(
-    boxes: SectionBoxes, hu: NDArray[np.int16], middle_px: float | None, store: PixelStore
+    boxes: SectionBoxes,
+    outline: Outline,
+    header: SliceHeader | None,
+    *,
+    middle_px: float | None = None,
 ) -> MeasuredSection:
-    image = boxes.image
-    outline = _outline(boxes, hu)
-    header = store.header_of(image)
+    """Return the cross-section without its HU."""
 
     def in_patient(point_px: tuple[float, float]) -> Point | None:
         if header is None:
@@ -93,21 +95,25 @@ def _measured(
         section=_section(boxes, outline),
         centre_px=outline.centre_px,
         bounds_px=(column, row, column + width, row + height),
-        hu=hu_inside(hu, outline),
+        hu=np.zeros(0, dtype=np.int16),
         centre_mm=in_patient(outline.centre_px),
         middle_x_mm=None if middle is None else middle[0],
-        spacing_mm=image.spacing_mm,
+        spacing_mm=boxes.image.spacing_mm,
     )
 
 
-def _outline(boxes: SectionBoxes, hu: NDArray[np.int16]) -> Outline:
-    spacing_mm = boxes.image.spacing_mm
+def _outline(boxes: SectionBoxes, hu: NDArray[np.int16] | None) -> Outline:
+    image = boxes.image
+    shape = (image.height, image.width)
     for box in boxes.boxes:
         if box.segmentation is not None:
-            found = mask_outline(node_mask(box, hu.shape), spacing_mm)
+            found = mask_outline(node_mask(box, shape), image.spacing_mm)
             if found is not None:
                 return found
-    return outline_in_box(hu, np.array(boxes.box_xyxy), spacing_mm)
+    box_xyxy = np.array(boxes.box_xyxy)
+    if hu is None:
+        return box_outline(box_xyxy, image.spacing_mm, shape)
+    return outline_in_box(hu, box_xyxy, image.spacing_mm)
 
 
 def _section(boxes: SectionBoxes, outline: Outline) -> NodeSection:
@@ -175,9 +181,9 @@ def build_node(parts: Sequence[MeasuredSection], image: ImageRecord, step_mm: fl
         box_short_axis_mm=largest.box_short_axis_mm,
         extent_mm=(*_extent_mm(parts), float(np.ptp(positions)) + step_mm),
         volume_mm3=float(volumes.sum()),
-        mean_hu=float(hu.mean()),
-        max_hu=float(hu.max()),
-        heterogeneity_hu=float(hu.std()),
+        mean_hu=float(hu.mean()) if len(hu) else None,
+        max_hu=float(hu.max()) if len(hu) else None,
+        heterogeneity_hu=float(hu.std()) if len(hu) else None,
         laterality=None if centre_mm is None else laterality(centre_mm[0], _middle_x_mm(parts)),
         score=max(section.score for section in sections),
         p_metastatic=node_probability([s.p_metastatic for s in sections], box_areas(boxes)),

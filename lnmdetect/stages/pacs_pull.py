@@ -47,7 +47,11 @@ class PullRequest:
 
 @dataclass(frozen=True)
 class PullResult:
-    """What was fetched: objects in `series` series; `failed` ones the PACS could not send."""
+    """What was fetched: objects in `series` series; `failed` ones the PACS could not send.
+
+    Attributes:
+        strays: objects of other studies or series, which nobody asked for and were not kept.
+    """
 
     output: Path
     source: str
@@ -55,6 +59,7 @@ class PullResult:
     series: int
     objects: int
     failed: int
+    strays: int
     attempts: int
     seconds: float
 
@@ -76,8 +81,12 @@ def pull(request: PullRequest, progress: Progress = SILENT) -> PullResult:
     record = _start_record(request)
     study, attempts = _tried(request, lambda: _study(request))
     kept: dict[str, str] = {}
+    strays: set[str] = set()
 
     def keep(received: ReceivedObject) -> None:
+        if received.study_uid != study or request.series not in (None, received.series_uid):
+            strays.add(received.sop_uid)  # another patient's, for all we know
+            return
         _write(received, request.output)
         kept[received.sop_uid] = received.series_uid
 
@@ -90,9 +99,17 @@ def pull(request: PullRequest, progress: Progress = SILENT) -> PullResult:
     record.lap("fetch")
     record.failures = failed
     record.write(record_path(request.output))
-    seconds, places = time.monotonic() - started, len(set(kept.values()))
-    words = request.source.words
-    return PullResult(request.output, words, study, places, len(kept), failed, attempts, seconds)
+    return PullResult(
+        request.output,
+        request.source.words,
+        study,
+        series=len(set(kept.values())),
+        objects=len(kept),
+        failed=failed,
+        strays=len(strays),
+        attempts=attempts,
+        seconds=time.monotonic() - started,
+    )
 
 
 def _check(request: PullRequest) -> None:

@@ -16,7 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Self
 
-from lnmdetect.core.errors import LnmDetectError
+from lnmdetect.core.errors import LnmDetectError, OutputError
 from lnmdetect.core.wording import counted
 from lnmdetect.io.pacs_address import Address
 from lnmdetect.io.pacs_inbox import SeriesRecord
@@ -25,7 +25,7 @@ from lnmdetect.stages.pacs_analysis import AnalysisRequest, follow_parent
 from lnmdetect.stages.pacs_push import PushRequest, deliver
 
 Pipeline = Callable[[AnalysisRequest], int]
-TASKS_A_PROCESS = 50
+ANALYSES_A_PROCESS = 25
 """A new process then, so that whatever a library keeps does not add up."""
 START_S = 120.0
 """Longest start of a process that imports torch."""
@@ -52,6 +52,7 @@ class Analyst:
         self._pipeline, self._timeout_s = pipeline, timeout_s
         self._pool: ProcessPoolExecutor | None = None
         self._pid: Future[int] | None = None
+        self._begun = 0
         self._work: tuple[SeriesRecord, Future[int], float] | None = None
         self._timed_out = False
 
@@ -79,8 +80,10 @@ class Analyst:
     def begin(self, record: SeriesRecord, request: AnalysisRequest) -> None:
         """Begin the analysis of a series."""
         self._timed_out = False
-        self._pid = self._process().submit(os.getpid)
+        if self._begun >= ANALYSES_A_PROCESS:
+            self._retire()
         self._work = record, self._process().submit(self._pipeline, request), time.monotonic()
+        self._begun += 1
 
     def finished(self) -> Finished | None:
         """Return the analysis that has come to its end since the last call."""
@@ -116,9 +119,16 @@ class Analyst:
                 1,
                 mp_context=get_context("spawn"),
                 initializer=follow_parent,
-                max_tasks_per_child=TASKS_A_PROCESS,
             )
+            # Asked once: the pool has no other process until it breaks.
+            self._pid, self._begun = self._pool.submit(os.getpid), 0
         return self._pool
+
+    def _retire(self) -> None:
+        """End an idle process; the next analysis gets a new one."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+        self._pool = None
 
     def _sentence(self, error: BaseException) -> str:
         """Return the reason in words; only our own errors are known to quote no patient."""
@@ -187,7 +197,8 @@ class Courier:
         self._work = None
         error = future.exception()
         if isinstance(error, LnmDetectError):
-            return Sent(record, (), str(error), again=True)
+            # Only the other side's no may be a yes next time; a damaged result stays one.
+            return Sent(record, (), str(error), again=isinstance(error, OutputError))
         if error is not None:
             return Sent(record, (), f"internal error: an unexpected {type(error).__name__}")
         lost = [item for item in future.result() if item.state != "taken"]

@@ -84,7 +84,9 @@ def report(request: ReportRequest, progress: Progress = SILENT) -> ReportResult:
         figures = write_figures(plots, request.figures, overwrite=request.overwrite)
     record.lap("draw")
     info = evaluation.result.info
-    stamps = (*info.truth, *info.detections_of, *info.classes_of, *info.truth_boxes_of)
+    linked = evaluation.result.nodes_3d
+    boxes = (*info.detections_of, *info.classes_of, *info.truth_boxes_of)
+    stamps = (*info.truth, *boxes, *(() if linked is None else linked.files))
     record.add_inputs((stamp.file, stamp.sha256) for stamp in stamps)
     record.write(record_path(request.output))
     return _result(request.output, view, figures)

@@ -15,13 +15,14 @@ _HASH_DIGITS = 16
 
 def facts(evaluation: Evaluation) -> tuple[Fact, ...]:
     """Return what was run, a line each."""
-    info = evaluation.result.info
+    info, nodes = evaluation.result.info, evaluation.result.nodes_3d
     return (
         Fact("Program", f"lnmdetect {info.lnmdetect_version}"),
         *_files("Truth", info.truth),
         *_files("Detections", info.detections_of),
         *_files("Classes", info.classes_of),
         *_files("Classified truth boxes", info.truth_boxes_of),
+        *_files("Nodes in 3-D", () if nodes is None else nodes.files),
         *model_facts(evaluation),
         *threshold_facts(evaluation),
         Fact(

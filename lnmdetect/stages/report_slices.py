@@ -67,7 +67,7 @@ class _Pixels:
             yield "No pictures: the scans are not where the truth file says; name them with --scan."
         if self._failures:
             slices = counted(len(self._failures), "slice has", "slices have")
-            yield f"{slices} no picture. {self._failures[0]}"
+            yield f"{slices} no picture. {self._failures[0].for_file}"
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from lnmdetect.stages.report_checklist import checklist
 from lnmdetect.stages.report_explained import explained_section
 from lnmdetect.stages.report_facts import facts
 from lnmdetect.stages.report_masks import CAPTIONS, MISSING, masks_section
+from lnmdetect.stages.report_nodes import nodes_section
 from lnmdetect.stages.report_plots import drawn_classes, evaluation_plots
 from lnmdetect.stages.report_slices import browser
 from lnmdetect.stages.report_tables import (
@@ -90,6 +91,8 @@ def _sections(result: EvalResult, plots: EvaluationPlots) -> Iterator[Section]:
             for name, title, caption in CAPTIONS
         )
         yield masks_section(result.masks, drawn)
+    if result.nodes_3d is not None:
+        yield nodes_section(result.nodes_3d)
     if result.errors is not None:
         yield Section("errors", "Errors", tables=(error_table(result.errors),))
     tables = (

@@ -50,6 +50,12 @@ def test_the_short_text_is_class_and_number(change: dict[str, Any], text: str) -
     assert replace(FINDING, **change).short_text == text
 
 
+def test_a_node_is_drawn_with_the_label_that_reports_give_it() -> None:
+    assert FINDING.drawn_text == "node 0.50"
+    assert replace(FINDING, label="n3", p_metastatic=0.9).drawn_text == "n3 node 0.90"
+    assert replace(FINDING, label="a long name of a node").drawn_text == "a long name  node 0.50"
+
+
 def test_a_maker_knows_its_models_by_role() -> None:
     detector = Algorithm("detector", "compact", "a" * 64)
     maker = Maker("0.1.0", (detector,))

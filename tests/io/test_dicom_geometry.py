@@ -207,6 +207,17 @@ def test_a_slice_beside_the_line_of_the_others_is_refused(index: int) -> None:
         check(tuple(slices))
 
 
+@pytest.mark.parametrize(("shift_mm", "is_refused"), [(1.9, False), (2.1, True)])
+def test_a_sideways_step_of_two_mm_is_one_too_many(shift_mm: float, is_refused: bool) -> None:
+    slices = [header(3.0 * i) for i in range(5)]
+    slices[2] = header(6.0, position=(0.0, shift_mm, 6.0))
+    if is_refused:
+        with pytest.raises(InputError, match=r"a sideways step of 2\.1 mm between 3\.00 and 6\.00"):
+            check(tuple(slices))
+    else:
+        check(tuple(slices))
+
+
 def test_a_gap_in_a_tilted_series_is_no_sideways_step() -> None:
     slices = (*tilted(25.0, 40)[:5], *tilted(25.0, 40)[30:])
     with pytest.raises(InputError, match="25 slices are missing"):

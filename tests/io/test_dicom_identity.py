@@ -73,10 +73,11 @@ def test_values_are_kept_where_their_kind_allows_them(
     assert str(identity(tmp_path)[keyword].value or "") == expected
 
 
+@pytest.mark.parametrize("patient_id", ["P" * 65, "PPP\n1", "PPP\\1"])
 def test_a_patient_id_that_no_object_may_carry_is_refused_unnamed(
-    tmp_path: Path, make_slice: MakeSlice, save_dicom: Save
+    tmp_path: Path, make_slice: MakeSlice, save_dicom: Save, patient_id: str
 ) -> None:
-    save_dicom(make_slice(PatientID="P" * 65), tmp_path / "1.dcm")
+    save_dicom(make_slice(PatientID=patient_id), tmp_path / "1.dcm")
     with pytest.raises(InputError, match="expected a PatientID of at most 64") as caught:
         identity(tmp_path)
     assert "PPP" not in str(caught.value)
@@ -113,6 +114,20 @@ def test_results_refer_to_the_frames(frames: Path) -> None:
     pictures = [dcmread(path) for path in exported(frames, "sc")]
     shown = [made.SourceImageSequence[0].ReferencedFrameNumber for made in pictures]
     assert references == drawn == shown == [1, 3]
+
+
+def test_boxes_on_frames_come_back_without_the_scan(frames: Path, tmp_path: Path) -> None:
+    export_coco(CocoRequest(exported(frames, "sr"), tmp_path / "back.json"))
+    back, original = read_coco(tmp_path / "back.json"), read_coco(frames)
+    marked = [image for image in original.images if image.image_id in (1, 3)]
+    assert [image.sop_instance_uid for image in back.images] == [
+        image.sop_instance_uid for image in marked
+    ]
+    for image, expected in zip(back.images, marked, strict=True):
+        assert image.sop_instance_uid.endswith(("#1", "#3"))
+        for name in ("width", "height", "spacing_mm", "thickness_mm", "position_mm", "series"):
+            assert getattr(image, name) == getattr(expected, name)
+    assert {box.box_xyxy for box in back.annotations} == {(0.5, 0.5, 4.5, 3.5)}
 
 
 def test_boxes_on_frames_come_back_with_the_scan(frames: Path, tmp_path: Path) -> None:

@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset
 from pydicom.uid import (
+    UID,
     CTImageStorage,
     ImplicitVRLittleEndian,
     JPEGLSLossless,
     MediaStorageDirectoryStorage,
+    MRImageStorage,
+    RLELossless,
 )
 
 from lnmdetect.io.dicom_index import index_dicom
@@ -105,13 +108,66 @@ def test_every_cut_of_a_file_is_either_faulty_or_no_dicom(
         assert bool(index.unrelated) is (length < 132)
 
 
-def test_compressed_pixels_have_no_length_to_hold_them_to(
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, RLELossless])
+def test_every_cut_of_compressed_pixels_is_seen_before_they_are_read(
+    tmp_path: Path, make_slice: MakeSlice, save_dicom: Save, syntax: UID
+) -> None:
+    dataset = make_slice()
+    dataset.compress(syntax, generate_instance_uid=False)
+    path = save_dicom(dataset, tmp_path / "scan" / "a")
+    assert len(index_dicom(tmp_path / "scan").slices) == 1
+    content = path.read_bytes()
+    start = content.index(b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff") + 12
+    for length in range(start, len(content) - 7):
+        path.write_bytes(content[:length])
+        index = index_dicom(tmp_path / "scan")
+        assert [entry.reason for entry in index.left_out] == ["faulty"]
+        assert index.left_out[0].got == "one cut short within its compressed pixel data"
+
+
+def test_fragments_of_a_foreign_tag_or_beyond_the_end_are_faulty(
     tmp_path: Path, make_slice: MakeSlice, save_dicom: Save
 ) -> None:
     dataset = make_slice()
-    dataset.compress(JPEGLSLossless, generate_instance_uid=False)
+    dataset.compress(RLELossless, generate_instance_uid=False)
+    path = save_dicom(dataset, tmp_path / "scan" / "a")
+    content = path.read_bytes()
+    item = content.rindex(b"\xfe\xff\x00\xe0")
+    for damaged in (b"\xfe\xff\x01\xe0", b"\xfe\xff\x00\xe0\xff\xff\xff\x7f"):
+        path.write_bytes(content[:item] + damaged + content[item + len(damaged) :])
+        (entry,) = index_dicom(tmp_path / "scan").left_out
+        assert (entry.reason, entry.expected) == ("faulty", "a complete file")
+
+
+def test_pixel_data_shorter_than_the_image_are_faulty_though_the_file_goes_on(
+    tmp_path: Path, make_slice: MakeSlice, save_dicom: Save
+) -> None:
+    dataset = make_slice(PixelData=bytes(40))
+    dataset["PixelData"].VR = "OW"
+    dataset.DataSetTrailingPadding = bytes(100)
     save_dicom(dataset, tmp_path / "scan" / "a")
-    assert len(index_dicom(tmp_path / "scan").slices) == 1
+    (entry,) = index_dicom(tmp_path / "scan").left_out
+    assert entry.got == "one cut short, with 40 of 48 pixel data bytes"
+
+
+def test_pixels_in_floating_point_are_faulty(
+    tmp_path: Path, make_slice: MakeSlice, save_dicom: Save
+) -> None:
+    dataset = make_slice(PixelData=None, BitsAllocated=32, BitsStored=32, HighBit=31)
+    dataset.FloatPixelData = bytes(96)
+    save_dicom(dataset, tmp_path / "scan" / "a")
+    (entry,) = index_dicom(tmp_path / "scan").left_out
+    assert entry.got == "one without pixel data in whole numbers"
+
+
+def test_other_kinds_of_image_are_not_held_to_their_pixels(
+    tmp_path: Path, make_slice: MakeSlice, save_dicom: Save
+) -> None:
+    path = save_dicom(
+        make_slice(SOPClassUID=MRImageStorage, Modality="MR"), tmp_path / "scan" / "a"
+    )
+    path.write_bytes(path.read_bytes()[:-40])
+    assert [entry.reason for entry in index_dicom(tmp_path / "scan").left_out] == ["not CT"]
 
 
 def test_progress_counts_the_files(tmp_path: Path, write_series: WriteSeries) -> None:

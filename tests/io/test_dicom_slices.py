@@ -3,10 +3,12 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
 from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage
 
 from lnmdetect.io.dicom_header import LeftOut, SliceHeader, looks_like_dicom
 from lnmdetect.io.dicom_slices import slices_of
+from lnmdetect.io.quiet import quiet_dicom
 
 MakeSlice = Callable[..., Dataset]
 
@@ -104,14 +106,24 @@ def test_a_ct_image_that_lacks_what_a_slice_needs_is_faulty(
     assert f"{entry.expected}, got {entry.got}".startswith(expected)
 
 
+@pytest.mark.parametrize("written", [b"1.5 ", b"two ", b"2 "])
+def test_a_number_of_frames_that_is_not_one_is_faulty(
+    make_slice: MakeSlice, written: bytes
+) -> None:
+    dataset = make_slice(NumberOfFrames=1)
+    tag = dataset["NumberOfFrames"].tag
+    dataset._dict[tag] = RawDataElement(tag, "IS", len(written), written, 0, False, True)
+    with quiet_dicom():
+        entry = left_out(dataset)
+    assert entry.expected.startswith("NumberOfFrames of 1")
+
+
 @pytest.mark.parametrize("written", [b"NaN\\0\\0 ", b"inf\\0\\0 ", b"DOE^JOHN", b"1e999\\0\\0"])
 def test_a_position_that_is_no_number_is_faulty_and_not_quoted(
     make_slice: MakeSlice, written: bytes
 ) -> None:
     dataset = make_slice()
     element = dataset["ImagePositionPatient"]
-    from pydicom.dataelem import RawDataElement
-
     dataset._dict[element.tag] = RawDataElement(
         element.tag, "DS", len(written), written, 0, False, True
     )

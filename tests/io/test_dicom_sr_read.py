@@ -139,11 +139,12 @@ def test_a_box_beyond_its_slice_is_left_out_with_a_note(tmp_path: Path) -> None:
     )
     result = export_coco(CocoRequest((path,), tmp_path / "nodes.json"))
     assert (result.boxes, result.images) == (1, 1)
-    assert result.notes == ("1 graphic left out: no polyline on a slice",)
+    assert result.notes == ("1 graphic left out: no polyline within a slice",)
     (box,) = read_coco(tmp_path / "nodes.json").annotations
     assert box.box_xyxy == (10, 20, 14, 26)
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
 def test_a_group_on_several_slices_is_one_node(tmp_path: Path) -> None:
     size = (number("110910", 64), number("110911", 48), number("111066", 1), number("111026", 1))
     shelf = content(
@@ -155,10 +156,29 @@ def test_a_group_on_several_slices_is_one_node(tmp_path: Path) -> None:
     node = group(
         label, number("103340004", 8), region(SQUARE), region(SQUARE, "POLYLINE", image("1.2.4"))
     )
-    path = write(tmp_path / "sr.dcm", node, library=shelf)
-    export_coco(CocoRequest((path,), tmp_path / "nodes.json"))
-    boxes = read_coco(tmp_path / "nodes.json").annotations
-    assert [(box.node_id, box.short_axis_mm) for box in boxes] == [("n1", 8.0)] * 2
+    for maker, uid, name in (
+        ("lnmdetect", "1.2.77", "n1"),
+        ("another", "1.2.77", "1.2.77"),
+        ("another", "DOE^JANE", "finding 1"),
+    ):
+        tracked = group(*node.ContentSequence, content("UIDREF", "112040", UID=uid))
+        path = write(tmp_path / "sr.dcm", tracked, library=shelf, Manufacturer=maker)
+        export_coco(CocoRequest((path,), tmp_path / "nodes.json", overwrite=True))
+        boxes = read_coco(tmp_path / "nodes.json").annotations
+        assert [(box.node_id, box.short_axis_mm) for box in boxes] == [(name, 8.0)] * 2
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+def test_the_words_of_another_maker_are_not_taken(tmp_path: Path) -> None:
+    said = "lnmdetect detector DOE^JANE"
+    words = [content("TEXT", code, TextValue=said) for code in ("112039", "111001", "111002")]
+    node = group(*words, content("UIDREF", "112040", UID="DOE^JANE"), region(SQUARE))
+    report = read_report(
+        write(tmp_path / "sr.dcm", node, group(region(SQUARE, source=image("DOE^JANE"))))
+    )
+    assert (report.algorithms, report.unread_regions) == ((), 1)
+    assert [(one.label, one.tracking_uid) for one in report.findings] == [("", "")]
+    assert "DOE" not in repr(report)
 
 
 def test_what_is_no_report_is_refused_without_its_text(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import Dataset
 from pydicom.uid import JPEGLSLossless, SecondaryCaptureImageStorage
 
 from lnmdetect.core.errors import InputError, MissingExtraError
-from lnmdetect.io import dicom_pixels
+from lnmdetect.io import dicom_pixels, scan_checks
 from lnmdetect.io.scan_source import ScanSource, open_source
 
 MakeSlice = Callable[..., Dataset]
@@ -157,7 +158,7 @@ def test_a_truncated_file_of_another_series_does_no_harm(
     (other,) = write_series(count=1, series=2)
     other.write_bytes(other.read_bytes()[:-20])
     source = open_source(tmp_path / "scan")
-    assert depths(source) == [4]
+    assert (depths(source), source.failures) == ([4], ())
     assert source.notes == ("1 image left out: faulty",)
 
 
@@ -170,6 +171,24 @@ def test_an_unreadable_file_is_named_where_a_slice_is_missing(
     with pytest.raises(
         InputError,
         match=r"1 slice is missing, at 6\.00 mm first \(1 files could .* s1_IM003\.dcm\)",
+    ):
+        open_source(tmp_path / "scan")
+
+
+def test_a_slice_that_may_not_be_opened_is_refused_by_name(
+    tmp_path: Path, write_series: WriteSeries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = write_series(count=5)[4]
+    opened: Any = Path.open
+
+    def forbidden(path: Path, *args: Any, **options: Any) -> Any:
+        if path.name == last.name:
+            raise PermissionError(13, "SECRET")
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    with pytest.raises(
+        InputError, match=f"{last.name}: expected a file that can be read, got Perm"
     ):
         open_source(tmp_path / "scan")
 
@@ -211,6 +230,42 @@ def test_a_single_truncated_file_is_refused_by_name(write_series: WriteSeries) -
     path.write_bytes(path.read_bytes()[:150])
     with pytest.raises(InputError, match="s1_IM001: expected a complete DICOM file, got an unread"):
         open_source(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "got"),
+    [
+        ({"PatientID": "SECRET-9"}, "2 patient ids and 1 study uids"),
+        ({"StudyInstanceUID": "1.2.9"}, "1 patient ids and 2 study uids"),
+    ],
+)
+def test_a_series_of_two_patients_or_studies_is_refused_without_their_names(
+    tmp_path: Path, write_series: WriteSeries, changes: dict[str, str], got: str
+) -> None:
+    write_series(count=4, each={2: changes})
+    with pytest.raises(InputError, match=f"slices of one patient and study, got {got}") as told:
+        open_source(tmp_path / "scan")
+    assert "SECRET" not in str(told.value)
+
+
+@pytest.mark.parametrize(("present", "is_refused"), [(191, True), (192, False), (0, False)])
+def test_voxels_that_do_not_fit_into_memory_are_refused_before_they_are_read(
+    write_series: WriteSeries, monkeypatch: pytest.MonkeyPatch, present: int, is_refused: bool
+) -> None:
+    scan = write_series(count=4)[0].parent  # of 4 x 6 px, 2 bytes each: 192 bytes
+    monkeypatch.setattr(scan_checks, "physical_memory_bytes", lambda: present)
+    if is_refused:
+        with pytest.raises(InputError, match=r"got 4 slices of 4 x 6, 0\.0 GiB"):
+            open_source(scan)
+    else:
+        assert depths(open_source(scan)) == [4]
+
+
+def test_a_slice_without_a_patient_id_is_nobody_elses(
+    tmp_path: Path, write_series: WriteSeries
+) -> None:
+    write_series(count=4, each={2: {"PatientID": ""}})
+    assert depths(open_source(tmp_path / "scan")) == [4]
 
 
 def test_a_missing_codec_is_said_before_anything_is_read(

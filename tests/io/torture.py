@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, RLELossless
 
 from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
 
@@ -207,6 +207,29 @@ def cut_in_the_header(folder: Path) -> Path:
     return path.parent
 
 
+def compressed_and_cut(folder: Path) -> Path:
+    """Compress the series, and end a file within its pixels; no look at three slices meets it."""
+    scan = series(folder / "scan")
+    for path in scan.iterdir():
+        rewrite(path, lambda dataset: dataset.compress(RLELossless, generate_instance_uid=False))
+    path = scan / "IM0002.dcm"
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"\xe0\x7f\x10\x00OB") + 200])
+    return scan
+
+
+def bone_beside(folder: Path) -> Path:
+    """Add a series of one slice more, thinner, with a bone kernel."""
+    scan = series(folder / "scan")
+    paths = sorted(series(scan / "bone", seed="bone").iterdir())
+    for place, path in enumerate(paths):
+        sharp = given(ConvolutionKernel="BONE", ImagePositionPatient=[0, 0, place * 2.5])
+        rewrite(path, sharp)
+    more = given(SOPInstanceUID="2.25.79", ImagePositionPatient=[0, 0, SLICES * 2.5])
+    rewrite(paths[-1], more, to=scan / "bone" / "more.dcm")
+    return scan
+
+
 def empty_file_beside(folder: Path) -> Path:
     scan = series(folder / "scan")
     (scan / "empty.dcm").touch()
@@ -321,6 +344,9 @@ TORTURES: tuple[Torture, ...] = (
     Torture("duplicate", doubled_position, r"two at 9\.00 mm"),
     Torture("tilt", each(tilt), r"a gantry tilt of 20\.0 degrees"),
     Torture("mixed series", mixed_series),
+    Torture("bone beside", bone_beside),
+    Torture("two patients", each(setting([2], PatientID="2")), "slices of one patient and study"),
+    Torture("two studies", each(setting([7], StudyInstanceUID="2.25.5")), "slices of one patient"),
     Torture("localiser inside", localiser_inside),
     Torture("overlapped acquisitions", second_acquisition(0.0), r"two at 0\.00 mm"),
     Torture("shifted acquisitions", second_acquisition(1.0), "acquisitions, one of which begins"),
@@ -339,6 +365,7 @@ TORTURES: tuple[Torture, ...] = (
     Torture("mixed matrix", each(setting([2], Rows=24)), "rows and columns"),
     Torture("truncated", truncated, "IM0005.* cut short"),
     Torture("cut in the header", cut_in_the_header, "IM0005"),
+    Torture("compressed and cut", compressed_and_cut, "IM0002.* cut short within its compressed"),
     Torture("empty file beside", empty_file_beside),
     Torture("empty file", empty_file, "got none among 1 files"),
     Torture("empty folder", empty_folder, "got none among 0 files"),

@@ -35,6 +35,21 @@ def test_a_part_of_a_node_goes_into_the_whole(right: float, count: int) -> None:
     assert len(fused([FIRST, part], [0.9, 0.8]).scores) == count
 
 
+@pytest.mark.parametrize(("shift", "left"), [(2.9, 11.45), (2.91, 10.0)])
+def test_a_box_that_overlaps_the_best_too_little_goes_in_without_moving_it(
+    shift: float, left: float
+) -> None:
+    # IoU (10 - s) / (10 + s) is 0.55 at s = 4.5 / 1.55 = 2.903.
+    found = fused([FIRST, [10 + shift, 10, 20 + shift, 20]], [0.5, 0.5])
+    assert found.boxes_xyxy[0, 0] == pytest.approx(left)
+    assert found.group.tolist() == [0, 0]
+
+
+def test_a_part_of_a_node_leaves_the_whole_where_it_is() -> None:
+    found = fused([FIRST, [12, 12, 16, 16]], [0.6, 0.5])
+    np.testing.assert_allclose(found.boxes_xyxy, [FIRST])
+
+
 def test_boxes_of_other_slices_stay_apart() -> None:
     found = fused([FIRST, FIRST, FIRST], [0.5, 0.9, 0.7], [3, 1, 3])
     assert found.slices.tolist() == [1, 3]

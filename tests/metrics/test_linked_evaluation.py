@@ -112,6 +112,17 @@ def test_a_centre_in_no_box_of_its_slice_hits_nothing() -> None:
     assert sensitivities(found) == [0.0, 0.0]
 
 
+def test_a_centre_in_two_nodes_hits_the_one_whose_middle_is_nearer() -> None:
+    wide = [12.0, 10, 32, 20]  # Its middle, (22, 15), lies in it alone; that of A in both.
+    table = TruthTable(
+        np.array([0, 0]), np.array([A, wide]), np.zeros(2, dtype=bool), np.ones(2, dtype=np.int64)
+    )
+    pair = TruthNodes(table, np.array([0, 1]), np.array([5.0, 5.0]), np.full(2, 0.5))
+    for nodes in ([FIRST, (0.8, [(0, wide)])], [(0.8, [(0, wide)]), FIRST]):
+        found = linked_figures(linked(*nodes), pair, COHORT, rates=(0.5,))
+        assert sensitivities(found) == [1.0]
+
+
 def test_a_node_of_ignored_boxes_only_is_neither_hit_nor_miss() -> None:
     found = figures(FIRST, SECOND, THIRD, ignored=(5, 6))
     assert found.froc.mean.n == 2

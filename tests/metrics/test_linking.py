@@ -38,9 +38,11 @@ def test_centres_may_lie_apart_by_the_reach_of_the_larger_box_and_no_more() -> N
     assert linked([square(50, 50), square(54.4, 50, side=4)], [0, 2]) == [0, 0]
 
 
-def test_boxes_that_do_not_overlap_are_two_nodes_however_large_the_reach() -> None:
-    flat = [[40.0, 48.0, 60.0, 50.0], [40.0, 51.0, 60.0, 53.0]]
-    assert linked(flat, [0, 2]) == [0, 1]
+def test_boxes_that_do_not_overlap_are_two_nodes_though_their_centres_are_near() -> None:
+    # 0.45 of the root of 20 x 2 mm is 2.85 mm; the centres lie 2.5 and 1.9 mm apart.
+    flat = [40.0, 48.0, 60.0, 50.0]
+    assert linked([flat, [40.0, 50.5, 60.0, 52.5]], [0, 2]) == [0, 1]
+    assert linked([flat, [40.0, 49.9, 60.0, 51.9]], [0, 2]) == [0, 0]
 
 
 def test_a_slice_or_two_may_be_missing_but_not_more() -> None:

@@ -105,6 +105,15 @@ def bench(toy_data: Path, tmp_path: Path) -> Bench:
     return call
 
 
+def test_a_nodes_file_that_lies_here_is_not_taken_for_a_rows(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("nodes.json").write_text("{}")
+    result, _ = bench(CLASSIFIERS, only=("plain",))
+    assert result.rows[0].status == "done"
+
+
 def test_two_classifiers_are_trained_tested_and_compared(bench: Bench, tmp_path: Path) -> None:
     result, told = bench(CLASSIFIERS)
     assert [row.status for row in result.rows] == ["done", "done"]

@@ -8,28 +8,36 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
-from lnmdetect.core.errors import InputError, ModelError
+from lnmdetect.core.config import DetectorRecipe
+from lnmdetect.core.errors import InputError, ModelError, UsageError
 from lnmdetect.core.scan_ranges import SCANS_SEEN
 from lnmdetect.core.thresholds import Threshold
+from lnmdetect.io import scan_checks
 from lnmdetect.io.bundle_config import Bundle, read_bundle
 from lnmdetect.io.dicom_geometry import order_slices
 from lnmdetect.io.dicom_header import Acquisition
 from lnmdetect.io.dicom_index import index_dicom
 from lnmdetect.io.dicom_series import Series
 from lnmdetect.io.recipes import read_recipe
+from lnmdetect.io.scan_source import open_source
 from lnmdetect.stages.doctor import DoctorRequest, doctor
 from lnmdetect.stages.doctor_result import CheckedScan, DoctorResult, Finding
-from lnmdetect.stages.doctor_trust import trained_ranges, trust_findings
+from lnmdetect.stages.doctor_trust import expected_cost, trained_ranges, trust_findings
 from lnmdetect.stages.scan_hounsfield import check_hounsfield, sample_places
 from tests.io.torture import (
     SLICES,
+    STEP_MM,
     doubled_position,
     each,
+    empty_file_beside,
     gap,
+    given,
     localiser_inside,
     mixed_series,
     neck,
+    rewrite,
     series,
     setting,
     tilt,
@@ -78,7 +86,7 @@ def test_what_the_headers_say_of_the_acquisition_is_in_the_table(tmp_path: Path)
     assert (row.kernel, row.contrast, row.phase) == ("B70f", True, "venous")
     (scan,) = result.scans
     assert found(scan.findings, "contrast").sentence == "Contrast was given, phase venous."
-    assert found(scan.findings, "kernel").sentence == "Kernel B70f is for bone or lung."
+    assert found(scan.findings, "kernel").sentence == "Kernel B70f is sharp, for bone or lung."
 
 
 def test_a_kernel_that_changes_within_a_series_is_mixed(tmp_path: Path) -> None:
@@ -96,6 +104,88 @@ def test_other_series_and_images_have_rows_and_are_not_chosen(tmp_path: Path) ->
         ("secondary capture", SLICES, False),
     ]
     assert result.scans[0].why == "most axial slices of the 2 CT series of its study"
+
+
+Kinds = dict[str, dict[str, Any]]
+
+
+def study_of(folder: Path, kinds: Kinds) -> dict[str, str]:
+    """Write series of one study and return their uids by name.
+
+    Each is cut to `slices`, laid from `start_mm` in steps of `step_mm`, and gets the rest.
+    """
+    uids = {}
+    for name, elements in kinds.items():
+        rest = dict(elements)
+        kept, step_mm = rest.pop("slices", SLICES), rest.pop("step_mm", STEP_MM)
+        start_mm = rest.pop("start_mm", 0)
+        paths = sorted(series(folder / "scan" / name, seed=name).iterdir())
+        for place, path in enumerate(paths):
+            rewrite(path, given(ImagePositionPatient=[0, 0, start_mm + place * step_mm], **rest))
+        for path in paths[kept:]:
+            path.unlink()
+        uids[dcmread(paths[0]).SeriesInstanceUID] = name
+    return uids
+
+
+@pytest.mark.parametrize(
+    ("kinds", "chosen", "why"),
+    [
+        ({"a": {"slices": 5}, "b": {}}, "b", "most axial slices of the 2 CT series of its study"),
+        (
+            {"bone": {"ConvolutionKernel": "Br64d"}, "soft": {"slices": 5}},
+            "soft",
+            "most axial slices of the 2 CT series of its study that suit (1 with more: sharp "
+            "kernel)",
+        ),
+        (
+            {
+                "native": {"SeriesDescription": "Hals nativ"},
+                "said": {"ContrastBolusAgent": "NONE"},
+                "enhanced": {"ContrastBolusAgent": "IV", "slices": 6},
+            },
+            "enhanced",
+            "most axial slices of the 3 CT series of its study that suit (2 with more: no "
+            "contrast)",
+        ),
+        (
+            {
+                "bolus": {"ContrastBolusAgent": "IV", "step_mm": 0.5, "start_mm": 300},
+                "neck": {"ContrastBolusAgent": "NONE", "slices": 5},
+            },
+            "neck",
+            "most axial slices of the 2 CT series of its study that suit (1 with more: covers "
+            "less)",
+        ),
+        (
+            {
+                "sharp": {"ConvolutionKernel": "BONE", "ContrastBolusAgent": "IV"},
+                "soft": {"ConvolutionKernel": "SOFT", "ContrastBolusAgent": "NO", "slices": 7},
+            },
+            "soft",
+            "most axial slices of the 2 CT series of its study that suit (1 with more: sharp "
+            "kernel)",
+        ),
+        (
+            {
+                "bone": {"ConvolutionKernel": "BONE"},
+                "lung": {"ConvolutionKernel": "L", "slices": 7},
+            },
+            "bone",
+            "most axial slices of the 2 CT series of its study",
+        ),
+    ],
+)
+def test_the_series_that_suits_best_is_chosen_and_why_is_told(
+    tmp_path: Path, kinds: Kinds, chosen: str, why: str
+) -> None:
+    uids = study_of(tmp_path, kinds)
+    result = look(tmp_path / "scan")
+    (scan,) = result.scans
+    assert (uids[scan.series], scan.why) == (chosen, why)
+    assert [uids[row.series] for row in result.rows if row.chosen] == [chosen]
+    (opened,) = open_source(tmp_path / "scan").scans
+    assert uids[opened.images[0].series] == chosen
 
 
 def test_a_series_named_is_the_one_that_is_looked_at(tmp_path: Path) -> None:
@@ -145,6 +235,28 @@ def test_one_refused_study_of_two_refuses_a_part(tmp_path: Path) -> None:
     assert result.verdict == "partly refused"
 
 
+def test_a_study_that_shares_sop_uids_with_one_before_is_refused_as_the_stages_do(
+    tmp_path: Path,
+) -> None:
+    series(tmp_path / "scan" / "a")
+    for path in series(tmp_path / "scan" / "b").iterdir():
+        rewrite(path, given(SeriesInstanceUID="2.25.1", StudyInstanceUID="2.25.2"))
+    result = look(tmp_path / "scan")
+    assert [levels(scan)["uids"] for scan in result.scans] == ["ok", "refusal"]
+    assert result.verdict == "partly refused"
+    source = open_source(tmp_path / "scan")
+    assert (len(source.scans), len(source.failures)) == (1, 1)
+
+
+def test_a_scan_too_large_for_the_memory_is_not_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan_checks, "physical_memory_bytes", lambda: 1000)
+    said = levels(look(series(tmp_path / "scan")).scans[0])
+    assert said["size"] == "refusal"
+    assert "tissue values" not in said
+
+
 def test_a_study_of_faulty_slices_only_is_a_finding_of_the_whole(tmp_path: Path) -> None:
     each(setting(PixelSpacing=None))(tmp_path)
     alone = look(tmp_path / "scan")
@@ -163,11 +275,21 @@ def test_images_left_out_are_told(tmp_path: Path) -> None:
     assert [row.kind for row in result.rows] == ["CT", "localiser"]
 
 
+def test_an_empty_file_named_as_a_slice_is_a_warning_since_it_may_be_one(tmp_path: Path) -> None:
+    finding = found(look(empty_file_beside(tmp_path)).findings, "other files")
+    assert finding.level == "warning"
+    assert finding.sentence == (
+        "1 file passed over: not DICOM images. 1 of them looks like a slice, the first is "
+        "empty.dcm, and cannot be read."
+    )
+    assert finding.remedy.startswith("Compare the number of slices")
+
+
 def test_what_is_no_ct_is_refused_with_its_table(tmp_path: Path) -> None:
     scan = each(setting(Modality="MR", SOPClassUID="1.2.840.10008.5.1.4.1.1.4"))(tmp_path)
     result = look(scan)
     assert (result.verdict, [row.kind for row in result.rows]) == ("refusal", ["MR"])
-    with pytest.raises(InputError, match="a JSON"):
+    with pytest.raises(UsageError, match="a JSON"):
         look(tmp_path / "truth.json")
     with pytest.raises(ModelError, match="--model"):
         look(scan, model="absent")
@@ -199,11 +321,22 @@ def test_hounsfield_units_are_told_from_other_numbers() -> None:
         check_hounsfield(np.full((3, 9, 9), -1000, dtype=np.int16), "1.2")
 
 
-def test_air_that_lies_elsewhere_is_a_warning(tmp_path: Path) -> None:
-    scan = each(setting(RescaleIntercept="-984"))(tmp_path)
+@pytest.mark.parametrize(
+    ("intercept", "sentence"),
+    [
+        ("-984", "air lies at -960 HU, not at -1000"),
+        ("-1074", "air lies at -1050 HU, not at -1000"),
+        ("-990", "in Hounsfield units as expected"),
+        ("-1058", "in Hounsfield units as expected"),
+    ],
+)
+def test_air_that_lies_elsewhere_is_a_warning(
+    tmp_path: Path, intercept: str, sentence: str
+) -> None:
+    scan = each(setting(RescaleIntercept=intercept))(tmp_path)
     finding = found(look(scan).scans[0].findings, "tissue values")
-    assert finding.level == "warning"
-    assert "air lies at -960 HU, not at -1000" in finding.sentence
+    assert finding.level == ("warning" if "not at" in sentence else "ok")
+    assert sentence in finding.sentence
 
 
 @pytest.fixture
@@ -223,6 +356,16 @@ def every(**changes: Any) -> Changes:
     return lambda slices: tuple(replace(header, **changes) for header in slices)
 
 
+def stretched(times: int) -> Changes:
+    return lambda slices: tuple(
+        replace(header, position=(0.0, 0.0, header.position[2] * times)) for header in slices
+    )
+
+
+def one_other(**changes: Any) -> Changes:
+    return lambda slices: (*slices[:-1], replace(slices[-1], **changes))
+
+
 @pytest.mark.parametrize(
     ("changes", "check", "sentence"),
     [
@@ -232,8 +375,20 @@ def every(**changes: Any) -> Changes:
         (every(acquisition=Acquisition(contrast=False)), "contrast", "no contrast was given"),
         (every(acquisition=Acquisition(phase="native")), "contrast", "no contrast was given"),
         (every(), "contrast", "do not say whether contrast"),
-        (every(acquisition=Acquisition(kernel="BONE")), "kernel", "Kernel BONE is for bone"),
+        (every(acquisition=Acquisition(kernel="BONE")), "kernel", "Kernel BONE is sharp"),
+        (
+            every(acquisition=Acquisition(kernel="other")),
+            "kernel",
+            "a kernel that is not known here",
+        ),
+        (every(patient_id=""), "identity", "Slices have no patient id."),
+        (every(study_uid="9", series_uid="9"), "identity", "Slices have no study uid."),
+        (one_other(intercept=24.0), "rescale", "have 2 different slopes and intercepts"),
+        (one_other(slope=2.0), "rescale", "have 2 different slopes and intercepts"),
         (every(), "coverage", "covers 24 mm, less than a neck"),
+        (stretched(30), "coverage", "covers 720 mm, more than head and neck"),
+        (every(spacing_mm=(0.293, 0.293)), "pixel spacing", "Pixels of 0.293 mm; training scans"),
+        (every(spacing_mm=(1.021, 1.021)), "pixel spacing", "Pixels of 1.021 mm; training scans"),
         (every(spacing_mm=(1.2, 1.2)), "pixel spacing", "Pixels of 1.2 mm; training scans had 0.3"),
         (every(rows=4096), "field of view", "4096 x 48 mm; training scans had 120 to 568 mm"),
         (every(is_phantom=False), "model", "trained on synthetic scans only, and this is none"),
@@ -256,8 +411,13 @@ def test_what_is_unlike_the_training_is_a_warning(
         (every(), "view", "front up, as usual"),
         (every(acquisition=Acquisition(contrast=True)), "contrast", "Contrast was given."),
         (every(acquisition=Acquisition(kernel="B30f")), "kernel", "B30f is no bone or lung"),
+        (every(), "rescale", "All slices have one slope and intercept."),
+        (every(), "identity", "A patient id and a study uid are there"),
         (every(), "slice step", "Slices every 3 mm; training scans had 1 to 5 mm."),
         (every(), "pixel spacing", "Pixels of 1 mm; training scans had 0.3 to 1 mm."),
+        (every(spacing_mm=(0.295, 0.295)), "pixel spacing", "Pixels of 0.295 mm; training scans"),
+        (every(spacing_mm=(1.019, 1.019)), "pixel spacing", "Pixels of 1.019 mm; training scans"),
+        (stretched(10), "coverage", "The scan covers 240 mm."),
         (every(), "model", "trained on synthetic scans"),
     ],
 )
@@ -267,6 +427,33 @@ def test_what_is_like_the_training_is_ok(
     finding = found(trust_findings(changes(slices), bundle), check)
     assert (finding.level, finding.remedy) == ("ok", "")
     assert sentence in finding.sentence
+
+
+def test_time_and_memory_grow_with_slices_pixels_and_the_networks_width(
+    slices: Series, bundle: Bundle
+) -> None:
+    sample = neck()[:3]
+    one = expected_cost(slices, sample, bundle)
+    # 8 slices of 48 x 48 px at 2 bytes are 0.04 MB: the rest is the start and the network.
+    assert one.seconds == pytest.approx(4, abs=0.1)
+    recipe = bundle.recipe
+    assert isinstance(recipe, DetectorRecipe)
+    assert recipe.model.width == 0.25
+    many = expected_cost(slices * 1000, sample, bundle)
+    assert many.memory_mb - one.memory_mb == pytest.approx(7999 * 48 * 48 * 2 / 1e6, abs=1)
+    model = recipe.model.model_copy(update={"width": 1.0})
+    wide = replace(bundle, recipe=recipe.model_copy(update={"model": model}))
+    full = expected_cost(slices * 1000, sample, wide)
+    assert full.seconds - 4 == pytest.approx(16 * (many.seconds - 4), rel=0.02)
+    fixed_mb = 920 + 8000 * 48 * 48 * 2 / 1e6
+    assert full.memory_mb - fixed_mb == pytest.approx(4 * (many.memory_mb - fixed_mb), abs=3)
+
+
+def test_a_series_of_which_some_slices_say_contrast_had_it(tmp_path: Path) -> None:
+    scan = each(setting([2, 3], ContrastBolusAgent="IV"))(tmp_path)
+    for number in (5, 6):
+        rewrite(scan / f"IM000{number}.dcm", given(ContrastBolusAgent="NONE"))
+    assert look(scan).rows[0].contrast is True
 
 
 def test_a_bundle_says_which_scans_it_was_trained_on(bundle: Bundle) -> None:

@@ -399,7 +399,8 @@ def test_truth_slices_missing_from_the_predictions_count_and_are_told() -> None:
     assert result.info.images_without_predictions == 2
     assert "2 truth images are not in boxes.json: nothing is found there." in result.info.notes
     short = evaluate(EvalRequest(ap50_only=True))
-    assert list(result.info.notes) == short.to_json()["notes"]
+    lacking = "No nodes in 3-D: truth that names no node (node_id)."
+    assert list(result.info.notes) == [*short.to_json()["notes"], lacking]
     assert "Note: 2 truth images are not in boxes.json" in printed(ap50_table(short))
 
 

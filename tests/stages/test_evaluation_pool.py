@@ -13,6 +13,7 @@ from lnmdetect.stages.evaluation_request import EvalRequest
 CATEGORIES = [{"id": k, "name": n} for k, n in ((1, "benign"), (2, "metastatic"))]
 TRUTHS = (Path("truth_1.json"), Path("truth_2.json"))
 NODES = (Path("nodes_1.json"), Path("nodes_2.json"))
+NO_NODES = "No nodes in 3-D: truth that names no node (node_id)."
 
 
 @pytest.fixture(autouse=True)
@@ -168,6 +169,7 @@ def test_truth_boxes_without_a_class_and_found_boxes_without_classes_are_told() 
     )
     assert evaluate(request).info.notes == (
         "No classes of found boxes: boxes.json holds no class probabilities.",
+        NO_NODES,
     )
     del classified["annotations"][0], classified["annotations"][0]["probabilities"]
     Path("truth_nodes.json").write_text(json.dumps(classified))
@@ -201,7 +203,7 @@ def test_few_patients_are_told_and_no_resamples_leave_no_interval() -> None:
 def test_what_some_figures_leave_out_is_told() -> None:
     write("truth.json", range(1, 9), found=False)
     write("nodes.json", range(1, 9), found=True, threshold=0.2)
-    assert evaluate(EvalRequest()).info.notes[1:] == ()  # the first: few patients
+    assert evaluate(EvalRequest()).info.notes[1:] == (NO_NODES,)  # the first: few patients
     truth, found = (json.loads(Path(name).read_text()) for name in ("truth.json", "nodes.json"))
     truth["info"]["coverage"] = "key_images"
     truth["categories"].append({"id": 3, "name": "lymph_node"})
@@ -219,6 +221,7 @@ def test_what_some_figures_leave_out_is_told() -> None:
         "1 truth box is of unknown status: no figure of classes counts them.",
         "6 truth boxes name no node (node_id): the sensitivity for nodes leaves them out.",
         "Truth holds key images: what is said a scan or a patient is about these slices only.",
+        "No nodes in 3-D: truth of key images.",
     )
 
 

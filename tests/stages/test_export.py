@@ -1,8 +1,10 @@
 """`lnmdetect export`: what the objects hold, read by highdicom; who judges them finds no fault."""
 
 import csv
+import hashlib
 import json
 import re
+import shutil
 import subprocess
 import warnings
 from collections.abc import Callable
@@ -22,7 +24,7 @@ from lnmdetect.core.errors import InputError, MissingExtraError, OutputError
 from lnmdetect.core.linked_nodes import LinkedNode, LinkedNodes, NodeSection
 from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC, CocoDataset, NodeAnnotation
 from lnmdetect.io.coco import dataset_to_json, read_coco, write_coco
-from lnmdetect.io.linked_nodes_file import write_linked_nodes
+from lnmdetect.io.linked_nodes_file import read_linked_nodes, write_linked_nodes
 from lnmdetect.stages.export import ExportRequest, ExportResult, export
 from lnmdetect.stages.export_coco import CocoRequest, export_coco
 from lnmdetect.stages.export_csv import CsvRequest, export_csv
@@ -128,6 +130,27 @@ def test_the_report_says_which_models_made_it_and_that_it_is_for_research(
     assert (report.Manufacturer, report.SoftwareVersions) == ("lnmdetect", "0.1.0")
 
 
+def test_the_procedure_is_ct_of_the_neck(written: Written) -> None:
+    content = dcmread(written["sr"]).ContentSequence
+    (procedure,) = [c for c in content if c.ConceptNameCodeSequence[0].CodeValue == "121058"]
+    code = procedure.ConceptCodeSequence[0]
+    assert (code.CodeValue, code.CodingSchemeDesignator) == ("169068008", "SCT")
+
+
+def test_each_kind_has_its_name_and_number_in_the_list_of_series(written: Written) -> None:
+    told = {kind: dcmread(path) for kind, path in written.items()}
+    kind = "(phantom, research only, not for diagnosis)"
+    assert {name: made.SeriesDescription for name, made in told.items()} == {
+        "sr": f"Lymph nodes SR {kind}",
+        "enhanced": f"Lymph nodes SR {kind}",
+        "seg": f"Lymph nodes SEG {kind}",
+        "gsps": f"Lymph node overlay {kind}",
+        "sc": f"Lymph node images {kind}",
+    }
+    assert all(len(made.SeriesDescription) <= 64 for made in told.values())
+    assert [told[name].SeriesNumber for name in KINDS] == [9101, 9101, 9102, 9103, 9104]
+
+
 def test_only_slices_with_findings_are_referred_to(written: Written, nodes: Path) -> None:
     report = highdicom.sr.srread(written["sr"])
     images = {image.image_id: image for image in read_coco(nodes).images}
@@ -183,19 +206,50 @@ def test_every_study_gets_a_report_of_its_own(toy_data: Path, tmp_path: Path) ->
     assert result.studies == 2
 
 
-def changed(nodes: Path, folder: Path, change: Callable[[CocoDataset], CocoDataset]) -> Path:
-    path = folder / "changed.json"
+def changed(
+    nodes: Path,
+    folder: Path,
+    change: Callable[[CocoDataset], CocoDataset],
+    name: str = "changed.json",
+) -> Path:
+    path = folder / name
     write_coco(change(read_coco(nodes)), path)
     return path
+
+
+def sources(group: Any) -> list[Dataset]:
+    """The slices that a measurement group was made of."""
+    return [one for one in group[0].ContentSequence if one.ValueType == "IMAGE"]
+
+
+def test_every_series_that_was_searched_in_vain_is_named(nodes: Path, tmp_path: Path) -> None:
+    def two_series(dataset: CocoDataset) -> CocoDataset:
+        images = tuple(
+            replace(image, series="another") if image.slice_index > 2 else image
+            for image in dataset.images
+        )
+        return replace(dataset, images=images, annotations=())
+
+    result = run(changed(nodes, tmp_path, two_series), "sr")
+    (group,) = content_of(result.outputs[0]).get_image_measurement_groups()
+    uids = [image.sop_instance_uid for image in read_coco(nodes).images]
+    named = [one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for one in sources(group)]
+    assert named == [uids[0], uids[3]]
 
 
 def test_a_study_without_a_finding_says_so(nodes: Path, tmp_path: Path) -> None:
     empty = changed(nodes, tmp_path, lambda dataset: replace(dataset, annotations=()))
     result = run(empty, "sr")
-    assert result.notes == ("1 of 1 studies without a finding",)
+    assert result.notes == ("1 of 1 study without a finding",)
     (group,) = content_of(result.outputs[0]).get_image_measurement_groups()
     assert measured(group, "246206008") == (0, "1")
-    assert run(empty, "gsps").outputs == ()
+    first = read_coco(nodes).images[0].sop_instance_uid
+    assert [one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for one in sources(group)] == [
+        first
+    ]
+    for kind in ("gsps", "sc"):
+        nothing = run(empty, kind)
+        assert (nothing.outputs, nothing.notes) == ((), ("1 of 1 study without a finding",))
 
 
 @pytest.mark.parametrize("kind", ["sr", "enhanced"])
@@ -205,6 +259,7 @@ def test_coco_to_sr_to_coco_is_the_identity_on_boxes(
     export_coco(CocoRequest((written[kind],), tmp_path / "back.json"))
     assert boxes_in(tmp_path / "back.json") == boxes_in(nodes)
     back = read_coco(tmp_path / "back.json")
+    assert [image.slice_index for image in back.images] == [0, 1, 2]
     originals = {image.sop_instance_uid: image for image in read_coco(nodes).images}
     for image in back.images:
         original = originals[image.sop_instance_uid]
@@ -223,6 +278,27 @@ def boxes_in(path: Path) -> list[Any]:
         for a in data["annotations"]
         if a["score"] >= 0.4
     )
+
+
+def test_boxes_of_a_report_that_leave_their_slice_are_left_out_and_counted(
+    written: Written, tmp_path: Path
+) -> None:
+    report = dcmread(written["sr"])
+    outlines = [
+        item for item in report.iterall() if item.keyword == "GraphicData" and len(item.value) == 10
+    ]
+    width = 96
+    outlines[0].value = [90, 10, width + 0.5, 10, width + 0.5, 20, 90, 20, 90, 10]
+    outlines[1].value = [-0.5, 10, 6, 10, 6, 20, -0.5, 20, -0.5, 10]
+    outlines[2].value = [90, 10, width, 10, width, 20, 90, 20, 90, 10]
+    report.save_as(tmp_path / "sr.dcm")
+    result = export_coco(CocoRequest((tmp_path / "sr.dcm",), tmp_path / "back.json"))
+    assert (result.boxes, result.notes) == (
+        4,
+        ("2 graphics left out: no polyline within a slice",),
+    )
+    kept = [box.box_xyxy for box in read_coco(tmp_path / "back.json").annotations]
+    assert (90, 10, width, 20) in kept
 
 
 def test_a_scan_gives_the_slices_their_places_back(
@@ -268,6 +344,80 @@ def test_segments_are_the_masks(written: Written, nodes: Path) -> None:
     assert segmentation.FrameOfReferenceUID == source.FrameOfReferenceUID
 
 
+def test_segments_of_a_person_are_manual_and_of_a_model_name_it(
+    written: Written, nodes: Path, tmp_path: Path
+) -> None:
+    def drawn_by_hand(dataset: CocoDataset) -> CocoDataset:
+        boxes = tuple(replace(b, score=None, probabilities=None) for b in dataset.annotations)
+        return replace(dataset, info={"scan_root": scan_root(nodes)}, annotations=boxes)
+
+    by_hand = dcmread(run(changed(nodes, tmp_path, drawn_by_hand), "seg").outputs[0])
+    by_model = dcmread(written["seg"])
+    for segment in by_hand.SegmentSequence:
+        assert segment.SegmentAlgorithmType == "MANUAL"
+        assert "SegmentationAlgorithmIdentificationSequence" not in segment
+    for segment in by_model.SegmentSequence:
+        assert segment.SegmentAlgorithmType == "AUTOMATIC"
+        (model,) = segment.SegmentationAlgorithmIdentificationSequence
+        assert model.AlgorithmName == "lnmdetect detector tiny"
+        assert DETECTOR_SHA in model.AlgorithmParameters
+
+
+def test_segments_and_reports_track_a_linked_node_by_one_uid(
+    nodes: Path, linked: Path, tmp_path: Path
+) -> None:
+    segments = tracking_uids(run(nodes, "seg", folder=tmp_path, linked=linked).outputs[0])
+    groups = tracking_uids(run(nodes, "sr", folder=tmp_path, linked=linked).outputs[0])
+    assert set(segments) <= set(groups)
+    assert len(segments) == 1
+
+
+def test_a_thickness_that_is_not_known_is_the_step_between_slices(canary: Path) -> None:
+    made = dcmread(run(broken(canary, SliceThickness=None), "seg").outputs[0])
+    (measures,) = made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    assert measures.SliceThickness == 3
+
+
+def rle(mask: Any) -> dict[str, object]:
+    found = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": list(mask.shape), "counts": found["counts"].decode("ascii")}
+
+
+def test_masks_that_overlap_stay_whole_and_empty_ones_make_no_segment(
+    nodes: Path, tmp_path: Path
+) -> None:
+    image = read_coco(nodes).images[1]
+    masks = np.zeros((5, image.height, image.width), dtype=bool)
+    masks[0, 10:20, 10:20] = masks[1, 15:25, 15:25] = masks[2, 18:30, 8:14] = True
+    masks[4, 15:20, 15:20] = True
+
+    def outlined(dataset: CocoDataset) -> CocoDataset:
+        box = replace(shown(nodes)[0], image_id=image.image_id)
+        drawn = [
+            replace(box, annotation_id=k, node_id=f"n{k}", segmentation=rle(mask))
+            for k, mask in enumerate(masks, start=1)
+        ]
+        return replace(dataset, annotations=tuple(drawn))
+
+    result = run(changed(nodes, tmp_path, outlined), "seg")
+    stored: dict[str, Any] = {}
+    for path in result.outputs:
+        made = highdicom.seg.segread(path)
+        pixels = made.get_pixels_by_source_instance([image.sop_instance_uid])[0]
+        for number, segment in enumerate(made.SegmentSequence):
+            stored[segment.SegmentLabel] = pixels[:, :, number]
+    assert sorted(stored) == ["n1", "n2", "n3", "n5"]
+    for number in (1, 2, 3, 5):
+        np.testing.assert_array_equal(stored[f"n{number}"], masks[number - 1])
+    # n1 overlaps all others; n2 and n3 do not touch; n5 overlaps n1 and n2: three objects.
+    objects = [dcmread(path) for path in result.outputs]
+    labels = [[segment.SegmentLabel for segment in one.SegmentSequence] for one in objects]
+    assert labels == [["n1"], ["n2", "n3"], ["n5"]]
+    assert [path.name for path in result.outputs] == ["seg_1.dcm", "seg_2.dcm", "seg_3.dcm"]
+    assert [one.InstanceNumber for one in objects] == [1, 2, 3]
+    assert len({one.SeriesInstanceUID for one in objects}) == 1
+
+
 def scan_root(nodes: Path) -> str:
     return str(json.loads(nodes.read_text())["info"]["scan_root"])
 
@@ -290,6 +440,8 @@ def test_the_presentation_state_draws_the_boxes_and_says_research_only(
     assert {(uid, *np.round(p, 2)) for uid, *p in drawn} == {
         (uid, *np.round(p, 2)) for uid, *p in expected
     }
+    window = state.SoftcopyVOILUTSequence[0]
+    assert (window.WindowCenter, window.WindowWidth) == (40, 400)
     for part in state.GraphicAnnotationSequence:
         texts = [text.UnformattedTextValue for text in part.TextObjectSequence]
         assert texts[0] == "Research only, not for diagnosis"
@@ -311,6 +463,54 @@ def test_a_key_image_shows_the_slice_with_its_boxes_and_a_warning(
     assert made.BurnedInAnnotation == "NO"
     uids = {image.sop_instance_uid for image in read_coco(nodes).images}
     assert made.SourceImageSequence[0].ReferencedSOPInstanceUID in uids
+
+
+def test_no_text_hides_a_box_at_the_edge(nodes: Path, tmp_path: Path) -> None:
+    image = read_coco(nodes).images[0]
+    width, height = image.width, image.height
+    corners = [
+        (0.0, 0.0, 6.0, 5.0),
+        (width - 6.0, 20.0, width, 25.0),
+        (20.0, height - 14.5, 30.0, height - 12.5),
+    ]
+
+    def at_the_edge(dataset: CocoDataset) -> CocoDataset:
+        box = replace(shown(nodes)[0], image_id=image.image_id)
+        moved = [replace(box, annotation_id=k, box_xyxy=c) for k, c in enumerate(corners, 1)]
+        return replace(dataset, annotations=tuple(moved))
+
+    path = changed(nodes, tmp_path, at_the_edge)
+    (part,) = dcmread(run(path, "gsps").outputs[0]).GraphicAnnotationSequence
+    for text in part.TextObjectSequence:
+        left, top = text.BoundingBoxTopLeftHandCorner
+        right, bottom = text.BoundingBoxBottomRightHandCorner
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= height
+    places = [tuple(t.BoundingBoxTopLeftHandCorner) for t in part.TextObjectSequence]
+    # The banner is as wide as these 96 px: the upper box sends it to the lower edge.
+    assert places[0] == (0, height - 12)
+    assert all(top + 12 <= height - 12 for _, top in places[1:])
+    scale = 1024 / width
+    picture = dcmread(run(path, "sc").outputs[0]).pixel_array
+    inside = picture[4 : int(5 * scale) - 3, 4 : int(6 * scale) - 3]
+    assert (inside == inside[:, :, :1]).all(), "only greys are inside the upper box"
+
+
+def test_a_slice_too_long_for_a_picture_is_refused(canary: Path) -> None:
+    scan = canary.parent / "scan"
+    for file in scan.iterdir():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = dcmread(file)
+            dataset.PixelSpacing = ["0.1", "0.6"]
+            dataset.save_as(file)
+
+    def stretched(dataset: CocoDataset) -> CocoDataset:
+        images = tuple(replace(image, spacing_mm=(0.1, 0.6)) for image in dataset.images)
+        return replace(dataset, images=images)
+
+    with pytest.raises(InputError, match="expected a slice no more than 4 times as long as wide"):
+        run(changed(canary, canary.parent, stretched, name="stretched.json"), "sc")
 
 
 def test_csv_lists_a_line_a_box(nodes: Path, tmp_path: Path) -> None:
@@ -490,7 +690,7 @@ def test_values_that_their_kind_does_not_allow_are_left_empty(canary: Path) -> N
 def test_without_a_frame_of_reference_only_the_segmentation_is_refused(canary: Path) -> None:
     nodes = broken(canary, FrameOfReferenceUID=None)
     run(nodes, "sr")
-    with pytest.raises(InputError, match="with a frame of reference"):
+    with pytest.raises(InputError, match="one size with a frame of reference"):
         run(nodes, "seg")
 
 
@@ -610,6 +810,80 @@ def test_a_linked_node_is_one_group_with_all_its_outlines_and_measures(
     assert [(box.node_id, box.category_id) for box in back] == [("n1", 2), ("n1", 2), (None, 1)]
 
 
+def test_linked_nodes_are_of_the_models_and_the_threshold_of_their_own_file(
+    nodes: Path, linked: Path, tmp_path: Path
+) -> None:
+    file = read_linked_nodes(linked)
+    detector = {"name": "older", "sha256": "e" * 64}
+    made_of = {"file": "boxes.json", "sha256": "f" * 64}
+    info = {
+        **file.info,
+        "operating_threshold": 0.123,
+        "detector": detector,
+        "linked_from": made_of,
+    }
+    write_linked_nodes(replace(file, info=info), linked, overwrite=True)
+    result = run(nodes, "sr", folder=tmp_path, linked=linked)
+    report = highdicom.sr.srread(result.outputs[0])
+    text = "\n".join(str(e.value) for e in report.iterall() if e.VR in ("UT", "LO"))
+    assert "lnmdetect detector older" in text
+    assert "threshold=0.123" in text
+    assert "lnmdetect detector tiny" not in text
+    assert "lnmdetect classifier small" in text
+    assert result.threshold == 0.123
+    assert result.notes == ("linked_nodes.json was linked from another file than this nodes.json",)
+
+
+def test_nodes_linked_from_this_very_file_need_no_note(
+    nodes: Path, linked: Path, tmp_path: Path
+) -> None:
+    file = read_linked_nodes(linked)
+    made_of = {"file": "nodes.json", "sha256": hashlib.sha256(nodes.read_bytes()).hexdigest()}
+    info = {**file.info, "linked_from": made_of}
+    write_linked_nodes(replace(file, info=info), linked, overwrite=True)
+    assert run(nodes, "sr", folder=tmp_path, linked=linked).notes == ()
+
+
+def test_csv_lists_a_line_for_each_slice_of_a_linked_node(
+    nodes: Path, linked: Path, tmp_path: Path
+) -> None:
+    result = export_csv(CsvRequest(nodes, tmp_path / "n.csv", linked=linked))
+    rows = list(csv.DictReader((tmp_path / "n.csv").read_text().splitlines()))
+    assert (result.findings, result.boxes) == (2, 3)
+    assert [row["finding"] for row in rows] == ["n1", "n1", "n2"]
+    assert [row["short_axis_mm"] for row in rows] == ["5.25"] * 3
+    assert [row["category"] for row in rows] == ["metastatic", "metastatic", "benign"]
+
+
+def test_linked_nodes_are_called_and_chosen_from_the_thresholds_on(
+    nodes: Path, linked: Path, tmp_path: Path
+) -> None:
+    file = read_linked_nodes(linked)
+    first, second = file.nodes
+    changes = (
+        replace(first, score=0.8, p_metastatic=0.55),
+        replace(second, score=0.799, p_metastatic=0.549999),
+    )
+    write_linked_nodes(replace(file, nodes=changes), linked, overwrite=True)
+    table = tmp_path / "n.csv"
+
+    def rows(threshold: float | None) -> list[tuple[str, str]]:
+        request = CsvRequest(nodes, table, linked=linked, threshold=threshold, overwrite=True)
+        export_csv(request)
+        lines = csv.DictReader(table.read_text().splitlines())
+        return sorted({(line["finding"], line["category"]) for line in lines})
+
+    assert rows(None) == [("n1", "metastatic"), ("n2", "benign")]
+    assert rows(0.8) == [("n1", "metastatic")]
+
+
+def test_findings_without_a_mask_are_counted_where_masks_are_written(
+    nodes: Path, linked: Path, tmp_path: Path
+) -> None:
+    result = run(nodes, "seg", folder=tmp_path, linked=linked)
+    assert result.notes == ("1 finding without a mask left out",)
+
+
 def test_outlines_of_linked_nodes_become_segments(
     nodes: Path, linked: Path, tmp_path: Path
 ) -> None:
@@ -626,6 +900,22 @@ def test_dciodvfy_finds_no_error_with_linked_nodes(
     nodes: Path, linked: Path, tmp_path: Path, kind: str
 ) -> None:
     assert errors_of(run(nodes, kind, folder=tmp_path, linked=linked).outputs[0]) == ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_beyond_ascii_and_control_characters_make_sound_objects(
+    nodes: Path, linked: Path, tmp_path: Path, kind: str
+) -> None:
+    nodes_of = read_linked_nodes(linked)
+    named = replace(nodes_of.nodes[0], node_id="Knötchen\x1b\n\\1")
+    write_linked_nodes(replace(nodes_of, nodes=(named,)), linked, overwrite=True)
+    (path, *_) = run(nodes, kind, folder=tmp_path, linked=linked).outputs
+    made = dcmread(path)
+    if kind != "sc":
+        assert made.SpecificCharacterSet == "ISO_IR 192"
+        assert any(element.value == "Knötchen1" for element in made.iterall())
+    if shutil.which("dciodvfy"):
+        assert errors_of(path) == ""
 
 
 def test_nodes_linked_from_another_file_are_refused(

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pycocotools import mask as coco_mask
 
-from lnmdetect.core.errors import InputError, OutputError
+from lnmdetect.core.errors import InputError, OutputError, UsageError
 from lnmdetect.core.linked_nodes import LinkedNode
 from lnmdetect.core.records import METASTATIC, CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.io.coco import read_coco, write_coco
@@ -125,7 +126,8 @@ def test_volume_and_extent_are_those_of_the_round_sections(result: NodesResult) 
 def test_hu_are_those_inside(oblique: LinkedNode, result: NodesResult) -> None:
     assert result.nodes[1].mean_hu == pytest.approx(100, abs=6)
     assert oblique.max_hu == pytest.approx(300, abs=20)
-    assert oblique.heterogeneity_hu > result.nodes[1].heterogeneity_hu + 10
+    spreads = [node.heterogeneity_hu or 0.0 for node in (oblique, result.nodes[1])]
+    assert spreads[0] > spreads[1] + 10
 
 
 def test_probability_and_score_come_from_the_slices(result: NodesResult) -> None:
@@ -158,7 +160,7 @@ def test_the_table_has_a_row_a_node_with_the_same_numbers(result: NodesResult, d
 def test_a_run_record_lies_beside_the_file(result: NodesResult, data: Path) -> None:
     record = json.loads((data / "linked_nodes.run.json").read_text())
     assert record["command"] == "nodes"
-    assert record["config"] == {"threshold": 0.4}
+    assert record["config"] == {"threshold": 0.4, "boxes_only": False}
     assert list(record["inputs"]) == ["nodes.json"]
 
 
@@ -201,7 +203,137 @@ def test_an_output_that_exists_is_refused_before_the_work(data: Path, tmp_path: 
     assert not (tmp_path / "out.json").exists()
 
 
-def test_a_scan_that_is_not_there_is_told(data: Path, tmp_path: Path) -> None:
+def test_a_scan_that_is_not_there_is_told_and_what_works_without(
+    data: Path, tmp_path: Path
+) -> None:
     request = NodesRequest(data / "nodes.json", output=tmp_path / "o.json", scan=tmp_path / "no")
-    with pytest.raises(InputError, match="--scan: expected a folder"):
+    with pytest.raises(InputError, match=r"--scan: expected a folder.* --boxes-only links"):
         link_nodes(request)
+
+
+def test_a_folder_is_no_output(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for output in (Path(), Path(".."), tmp_path):
+        with pytest.raises(OutputError, match="got a folder of that name"):
+            link_nodes(NodesRequest(data / "nodes.json", output=output, overwrite=True))
+
+
+def changed(data: Path, folder: Path, **fields: object) -> Path:
+    """Return nodes.json in `folder` with fields of every image replaced."""
+    dataset = read_coco(data / "nodes.json")
+    images = tuple(replace(image, **fields) for image in dataset.images)  # type: ignore[arg-type]
+    info = {**dataset.info, "scan_root": str(data / "scan")}
+    write_coco(replace(dataset, info=info, images=images), folder / "nodes.json")
+    return folder / "nodes.json"
+
+
+def test_slices_of_a_scan_at_one_place_are_refused_and_not_taken_for_one_slice(
+    data: Path, tmp_path: Path
+) -> None:
+    nodes = changed(data, tmp_path, position_mm=0.0)
+    with pytest.raises(InputError, match="among 9 slices two at one place, or without a place"):
+        link_nodes(NodesRequest(nodes, output=tmp_path / "linked.json"))
+    assert not (tmp_path / "linked.json").exists()
+
+
+def test_slices_of_one_series_but_of_two_spacings_are_refused(data: Path, tmp_path: Path) -> None:
+    dataset = read_coco(data / "nodes.json")
+    images = (*dataset.images[:-1], replace(dataset.images[-1], spacing_mm=(0.7, 0.7)))
+    write_coco(replace(dataset, images=images), tmp_path / "nodes.json")
+    request = NodesRequest(tmp_path / "nodes.json", output=tmp_path / "l.json", boxes_only=True)
+    with pytest.raises(InputError, match="among 9 slices two of different spacing"):
+        link_nodes(request)
+
+
+def test_key_images_without_a_place_stand_alone(data: Path, tmp_path: Path) -> None:
+    nodes = changed(data, tmp_path, position_mm=0.0)
+    content = json.loads(nodes.read_text())
+    content["info"]["coverage"] = "key_images"
+    nodes.write_text(json.dumps(content))
+    result = link_nodes(NodesRequest(nodes, output=tmp_path / "linked.json"))
+    assert len(result.nodes) == result.boxes == 10
+    assert result.scans == result.slices == SLICES
+    assert all(node.extent_mm[2] == 3.0 for node in result.nodes)
+
+
+def test_ids_are_of_the_patient_also_where_it_has_two_series(data: Path, tmp_path: Path) -> None:
+    dataset = read_coco(data / "nodes.json")
+    images = tuple(
+        replace(image, series="later" if image.slice_index > 4 else "first")
+        for image in dataset.images
+    )
+    info = {**dataset.info, "scan_root": str(data / "scan")}
+    write_coco(replace(dataset, info=info, images=images), tmp_path / "nodes.json")
+    result = link_nodes(NodesRequest(tmp_path / "nodes.json", output=tmp_path / "linked.json"))
+    named = [(node.series, node.node_id) for node in result.nodes]
+    assert named == [("first", "n1"), ("first", "n2"), ("later", "n3"), ("later", "n4")]
+
+
+@pytest.mark.parametrize(
+    ("output", "said"), [("x.csv", "the name of the table"), ("nodes.json", "boxes are linked")]
+)
+def test_no_output_replaces_another_or_the_input(
+    data: Path, tmp_path: Path, output: str, said: str
+) -> None:
+    nodes = changed(data, tmp_path)
+    before = nodes.read_bytes()
+    with pytest.raises(UsageError, match=said):
+        link_nodes(NodesRequest(nodes, output=tmp_path / output, overwrite=True))
+    assert nodes.read_bytes() == before
+
+
+def test_boxes_alone_give_their_own_axes_and_no_hu_where_no_pixels_are(
+    data: Path, result: NodesResult, tmp_path: Path
+) -> None:
+    nodes = tmp_path / "nodes.json"
+    nodes.write_bytes((data / "nodes.json").read_bytes())
+    alone = link_nodes(NodesRequest(nodes, output=tmp_path / "linked.json", boxes_only=True))
+    assert [node.slice_range for node in alone.nodes] == [n.slice_range for n in result.nodes]
+    for node, measured in zip(alone.nodes, result.nodes, strict=True):
+        assert node.short_axis_mm == node.box_short_axis_mm == measured.box_short_axis_mm
+        assert node.p_metastatic == measured.p_metastatic
+        unknown = (node.mean_hu, node.max_hu, node.heterogeneity_hu)
+        assert unknown == (None, None, None)
+        assert (node.centre_mm, node.laterality) == (None, None)
+        assert all(section.outline == "box" for section in node.sections)
+    info = read_linked_nodes(tmp_path / "linked.json").info
+    assert "scan_root" not in info
+    assert info["pixels"].startswith("not read (--boxes-only)")
+
+
+def test_sides_and_steps_are_mm_where_pixels_are_oblong_and_a_slice_is_missing(
+    tmp_path: Path,
+) -> None:
+    images = tuple(
+        ImageRecord(k + 1, f"{k}.dcm", 64, 64, "p", "s", f"1.{k}", k, place, (0.5, 1.0))
+        for k, place in enumerate((0.0, 2.0, 4.0, 8.0, 10.0))
+    )
+    # 10 px of 1 mm across, 12 px of 0.5 mm down.
+    boxes = (annotation(1, 1, (10, 10, 20, 22), 0.9, 0.5),)
+    data = CocoDataset({"operating_threshold": 0.5}, images, boxes)
+    write_coco(data, tmp_path / "nodes.json")
+    request = NodesRequest(tmp_path / "nodes.json", output=tmp_path / "l.json", boxes_only=True)
+    node = link_nodes(request).nodes[0]
+    assert (node.box_short_axis_mm, node.long_axis_mm) == pytest.approx((6.0, 10.0))
+    assert node.extent_mm == pytest.approx((10.0, 6.0, 2.0))
+
+
+def test_boxes_alone_and_a_scan_clash(data: Path, tmp_path: Path) -> None:
+    request = NodesRequest(data / "nodes.json", output=tmp_path / "x.json", scan=data / "scan")
+    with pytest.raises(UsageError, match="expected no --scan"):
+        link_nodes(replace(request, boxes_only=True))
+
+
+def test_masks_are_measured_without_pixels_too(data: Path, tmp_path: Path) -> None:
+    dataset = read_coco(data / "nodes.json")
+    boxes = []
+    for box in dataset.annotations[:1]:
+        mask = np.asfortranarray(covered(OBLIQUE, box.image_id - 1), dtype=np.uint8)
+        counts = coco_mask.encode(mask)["counts"].decode("ascii")
+        boxes.append(replace(box, segmentation={"size": [SIDE, SIDE], "counts": counts}))
+    write_coco(replace(dataset, annotations=tuple(boxes)), tmp_path / "nodes.json")
+    request = NodesRequest(tmp_path / "nodes.json", output=tmp_path / "l.json", boxes_only=True)
+    node = link_nodes(request).nodes[0]
+    assert node.sections[0].outline == "mask"
+    assert node.box_short_axis_mm > 1.2 * node.short_axis_mm
+    assert not node.is_of_boxes_alone

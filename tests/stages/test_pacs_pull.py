@@ -17,6 +17,7 @@ from lnmdetect.io.scan_source import open_source
 from lnmdetect.stages.pacs_pull import PullRequest, PullResult, pull
 from lnmdetect.stages.pacs_push import PushRequest, push
 from tests.orthanc import AE_TITLE, LOGIN, Orthanc, free_port, missing, running_orthanc
+from tests.pacs_nodes import giving_node
 from tests.test_data_specs import errors
 
 pytest.importorskip("pynetdicom")
@@ -111,6 +112,25 @@ def test_the_command_fetches_what_detect_reads(
     replaced = CliRunner().invoke(app, [*words, "--overwrite", "--json"])
     assert replaced.exit_code == 0
     assert errors("pull", json.loads(replaced.stdout)) == []
+
+
+@pytest.mark.parametrize("asked_for", ["study", "series"])
+def test_an_object_that_nobody_asked_for_is_not_put_among_the_patients(
+    toy_data: Path, tmp_path: Path, asked_for: str
+) -> None:
+    wanted, other = first_slice(toy_data, 0), first_slice(toy_data, 1)
+    if asked_for == "series":
+        other.StudyInstanceUID = wanted.StudyInstanceUID
+    series = str(wanted.SeriesInstanceUID) if asked_for == "series" else None
+    with giving_node([wanted, other]) as node:
+        request = PullRequest(
+            node, study=str(wanted.StudyInstanceUID), series=series, output=tmp_path / "scan"
+        )
+        result = pull(request)
+    assert errors("pull", result.to_json()) == []
+    assert (result.objects, result.strays, result.failed) == (1, 1, 0)
+    kept = [dcmread(path).SOPInstanceUID for path in (tmp_path / "scan").rglob("*.dcm")]
+    assert kept == [wanted.SOPInstanceUID]
 
 
 @pytest.mark.parametrize("uid", ["../../etc/passwd", "1.2.*", "1..2", ""])

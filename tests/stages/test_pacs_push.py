@@ -89,6 +89,15 @@ def test_a_url_without_a_service_is_told_from_a_refused_object(
         send(patient(toy_data, 0), WebAddress(orthanc.url + "/nothing", LOGIN))
 
 
+@needs_orthanc
+def test_a_service_that_is_not_trusted_is_told_from_one_that_is_down(
+    orthanc: Orthanc, toy_data: Path
+) -> None:
+    plain_http = f"https://127.0.0.1:{orthanc.http_port}/dicom-web"
+    with pytest.raises(OutputError, match=r"certificate is not trusted, or.*REQUESTS_CA_BUNDLE"):
+        send(patient(toy_data, 0), WebAddress(plain_http, LOGIN))
+
+
 def test_a_full_node_is_asked_again_and_a_remark_is_kept(toy_data: Path) -> None:
     statuses = iter([OUT_OF_RESOURCES, 0, 0, 0, 0, CANNOT_UNDERSTAND, COERCED])
     with storing_node(lambda event: next(statuses)) as node:
@@ -130,6 +139,22 @@ def test_a_connection_that_breaks_off_again_and_again_loses_nothing(toy_data: Pa
     assert {item.state for item in result.objects} == {"taken"}
     assert broken_after == {1, 3, 5}
     assert len(stored) == len(set(stored)) == 6
+
+
+def test_an_object_at_which_the_node_falls_over_does_not_keep_the_others_from_it(
+    toy_data: Path,
+) -> None:
+    first = uid_of(min(patient(toy_data, 0).iterdir()))
+
+    def fall_over_at_the_first(event: Any) -> int:
+        if event.request.AffectedSOPInstanceUID == first:
+            event.assoc.abort()
+        return 0
+
+    with storing_node(fall_over_at_the_first) as node:
+        result = send(patient(toy_data, 0), node, retries=1)
+    assert result.counts == {"taken": 5, "refused": 0, "not sent": 1}
+    assert [item.sop_instance_uid for item in result.objects if item.state != "taken"] == [first]
 
 
 def test_what_a_node_does_not_take_is_refused_and_the_rest_is_taken(

@@ -1,272 +1,380 @@
 """A canary in every header field but the uids: none comes out of any command, file, log or message.
 
-DICOM objects (`export sr`, `sc`, `gsps`, `seg`) carry the patient's identity on purpose; their own
-tests hold what else they may carry.
+DICOM objects carry the patient's identity on purpose: `test_phi_objects` holds what else they may.
 """
 
-import base64
-import gzip
-import re
-import shutil
+import hashlib
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-import matplotlib.text
 import numpy as np
 import pytest
+import typer
 import yaml
+from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from pycocotools import mask as coco_mask
-from pydicom import Dataset, dcmread
-from pydicom._dicom_dict import DicomDictionary
-from pydicom.tag import Tag
-from typer.testing import CliRunner
+from pydicom import dcmread
+from typer.models import ArgumentInfo, OptionInfo
 
 from lnmdetect.cli import app
-from lnmdetect.core.records import BENIGN, METASTATIC, ImageRecord, NodeAnnotation
+from lnmdetect.core.records import BENIGN, METASTATIC, NodeAnnotation
+from lnmdetect.core.thresholds import Threshold
 from lnmdetect.io.bundles import MODELS_VARIABLE
 from lnmdetect.io.coco import read_coco, write_coco
-from tests.io.torture import doubled_position, each, gap, setting, tilt, truncated
-from tests.io.torture import series as write_series
-
-CANARY, DATE, TIME, NUMBER = "QZXCANARY", "19730417", "081734.519264", "73519264"
-FORBIDDEN = re.compile(rf"{CANARY}|{DATE}|1973-04-17|{TIME}|{NUMBER}|qzxcanary", re.IGNORECASE)
-BY_VR = {
-    "PN": f"{CANARY}^FIRST^M",
-    **dict.fromkeys(("LO", "SH", "ST", "LT", "UT", "UC", "AE", "CS"), f"{CANARY}N"),
-    "DA": DATE,
-    "TM": TIME,
-    "DT": f"{DATE}{TIME}",
-    "UR": f"http://{CANARY}/",
-}
-GROUPS = {0x0008, 0x0010, 0x0012, 0x0018, 0x0020, 0x0028, 0x0032, 0x0038, 0x0040, 0x0088, 0x4008}
-READ_BY_STAGES = {"Modality", "ImageType", "PhotometricInterpretation", "RescaleType"}
-NOT_TEXT = {"SpecificCharacterSet", "TimezoneOffsetFromUTC", "PixelDataProviderURL"}
-NUMBERS = ("InstanceNumber", "SeriesNumber", "AcquisitionNumber")
-PATIENTS = 3
+from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
+from lnmdetect.stages import train_detector
+from tests import canary
+from tests.canary import Said, holders, leaks, overheard, plant_all, planted_cohort, typed
+from tests.io import torture
+from tests.io.torture import TORTURES
 
 pytestmark = pytest.mark.slow
 
-
-def plant(dataset: Dataset, *, modality: str = "CT") -> None:
-    """Put a canary into every text, name, date and time of the header, private and nested too."""
-    for tag, (vr, _, _, retired, keyword) in DicomDictionary.items():
-        kept = keyword in READ_BY_STAGES | NOT_TEXT or retired
-        if vr in BY_VR and Tag(tag).group in GROUPS and not kept and keyword:
-            setattr(dataset, keyword, BY_VR[vr])
-    for keyword in NUMBERS:
-        setattr(dataset, keyword, NUMBER)
-    dataset.Modality = modality
-    dataset.add_new((0x0009, 0x0010), "LO", f"{CANARY} PRIVATE")
-    dataset.add_new((0x0009, 0x1001), "LO", f"{CANARY} PRIVATE")
-    nested = Dataset()
-    nested.PatientID, nested.PatientName = f"{CANARY}7", f"{CANARY}^NESTED"
-    dataset.OtherPatientIDsSequence = [nested]
-    dataset.preamble = CANARY.encode().ljust(128, b"\0")
-
-
-def plant_all(folder: Path, **options: Any) -> Path:
-    for number, path in enumerate(sorted(p for p in folder.rglob("*") if p.is_file())):
-        dataset = dcmread(path)
-        plant(dataset, **options)
-        dataset.PatientID = f"{CANARY}{path.parent.name}"
-        assert dataset.PatientName == BY_VR["PN"], number
-        dataset.save_as(path, enforce_file_format=True)
-    return folder
-
-
-@dataclass(frozen=True)
-class Said:
-    """What one command line said."""
-
-    line: str
-    exit_code: int
-    text: str
+MODELS = "--model tiny --device cpu -v"
+TRAIN = "--data truth.json --device cpu -v --scan {scan}"
+FEW = "--bootstrap 20 -v"
+DONE = (
+    "doctor {scan} -v",
+    "doctor {scan} --json",
+    f"detect {{scan}} {MODELS} --threshold 0.1",
+    f"detect {{zip}} {MODELS} -o zipped.json --pseudonymise-uids",
+    f"detect {{scan}} {MODELS} -o keys.json --key-images",
+    f"detect {{png}} {MODELS} -o pictures.json --key-images --pixel-spacing 1 1",
+    f"detect truth.json {MODELS} -o listed.json --json",
+    f"classify boxes.json {MODELS} --scan {{scan}}",
+    f"classify truth.json -o truth_nodes.json {MODELS}",
+    "nodes nodes.json --scan {scan} -v",
+    "nodes nodes.json --threshold 0 -o all_nodes.json --json",
+    f"eval --truth truth.json --boxes boxes.json {FEW}",
+    f"eval --by class -o metrics.json --linked-nodes linked_nodes.json --figures figures {FEW}",
+    f"eval --json --nodes nodes.json --truth-nodes truth_nodes.json {FEW}",
+    f"eval --compare nodes.json truth_nodes.json -o comparison.json {FEW}",
+    f"eval --readers readers.csv --truth-nodes truth_nodes.json -o readers.json {FEW}",
+    "overlay nodes.json --truth truth.json --scan {scan} -v",
+    "overlay pictures.json -o pictures_sheet.png -v --threshold 0",
+    "run {scan} -o results --classifier tiny --truth truth.json " + MODELS,
+    f"explain truth_nodes.json --truth truth.json --scan {{scan}} --count 2 --bootstrap 9 {MODELS}",
+    f"explain truth.json --detector tiny -o explained --count 1 --device cpu {FEW}",
+    f"report --truth truth.json --boxes boxes.json -o boxes.html {FEW}",
+    "report --nodes nodes.json --truth-nodes truth_nodes.json --scan {scan} --explain explain "
+    f"--linked-nodes linked_nodes.json --figures report_figures {FEW}",
+    "split truth.json --folds 3 -o folds.json --write-truth folds -v",
+    "split truth.json --folds-file folds.json --write-truth again -v",
+    "anchors truth.json -v",
+    "baselines truth.json --scan {scan} -v",
+    f"train detector --recipe detector.yaml -o runs/d {TRAIN}",
+    f"train classifier --recipe classifier.yaml -o runs/c --folds folds.json --fold 1 {TRAIN}",
+    "calibrate detector boxes.json --truth truth.json --model tiny -o m/detector -v "
+    "--rule sensitivity=0.4",
+    "calibrate classifier truth_nodes.json --truth truth.json --model tiny -o m/classifier -v "
+    "--no-temperature",
+    "benchmark bench.yaml --data truth.json -o bench --scan {scan} --device cpu " + FEW,
+    "export sr nodes.json --scan {scan} --linked linked_nodes.json -v",
+    "export sr truth_nodes.json --sr enhanced -o enhanced.dcm --threshold 0.1 -v",
+    "export seg truth.json --scan {scan} -v",
+    "export seg truth.json --linked linked_truth.json -o linked_seg.dcm -v",
+    "export gsps nodes.json --scan {scan} --linked linked_nodes.json -v",
+    "export sc nodes.json --scan {scan} --linked linked_nodes.json -v",
+    "export csv nodes.json --linked linked_nodes.json -o table.csv -v",
+    "export coco sr_1.dcm sr_2.dcm -o reports.json -v",
+    "export coco foreign.dcm -o foreign.json --scan {scan} -v",
+    "phantom insert --onto {neck} -o inserted -v",
+)
+TAKE_NO_SCAN = {"models", "phantom ct"}
+TAKE_A_NETWORK = {"pacs push", "pacs pull", "pacs listen"}
+"""Planted in test_phi_pacs."""
+LEAKY = "split --audit folds.json --truth truth.json --scan {scan} -v"
+"""The phantom's patients are copies of each other, which it refuses."""
 
 
 @dataclass(frozen=True)
 class Aftermath:
-    """All that came out: what commands said, what they drew, and the folder they wrote to."""
+    """All that came out: what commands said, drew, logged, and the folder they wrote to."""
 
     said: tuple[Said, ...]
-    drawn: tuple[str, ...]
+    heard: tuple[str, ...]
     folder: Path
-
-
-DONE = (
-    "doctor {scan} -v",
-    "doctor {scan} --json",
-    "detect {scan} --model tiny --device cpu -v",
-    "classify boxes.json --model tiny --device cpu -v",
-    "eval --by class -o metrics.json --bootstrap 20 -v",
-    "eval --json --bootstrap 20",
-    "nodes nodes.json -v",
-    "overlay nodes.json --truth truth.json -v",
-    "run {scan} -o results --model tiny --classifier tiny --device cpu -v",
-    "report --bootstrap 20 --figures figures -v",
-    "explain nodes.json --truth truth.json --model tiny --device cpu --count 2 --bootstrap 20 -v",
-    "split truth.json --folds 3 -o folds.json --write-truth folds -v",
-    "anchors truth.json -v",
-    "baselines truth.json -v",
-    "train classifier --data truth.json --recipe classifier.yaml -o runs/c --device cpu -v",
-    "classify truth.json -o truth_nodes.json --model tiny --device cpu -v",
-    "calibrate classifier truth_nodes.json --truth truth.json --model tiny -o m --no-temperature",
-    "export csv nodes.json -o table.csv -v",
-    "convert to-nnunet truth.json -o nnunet -v",
-    "convert to-nndetection truth.json -o nndetection -v",
-    "convert from-nnunet nnunet/Dataset501_LymphNodes --scan {scan} -o back.json -v",
-    "models",
-)
-REFUSED: dict[str, Callable[[Path], Path]] = {
-    "gap": gap,
-    "duplicate": doubled_position,
-    "tilt": each(tilt),
-    "truncated": truncated,
-    "spacing": each(setting(PixelSpacing=None)),
-    "slope": each(setting(RescaleSlope="100")),
-}
 
 
 @pytest.fixture(scope="module")
 def aftermath(
-    tmp_path_factory: pytest.TempPathFactory, bundles: Path, recipe_fields: Callable[..., Any]
+    tmp_path_factory: pytest.TempPathFactory,
+    bundles: Path,
+    recipe_fields: Callable[..., Any],
+    make_neck: Callable[..., NDArray[np.int16]],
 ) -> Iterator[Aftermath]:
-    """Run every command on planted scans, those that refuse them too."""
+    """Run every command on planted scans."""
     root = tmp_path_factory.mktemp("canary")
-    drawn: list[str] = []
+    heard: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         (root / "out").mkdir()
         patch.chdir(root / "out")
         patch.setenv("LNMDETECT_KEY_FILE", str(root / "key"))
         patch.setenv(MODELS_VARIABLE, str(bundles))
-        _note_texts(patch, drawn)
-        recipe = yaml.safe_dump(recipe_fields("classifier"))
-        Path("classifier.yaml").write_text(recipe, encoding="utf-8")
-        said = (*_done(planted_cohort(root / "scan")), *_refused(root))
-        yield Aftermath(said, tuple(drawn), root / "out")
+        _write_recipes(recipe_fields)
+        # So short a training finds no node from which a threshold could be chosen.
+        chosen = Threshold(0.25, "a rule", "validation patients"), {"validation_slices": 12.0}
+        patch.setattr(train_detector, "choose_threshold", lambda *_, **__: chosen)
+        inputs = _inputs(root, make_neck())
+        with overheard(heard):
+            said = tuple(_done(inputs))
+        yield Aftermath(said, tuple(heard), root / "out")
 
 
-def _note_texts(patch: pytest.MonkeyPatch, drawn: list[str]) -> None:
-    """Keep what matplotlib writes into pictures, where no search for text finds it."""
-    draw = matplotlib.text.Text.set_text
-
-    def noted(self: matplotlib.text.Text, text: object) -> None:
-        drawn.append(str(text))
-        draw(self, text)
-
-    patch.setattr(matplotlib.text.Text, "set_text", noted)
-
-
-def planted_cohort(scan: Path) -> Path:
-    for number in range(PATIENTS):
-        write_series(scan / f"P{number}", seed=f"p{number}", study=f"p{number}")
-    return plant_all(scan)
+def _write_recipes(fields: Callable[..., Any]) -> None:
+    recipes = {
+        "detector": fields("detector"),
+        "classifier": fields("classifier"),
+        "bench": BENCHMARK,
+    }
+    for name, recipe in recipes.items():
+        Path(f"{name}.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
 
 
-def _done(scan: Path) -> Iterator[Said]:
+BENCHMARK: dict[str, Any] = {
+    "name": "tiny",
+    "title": "A tiny table",
+    "source": "a test",
+    "arm": "classifier",
+    "overrides": {
+        "input": {"slice_offsets_mm": [0.0], "windows_hu": [[-160, 240]]},
+        "model": {"width": 0.125, "size_px": 32},
+        "optimiser": {"epochs": 1, "steps_an_epoch": 2, "batch_size": 4},
+        "validation_share": 0.34,
+    },
+    "split": {"test_share": 0.4},
+    "rows": [{"name": "one", "label": "One"}],
+}
+
+
+def _inputs(root: Path, neck: NDArray[np.int16]) -> dict[str, Path]:
+    """Return a cohort as a folder and as a zip, PNG key images, and a neck to put nodes into."""
+    scan = planted_cohort(root / "scan")
+    packed = root / "scan.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.comment = canary.CANARY.encode()
+        for path in sorted((scan / "P0").iterdir()):
+            archive.write(path, path.name)
+    meta = CtSeriesMeta("neck", "x", "x", (2.5, 1.0, 1.0), 2.5, (-80.0, -70.0, 12.5))
+    write_ct_series(neck, root / "neck" / "P7", meta)
+    pictures = root / "png"
+    pictures.mkdir()
+    text = PngInfo()
+    for kind in (text.add_text, text.add_itxt):
+        kind("Patient", canary.NAME if kind == text.add_itxt else canary.CANARY)
+    text.add_text("zipped", canary.CANARY, zip=True)
+    for number in range(3):
+        grey = (torture.neck()[number].astype(np.int32) + 1024).astype(np.uint16)
+        Image.fromarray(grey).save(pictures / f"{number}.png", pnginfo=text)
+    return {"scan": scan, "zip": packed, "png": pictures, "neck": plant_all(root / "neck")}
+
+
+def _done(inputs: dict[str, Path]) -> Iterator[Said]:
     for line in DONE:
-        yield typed(line.format(scan=scan))
-        if line.startswith("detect"):
-            write_truth()
-
-
-def _refused(root: Path) -> Iterator[Said]:
-    # The phantom's patients are copies of each other, which the audit tells.
-    folds = "folds/truth_fold1.json folds/truth_fold2.json"
-    yield typed(f"split --audit {folds} --scan {root / 'scan'} -v")
-    for name, build in REFUSED.items():
-        (root / name).mkdir()
-        scan = build(root / name)
-        if name == "truncated":  # planting needs whole files: the last one is cut anew
-            shutil.rmtree(scan)
-            cut = plant_all(write_series(scan)) / "IM0005.dcm"
-            cut.write_bytes(cut.read_bytes()[:-2000])
-        else:
-            plant_all(scan)
-        yield typed(f"doctor {scan} -v")
-        yield typed(f"detect {scan} --model tiny --device cpu -v -o {name}.json")
-    other = plant_all(write_series(root / "mr", seed="mr"), modality=f"{CANARY[:8]}")
-    yield typed(f"doctor {other} -v")
-    yield typed(f"detect {other} --model tiny -o mr.json -v")
-    yield typed(f"phantom insert --onto {other} -o inserted -v")
-
-
-def typed(line: str) -> Said:
-    result = CliRunner().invoke(app, line.split())
-    return Said(line.split(" /")[0], result.exit_code, result.output)
+        for start, prepare in PREPARED.items():
+            if line.startswith(start):
+                prepare()
+        yield typed(line.format(**inputs))
+    yield typed(LEAKY.format(**inputs))
 
 
 def write_truth() -> None:
-    """Write truth.json for the slices of boxes.json, with two nodes a slice."""
+    """Write truth.json for the slices of boxes.json: two nodes a slice, one found, and masks."""
     found = read_coco(Path("boxes.json"))
+    by_image = found.by_image()
     nodes: list[NodeAnnotation] = []
     for image in found.images:
-        for category, x in ((METASTATIC, 11.0 + image.slice_index), (BENIGN, 30.0)):
+        first = by_image[image.image_id][0].box_xyxy
+        for category, box in ((METASTATIC, (20.0, 14.0, 28.0, 22.0)), (BENIGN, first)):
             number = len(nodes) + 1
-            box = (x, 27.0, x + 6, 33.0)
             name = f"{image.patient}n{category}"
-            node = NodeAnnotation(
-                number, image.image_id, category, box, node_id=name, short_axis_mm=6
+            nodes.append(
+                NodeAnnotation(
+                    number,
+                    image.image_id,
+                    category,
+                    box,
+                    node_id=name,
+                    short_axis_mm=12,
+                    segmentation=_mask(box, (image.height, image.width)),
+                )
             )
-            nodes.append(replace(node, segmentation=mask_of(box, image)))
     info = {"phantom": False, "scan_root": found.info["scan_root"], "coverage": "all_slices"}
     write_coco(replace(found, info=info, annotations=tuple(nodes)), Path("truth.json"))
 
 
-def mask_of(box: tuple[float, ...], image: ImageRecord) -> dict[str, Any]:
-    x1, y1, x2, y2 = map(int, box)
-    plane = np.zeros((image.height, image.width), dtype=np.uint8, order="F")
-    plane[y1:y2, x1:x2] = 1
-    coded = coco_mask.encode(plane)
-    return {"size": [image.height, image.width], "counts": coded["counts"].decode("ascii")}
+def _mask(box: tuple[float, ...], shape: tuple[int, int]) -> dict[str, object]:
+    x1, y1, x2, y2 = map(round, box)
+    inside = np.zeros(shape, dtype=np.uint8, order="F")
+    inside[y1:y2, x1:x2] = 1
+    return {"size": list(shape), "counts": coco_mask.encode(inside)["counts"].decode("ascii")}
+
+
+def write_readers() -> None:
+    """Write a reader's answers to the boxes of truth.json."""
+    boxes = read_coco(Path("truth.json")).annotations
+    calls = ("benign", "metastatic")
+    rows = [f"one,{box.annotation_id},{calls[box.annotation_id % 3 == 0]}," for box in boxes]
+    Path("readers.csv").write_text("reader,annotation_id,call,rating\n" + "\n".join(rows))
+
+
+def write_foreign_report() -> None:
+    """Write a report of another maker over sr_1.dcm, with the canary in every text of its tree."""
+    report = dcmread("sr_1.dcm")
+    for content in report.iterall():
+        if content.keyword in ("TextValue", "CodeMeaning", "SeriesDescription"):
+            content.value = canary.CANARY
+    report.Manufacturer = canary.CANARY
+    report.save_as("foreign.dcm")
+
+
+PREPARED: dict[str, Callable[[], None]] = {
+    "detect truth.json": write_truth,
+    "eval --readers": write_readers,
+    "export seg truth.json --linked": lambda: _ran("nodes truth.json -o linked_truth.json"),
+    "export coco foreign.dcm": write_foreign_report,
+}
+
+
+def _ran(line: str) -> None:
+    said = typed(line)
+    assert said.exit_code == 0, said.text
+
+
+def _commands(group: typer.Typer, *names: str) -> Iterator[tuple[str, Callable[..., object]]]:
+    for child in group.registered_groups:
+        assert child.typer_instance is not None
+        yield from _commands(child.typer_instance, *names, str(child.name))
+    for command in group.registered_commands:
+        assert command.callback is not None
+        yield " ".join((*names, command.name or command.callback.__name__)), command.callback
+
+
+def _lines_of(name: str) -> list[list[str]]:
+    return [line.split() for line in (*DONE, LEAKY) if line.startswith(f"{name} ")]
+
+
+COMMANDS = dict(_commands(app))
+
+
+def test_every_command_that_takes_a_scan_or_its_files_is_run() -> None:
+    run = {name for name in COMMANDS if _lines_of(name)}
+    assert run == COMMANDS.keys() - TAKE_NO_SCAN - TAKE_A_NETWORK
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - TAKE_NO_SCAN - TAKE_A_NETWORK))
+def test_every_option_that_names_a_file_and_every_choice_is_used(name: str) -> None:
+    words = {word for line in _lines_of(name) for word in line}
+    for parameter, hint in get_type_hints(COMMANDS[name], include_extras=True).items():
+        kind, *described = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+        if get_origin(kind) is Literal and isinstance(described[0], ArgumentInfo):
+            assert set(get_args(kind)) <= words, parameter
+        if "Path" in str(kind) and isinstance(described[0], OptionInfo) and parameter != "output":
+            # Beside Annotated typer takes the first spelling for the default.
+            spelt = {described[0].default, *(described[0].param_decls or ())}
+            assert words & {*spelt, f"--{parameter.replace('_', '-')}"}, parameter
 
 
 def test_the_commands_did_what_they_are_run_for(aftermath: Aftermath) -> None:
-    done, refused = aftermath.said[: len(DONE)], aftermath.said[len(DONE) :]
-    assert [(s.line, s.text) for s in done if s.exit_code != 0] == []
-    assert [(s.line, s.text) for s in refused if s.exit_code != 3] == []
+    *done, refused = aftermath.said
+    assert {s.line: s.text for s in done if s.exit_code != 0} == {}
+    assert (refused.exit_code, "identical" in refused.text) == (3, True)
     names = {path.suffix for path in aftermath.folder.rglob("*")}
-    assert {".json", ".csv", ".html", ".png", ".svg", ".safetensors", ".md"} <= names
+    kinds = {".json", ".csv", ".html", ".png", ".svg", ".safetensors", ".md", ".dcm", ".yaml"}
+    assert kinds <= names
 
 
 def test_no_command_says_a_canary(aftermath: Aftermath) -> None:
-    told = [(said.line, FORBIDDEN.search(said.text)) for said in aftermath.said]
-    assert [(line, found[0]) for line, found in told if found] == []
+    told = {said.line: leaks(said.text) for said in aftermath.said}
+    assert {line: found for line, found in told.items() if found} == {}
     assert all(said.text for said in aftermath.said)
 
 
-def test_no_picture_shows_a_canary(aftermath: Aftermath) -> None:
-    assert [text for text in aftermath.drawn if FORBIDDEN.search(text)] == []
-    assert len(aftermath.drawn) > 50
+def test_no_picture_shows_and_no_log_holds_a_canary(aftermath: Aftermath) -> None:
+    assert [text for text in aftermath.heard if leaks(text)] == []
+    assert len(aftermath.heard) > 50
+    assert any("RESEARCH ONLY" in text for text in aftermath.heard)
 
 
 def test_no_file_holds_a_canary(aftermath: Aftermath) -> None:
-    files = [path for path in aftermath.folder.rglob("*") if path.is_file()]
-    holders = [path.name for path in files for part in contents(path) if FORBIDDEN.search(part)]
-    assert holders == []
-    assert len(files) > 40
+    assert holders(aftermath.folder) == {}
+    assert len(list(aftermath.folder.rglob("*"))) > 80
 
 
-def contents(path: Path) -> Iterator[str]:
-    """Yield a file's name and bytes as text, those of pictures within it too."""
-    yield path.name
-    raw = path.read_bytes()
-    text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("latin-1")
-    yield text
-    pictures = [raw] if path.suffix == ".png" else []
-    pictures += [base64.b64decode(data) for data in re.findall(r"base64,([\w+/=]+)", text)]
-    for picture in pictures:
-        yield picture.decode("latin-1")
-        with Image.open(BytesIO(picture)) as image:
-            yield repr(image.info)
+def test_scans_with_nodes_inserted_name_nobody(aftermath: Aftermath) -> None:
+    made = sorted((aftermath.folder / "inserted").rglob("*.dcm"))
+    assert len(made) == 24
+    assert [leak for path in made for leak in leaks(path.read_bytes())] == []
+
+
+@pytest.mark.parametrize("case", [c for c in TORTURES if not c.slow], ids=lambda case: case.name)
+def test_no_refusal_says_a_canary(
+    case: torture.Torture, tmp_path: Path, bundles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torture, "series", canary.planted_series)
+    monkeypatch.setenv(MODELS_VARIABLE, str(bundles))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    scan = case.build(tmp_path / "in")
+    monkeypatch.chdir(tmp_path / "out")
+    heard: list[str] = []
+    lines = [["doctor", scan, "-v"], ["doctor", scan, "--json"]]
+    lines += [["detect", scan, *MODELS.split()], ["detect", scan, *MODELS.split(), "--key-images"]]
+    lines[-1] += ["-o", "keys.json"]
+    lines += [["phantom", "insert", "--onto", scan, "-o", "inserted", "-v"]]
+    with overheard(heard):
+        said = [canary.typed_words(*line) for line in lines]
+    assert {s.exit_code for s in said} <= {0, 3, 6}
+    assert said[2].exit_code == (3 if case.refusal else 0)
+    assert [(s.line, leaks(s.text)) for s in said if leaks(s.text)] == []
+    assert [text for text in heard if leaks(text)] == []
+    assert holders(tmp_path / "out") == {}
+
+
+@pytest.mark.parametrize("keyword", sorted(canary.READ_FROM_CT))
+def test_no_refusal_quotes_what_says_that_it_is_ct(
+    keyword: str, tmp_path: Path, bundles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(MODELS_VARIABLE, str(bundles))
+    monkeypatch.chdir(tmp_path)
+    plant_all(torture.series(Path("scan/P0")), kept=canary.READ_FROM_CT - {keyword})
+    lines = ["doctor scan -v", "doctor scan --json", f"detect scan {MODELS}"]
+    said = [typed(line) for line in lines]
+    assert {s.exit_code for s in said} == ({0} if keyword == "ImageType" else {3})
+    assert [(s.line, leaks(s.text)) for s in said if leaks(s.text)] == []
 
 
 def test_the_canary_is_where_it_is_planted(tmp_path: Path) -> None:
-    plant_all(write_series(tmp_path))
-    planted = (tmp_path / "IM0001.dcm").read_bytes().decode("latin-1")
-    assert len(re.findall(CANARY, planted)) > 300
-    for word in (DATE, TIME, NUMBER):
-        assert word in planted
+    scan = planted_cohort(tmp_path, patients=1)
+    planted = (scan / "P0" / "IM0001.dcm").read_bytes()
+    assert planted.count(canary.CANARY.encode()) > 1000
+    secrets = (canary.CANARY, canary.FOREIGN, canary.DATE, canary.TIME, canary.NUMBER)
+    assert {secret.lower() for secret in secrets} <= set(leaks(planted))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<td>qzxcanary^first</td>",
+        "17.04.1973",
+        "1973-04-17T08:17",
+        "April 17, 1973",
+        "08:17:34.519264",
+        "%C5%BB%C3%9CQ%C5%BD%C3%87%C3%84%C3%91%C3%85R%C3%9D",
+        "&#379;&#220;Q&#381;&#199;&#196;&#209;&#197;R&#221;",
+        r"\u017b\u00dcQ\u017d\u00c7\u00c4\u00d1\u00c5R\u00dd",
+        "ŻÜQŽÇÄÑÅRÝ".lower(),
+        "Q\0Z\0X\0C\0A\0N\0A\0R\0Y\0",
+        hashlib.sha256(b"QZXCANARYP1").hexdigest(),
+        hashlib.md5(b"QZXCANARY^FIRST").hexdigest(),
+    ],
+)
+def test_the_search_knows_the_canary_in_other_forms(text: str) -> None:
+    assert leaks(text)
+    assert leaks(text.encode())
+    assert not leaks("2.25.66583728266098577705603911174527160783 p-00ff 1972-04-17 0:17:34")

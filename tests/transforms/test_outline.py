@@ -40,6 +40,17 @@ def test_the_short_axis_of_an_oblique_ellipse_is_right_within_a_pixel(degrees: f
     assert found.axes_mm[0] == pytest.approx(6.0, abs=0.5)
     assert found.axes_mm[1] == pytest.approx(12.0, abs=0.75)
     assert found.centre_px == (32.0, 32.0)
+    assert found.area_mm2 == pytest.approx(np.pi / 4 * found.axes_mm[0] * found.axes_mm[1])
+
+
+def test_a_round_node_in_a_wide_box_beside_muscle_is_not_made_thin() -> None:
+    share, box = ellipse(14, 14, 0)
+    rows, columns = np.mgrid[:SIDE, :SIDE] - 31.5
+    muscle = np.clip((columns - rows) / np.sqrt(2) - 6.5, 0, 1)
+    wide = box + np.array([-1.0, -1, 1, 1])
+    found = outline_in_box(painted(np.maximum(share, muscle)), wide, SPACING_MM)
+    # Without the penalty of oblique ellipses it comes out as 5.9 mm.
+    assert found.axes_mm[0] == pytest.approx(7.0, abs=0.5)
 
 
 def test_its_box_overstates_the_short_axis_by_half() -> None:
