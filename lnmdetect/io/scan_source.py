@@ -30,7 +30,8 @@ def open_source(
 
     Args:
         path: DICOMDIR and files that are not DICOM are passed over.
-        series: uid of the series to read; without it each study's best axial CT (`best_axial_series`).
+        series: uid of the series to read; without it the best axial CT of each study
+            (`best_axial_series`).
         allow_tilt: read a tilted gantry's slices as they are.
         key_images: take every slice by itself, as `open_key_images`; so are those of a JSON's list
             that says so (`info.coverage`).
