@@ -125,23 +125,14 @@ def test_an_unknown_option_is_wrong_usage(runner: CliRunner) -> None:
     assert result.stdout == ""
 
 
-def sentence() -> dict[str, str]:
-    return {"expected": "this", "got": "that", "remedy": "Do so."}
-
-
 @pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (UsageError("x", **sentence()), 2),
-        (InputError("x", **sentence()), 3),
-        (ModelError("x", **sentence()), 4),
-        (OutputError("x", **sentence()), 5),
-        (PartialBatchError("x", **sentence()), 6),
-    ],
+    ("kind", "code"),
+    [(UsageError, 2), (InputError, 3), (ModelError, 4), (OutputError, 5), (PartialBatchError, 6)],
 )
 def test_an_error_of_ours_is_one_sentence_on_stderr_and_its_code(
-    runner: CliRunner, monkeypatch: pytest.MonkeyPatch, error: LnmDetectError, code: int
+    runner: CliRunner, monkeypatch: pytest.MonkeyPatch, kind: type[LnmDetectError], code: int
 ) -> None:
+    error = kind("x", expected="this", got="that", remedy="Do so.")
     monkeypatch.setattr("lnmdetect.stages.anchors.fit_anchors_stage", raising(error))
     result = runner.invoke(app, ["anchors", "truth.json"])
     assert result.exit_code == code
