@@ -3,7 +3,7 @@
 import copy
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from lnmdetect.stages.evaluation_request import EvalRequest
 from lnmdetect.stages.readers import ReadersRequest, compare_readers
 
 SPECS = Path(__file__).parents[1] / "data_specs"
-COCO_FILES = ("truth", "boxes", "nodes")
+COCO_FILES = ("truth", "boxes", "nodes", "segments")
 ALL_FILES = (
     *COCO_FILES,
     *("doctor", "folds", "metrics", "comparison", "readers", "benchmark", "explain"),
@@ -423,13 +423,35 @@ def write_untrained_bundles(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*COCO_FILES, "linked_nodes", "metrics"])
+@pytest.mark.parametrize("name", ["truth", "boxes", "nodes", "linked_nodes", "metrics"])
 def test_what_the_stages_write_fits_its_schema(pipeline: Path, name: str) -> None:
     written = json.loads((pipeline / f"{name}.json").read_text())
     assert errors(name, written) == []
     if name in COCO_FILES:
         assert len(written["annotations"]) > 5
         assert set(written["info"]) <= DOCUMENTED
+
+
+def test_what_segment_writes_fits_its_schema(
+    masked_toy: Path, tmp_path: Path, make_recipe: Callable[..., Path]
+) -> None:
+    pytest.importorskip("monai", reason="the extra `segmentation` is not installed")
+    from lnmdetect.stages.segment import SegmentRequest, segment
+    from lnmdetect.stages.train_segmenter import train_segmenter
+    from lnmdetect.stages.training_run import TrainRequest
+
+    recipe, run = str(make_recipe("segmenter")), tmp_path / "run"
+    data = masked_toy / "truth.json"
+    bundle = train_segmenter(TrainRequest(data, recipe, run, device="cpu")).bundle
+    for threshold in (None, 0.02):
+        output = tmp_path / f"{threshold}.json"
+        request = SegmentRequest(masked_toy / "scan", output, str(bundle), threshold=threshold)
+        segment(request)
+        written = json.loads(output.read_text())
+        assert errors("segments", written) == []
+        assert set(written["info"]) <= DOCUMENTED
+        assert errors("run", json.loads(output.with_suffix(".run.json").read_text())) == []
+    assert written["annotations"]
 
 
 @pytest.mark.slow

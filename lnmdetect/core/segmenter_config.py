@@ -32,6 +32,7 @@ class SegmenterConfig(Part):
         loss: `joint`: Dice of each class and cross-entropy over all; `conditional`: Dice and
             cross-entropy of node or not, and apart from them the class within true nodes, every
             class as heavy as any other, however few its voxels are.
+        class_weight: of the class's term beside the two of node or not, in the conditional loss.
     """
 
     classes: tuple[str, ...] = THREE
@@ -40,6 +41,7 @@ class SegmenterConfig(Part):
     norm: Literal["instance", "batch"] = "instance"
     supervised_levels: int = Field(default=2, ge=0)
     coarse: bool = False
+    class_weight: Positive = 1
     loss: Literal["joint", "conditional"] = "joint"
 
     @model_validator(mode="after")

@@ -74,11 +74,11 @@ def label_series(
     """
     annotations = [by_image[image.image_id] for image in series.images]
     path = series.path.with_suffix(f".{_key(annotations, classes)}.labels.npy")
-    planes = [
-        _plane(image, nodes, series.grid, classes)
-        for image, nodes in zip(series.images, annotations, strict=True)
-    ]
     if not path.is_file():
+        planes = [
+            _plane(image, nodes, series.grid, classes)
+            for image, nodes in zip(series.images, annotations, strict=True)
+        ]
         save_array(path, np.stack(planes))
     return LabelledSeries(series, path, _nodes(annotations, series.grid, classes))
 

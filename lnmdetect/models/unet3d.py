@@ -1,6 +1,5 @@
 """The 3-D U-Net of the segmentation arm: MONAI's DynUNet, in the shape of a plan."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -9,9 +8,6 @@ from torch import Tensor, nn
 from lnmdetect.core.extras import require_package
 
 NEGATIVE_SLOPE = 0.01
-BACKGROUND_PRIOR = 0.98
-"""Share of voxels that the untrained network takes for background, about what they are: else the
-first hundreds of steps go into learning that (Lin et al. 2017, Focal loss, section 3.3)."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +72,6 @@ class UNet3d(nn.Module):
             nn.Conv3d(filters, sizes.out_channels, kernel_size=1)
             for filters in sizes.filters[: 1 + max(0, supervised)]
         )
-        for head in self.heads:
-            _expect_background(head)
 
     def forward(self, volumes: Tensor) -> Tensor | list[Tensor]:
         """Return the logits, see the class."""
@@ -91,12 +85,3 @@ class UNet3d(nn.Module):
             return torch.as_tensor(self.heads[0](decoded[-1]))
         pairs = zip(self.heads, reversed(decoded), strict=False)
         return [head(features) for head, features in pairs]
-
-
-def _expect_background(head: nn.Module) -> None:
-    assert isinstance(head, nn.Conv3d)
-    assert head.bias is not None
-    others = math.log((1 - BACKGROUND_PRIOR) / BACKGROUND_PRIOR / (head.out_channels - 1))
-    with torch.no_grad():
-        head.bias += others  # the weights stay: alike ones would be slow to tell classes apart
-        head.bias[0] = 0

@@ -237,6 +237,9 @@ def _info(
         "recipe": bundle.recipe.name,
         "scan_root": relative_root(pixel_place(request.scan), request.output),
         "voxel_threshold": threshold,
+        "voxel_threshold_source": (
+            f"bundle {bundle.name}: {chosen.described}" if chosen else "--threshold"
+        ),
         "operating_threshold": 0.0,
         "operating_threshold_source": "every node of the mask",
         **trained_on("segmenter", bundle.trained_on),

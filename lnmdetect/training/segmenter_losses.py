@@ -1,6 +1,7 @@
 """What a segmenter's logits lose against the truth: MONAI's Dice loss, and cross-entropies."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -20,14 +21,23 @@ def joint_losses(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
     }
 
 
-def conditional_losses(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """Return Dice loss and cross-entropy of node or not, and cross-entropy of class in nodes."""
+def conditional_losses(
+    logits: Tensor, labels: Tensor, *, class_weight: float = 1
+) -> dict[str, Tensor]:
+    """Return Dice loss and cross-entropy of node or not, and cross-entropy of class in nodes.
+
+    Args:
+        logits: see `Losses`.
+        labels: see `Losses`.
+        class_weight: of the last term.
+    """
     inside = labels > 0
     binary = torch.stack([logits[:, 0], logits[:, 1:].logsumexp(dim=1)], dim=1)
     return {
         "dice_loss": _dice_loss(binary, inside.long()),
         "cross_entropy": F.cross_entropy(binary, inside.long()),
-        "class_cross_entropy": _balanced(logits[:, 1:].movedim(1, -1)[inside], labels[inside] - 1),
+        "class_cross_entropy": class_weight
+        * _balanced(logits[:, 1:].movedim(1, -1)[inside], labels[inside] - 1),
     }
 
 
@@ -50,4 +60,6 @@ def _balanced(logits: Tensor, classes: Tensor) -> Tensor:
 
 def losses_of(model: SegmenterConfig) -> Losses:
     """Return the losses that a recipe names; one class has no class to tell within nodes."""
-    return joint_losses if model.loss == "joint" or len(model.classes) == 1 else conditional_losses
+    if model.loss == "joint" or len(model.classes) == 1:
+        return joint_losses
+    return partial(conditional_losses, class_weight=model.class_weight)

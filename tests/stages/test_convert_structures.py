@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.pixels.utils import pack_bits
-from pydicom.uid import UID, ExplicitVRLittleEndian, RTStructureSetStorage
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC, CocoDataset
@@ -22,6 +20,7 @@ from lnmdetect.stages.convert_in import FromResult
 from lnmdetect.stages.convert_structures import FromStructuresRequest, from_rtstruct, from_seg
 from lnmdetect.stages.export import ExportRequest, export
 from tests.masked_scans import ORIENTATIONS, Drawn, ball, sections, three_nodes, write_truth
+from tests.structure_sets import write_rtstruct
 
 SERIES = derived_uid("masked/series")
 
@@ -236,50 +235,6 @@ def frame(stored: Dataset) -> Dataset:
     return first
 
 
-Contours = Sequence[tuple[str, Sequence[Sequence[float]]]]
-"""Names of structures and their contours, x, y, z of each point after the other."""
-
-
-def write_rtstruct(
-    path: Path, structures: Contours, *, series: str = SERIES, kind: str = "CLOSED_PLANAR"
-) -> Path:
-    """An RT Structure Set, with a canary in what people write."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = RTStructureSetStorage
-    meta.MediaStorageSOPInstanceUID = UID(derived_uid("rtstruct"))
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    stored = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    stored.SOPClassUID, stored.SOPInstanceUID = RTStructureSetStorage, derived_uid("rtstruct")
-    stored.PatientName, stored.PatientID = "Canary^Yellow", "Canary 7"
-    stored.StructureSetLabel = "Canary"
-    referenced = Dataset()
-    referenced.SeriesInstanceUID = series
-    study = Dataset()
-    study.RTReferencedSeriesSequence = [referenced]
-    place = Dataset()
-    place.RTReferencedStudySequence = [study]
-    stored.ReferencedFrameOfReferenceSequence = [place]
-    stored.StructureSetROISequence, stored.ROIContourSequence = [], []
-    for number, (name, contours) in enumerate(structures, start=1):
-        roi = Dataset()
-        roi.ROINumber, roi.ROIName = number, name
-        stored.StructureSetROISequence.append(roi)
-        drawn = Dataset()
-        drawn.ReferencedROINumber = number
-        drawn.ContourSequence = [contour(points, kind) for points in contours]
-        stored.ROIContourSequence.append(drawn)
-    stored.save_as(path, enforce_file_format=True)
-    return path
-
-
-def contour(points: Sequence[float], kind: str) -> Dataset:
-    made = Dataset()
-    made.ContourGeometricType = kind
-    made.NumberOfContourPoints = len(points) // 3
-    made.ContourData = [f"{value:.6f}".rstrip("0").rstrip(".") or "0" for value in points]
-    return made
-
-
 def place_of(truth: Path) -> Callable[[float, float, int], list[float]]:
     """From (column, row, slice), whole at pixels' centres, to mm, by the slices' own headers."""
     uids = [image.sop_instance_uid for image in read_coco(truth).images]
@@ -320,7 +275,7 @@ def test_contours_along_pixel_edges_come_back_as_the_masks(
     truth = write_truth(tmp_path, orientation=orientation)
     names = ("LN left benign", "LN right pos", "LN ragged ENE")
     drawn = [(n, rows_of(d, truth)) for n, d in zip(names, three_nodes(), strict=True)]
-    found = back("rtstruct", write_rtstruct(tmp_path / "rs.dcm", drawn), truth)
+    found = back("rtstruct", write_rtstruct(tmp_path / "rs.dcm", drawn, series=SERIES), truth)
     assert sections(found, "category_id") == sections(read_coco(truth), "category_id")
     assert {(a.node_id, a.kind) for a in found.annotations} == {
         *(("n1", None), ("n2", None), ("n3", "extranodal"))
@@ -335,7 +290,7 @@ def test_a_hole_and_a_second_part_belong_to_the_structure_until_it_is_split(
         outline([(a, a), (b, a), (b, b), (a, b)], 2, truth)
         for a, b in ((3.5, 9.5), (5.5, 7.5), (12.5, 14.5))
     )
-    path = write_rtstruct(tmp_path / "rs.dcm", [("node", [outer, inner, apart])])
+    path = write_rtstruct(tmp_path / "rs.dcm", [("node", [outer, inner, apart])], series=SERIES)
     (one,) = back("rtstruct", path, truth).annotations
     assert one.box_xyxy == (4, 4, 15, 15)
     first, second = back("rtstruct", path, truth, split=True).annotations
@@ -346,7 +301,9 @@ def test_a_hole_and_a_second_part_belong_to_the_structure_until_it_is_split(
 def test_only_structures_that_speak_of_nodes_are_taken_unless_named(tmp_path: Path) -> None:
     truth = write_truth(tmp_path)
     box = outline([(3.5, 3.5), (9.5, 3.5), (9.5, 9.5)], 2, truth)
-    path = write_rtstruct(tmp_path / "rs.dcm", [("BODY Canary", [box]), ("LN 2", [box])])
+    path = write_rtstruct(
+        tmp_path / "rs.dcm", [("BODY Canary", [box]), ("LN 2", [box])], series=SERIES
+    )
     result = read("rtstruct", path, truth)
     assert (result.nodes, result.sections) == (1, 1)
     assert result.notes[0].startswith("1 structure left out")
@@ -363,11 +320,11 @@ def test_open_contours_and_those_around_no_centre_are_told(tmp_path: Path) -> No
     truth = write_truth(tmp_path)
     box = outline([(3.5, 3.5), (9.5, 3.5), (9.5, 9.5)], 2, truth)
     tiny = outline([(3.1, 3.1), (3.2, 3.1), (3.2, 3.2)], 2, truth)
-    path = write_rtstruct(tmp_path / "rs.dcm", [("LN", [box]), ("LN tiny", [tiny])])
+    path = write_rtstruct(tmp_path / "rs.dcm", [("LN", [box]), ("LN tiny", [tiny])], series=SERIES)
     result = read("rtstruct", path, truth)
     assert result.nodes == 1
     assert result.notes == ("1 structure left out: no pixel's centre lies inside",)
-    write_rtstruct(path, [("LN", [box]), ("LN cut", [tiny])], kind="OPEN_PLANAR")
+    write_rtstruct(path, [("LN", [box]), ("LN cut", [tiny])], series=SERIES, kind="OPEN_PLANAR")
     with pytest.raises(InputError, match="got none"):
         read("rtstruct", path, truth)
 
@@ -379,7 +336,7 @@ def test_contours_across_or_beyond_the_slices_are_refused(tmp_path: Path) -> Non
     beyond = outline([(3.5, 3.5), (9.5, 3.5), (9.5, 9.5)], 2, truth)
     beyond[2::3] = [z + 500 for z in beyond[2::3]]
     for contours, message in ((across, "one across them"), (beyond, "one beyond the scan")):
-        path = write_rtstruct(tmp_path / "rs.dcm", [("LN", [contours])])
+        path = write_rtstruct(tmp_path / "rs.dcm", [("LN", [contours])], series=SERIES)
         with pytest.raises(InputError, match=message):
             read("rtstruct", path, truth)
 
@@ -400,6 +357,8 @@ def test_structures_of_another_series_or_of_no_structure_set_are_refused(tmp_pat
 def test_the_folder_of_scans_serves_as_well_as_the_list(tmp_path: Path) -> None:
     node = Drawn("one", METASTATIC, ball((3, 10, 10), (2, 4, 4)))
     truth = write_truth(tmp_path, (node,))
-    path = write_rtstruct(tmp_path / "rs.dcm", [("GTVn metastasis", rows_of(node, truth))])
+    path = write_rtstruct(
+        tmp_path / "rs.dcm", [("GTVn metastasis", rows_of(node, truth))], series=SERIES
+    )
     found = back("rtstruct", path, truth, scan=tmp_path / "scan")
     assert sections(found, "category_id") == sections(read_coco(truth), "category_id")

@@ -32,12 +32,15 @@ from tests import canary
 from tests.canary import Said, holders, leaks, overheard, plant_all, planted_cohort, typed
 from tests.io import torture
 from tests.io.torture import TORTURES
+from tests.structure_sets import write_rtstruct
 
 pytestmark = pytest.mark.slow
 
 MODELS = "--model tiny --device cpu -v"
 TRAIN = "--data truth.json --device cpu -v --scan {scan}"
 FEW = "--bootstrap 20 -v"
+SCAN = "--scan {scan} -v"
+NNUNET, NNDETECTION = "nnunet/Dataset501_LymphNodes", "nndetection/Task501_LymphNodes"
 DONE = (
     "doctor {scan} -v",
     "doctor {scan} --json",
@@ -84,6 +87,18 @@ DONE = (
     "export coco sr_1.dcm sr_2.dcm -o reports.json -v",
     "export coco foreign.dcm -o foreign.json --scan {scan} -v",
     "phantom insert --onto {neck} -o inserted -v",
+    f"train segmenter --recipe segmenter.yaml -o runs/s --folds folds.json --fold 1 {TRAIN}",
+    "segment {scan} --model runs/s/bundle --device cpu --threshold 0.02 -v",
+    f"eval --nodes segments.json -o masks.json {FEW}",
+    "convert to-nnunet truth.json -o nnunet --folds folds.json --scan {scan} -v",
+    "convert to-nndetection truth.json -o nndetection --folds folds.json --scan {scan} -v",
+    "convert to-nifti truth.json -o nifti --scan {scan} -v",
+    f"convert from-nifti nifti/labels --cases nifti/cases.json -o from_nifti.json {SCAN}",
+    f"convert from-nnunet {NNUNET} --cases {NNUNET}/cases.json -o from_nnunet.json {SCAN}",
+    f"convert from-nndetection {NNDETECTION} --cases {NNDETECTION}/cases.json -o from_det.json "
+    + SCAN,
+    "convert from-seg seg_1.dcm -o from_seg.json " + SCAN,
+    "convert from-rtstruct structures.dcm -o from_rtstruct.json " + SCAN,
 )
 TAKE_NO_SCAN = {"models", "phantom ct"}
 TAKE_A_NETWORK = {"pacs push", "pacs pull", "pacs listen"}
@@ -130,6 +145,7 @@ def _write_recipes(fields: Callable[..., Any]) -> None:
     recipes = {
         "detector": fields("detector"),
         "classifier": fields("classifier"),
+        "segmenter": fields("segmenter"),
         "bench": BENCHMARK,
     }
     for name, recipe in recipes.items():
@@ -233,11 +249,24 @@ def write_foreign_report() -> None:
     report.save_as("foreign.dcm")
 
 
+def write_structures() -> None:
+    """Write an RT Structure Set of the first series, a square on its middle slices."""
+    first = read_coco(Path("truth.json")).images[0]
+    scan = min(Path("../scan").rglob("IM0001.dcm"))
+    header = dcmread(scan)
+    x, y, z = (float(value) for value in header.ImagePositionPatient)
+    corners = ((5.0, 5.0), (12.0, 5.0), (12.0, 12.0), (5.0, 12.0))
+    points = [value for i, j in corners for value in (x + i, y + j, z)]
+    assert first.series == str(header.SeriesInstanceUID)
+    write_rtstruct(Path("structures.dcm"), [("LN", [points])], series=first.series)
+
+
 PREPARED: dict[str, Callable[[], None]] = {
     "detect truth.json": write_truth,
     "eval --readers": write_readers,
     "export seg truth.json --linked": lambda: _ran("nodes truth.json -o linked_truth.json"),
     "export coco foreign.dcm": write_foreign_report,
+    "convert from-rtstruct": write_structures,
 }
 
 

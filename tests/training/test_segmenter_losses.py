@@ -74,4 +74,12 @@ def test_without_any_node_the_class_loses_nothing_and_the_gradient_is_sound() ->
 def test_one_class_has_no_class_to_tell() -> None:
     model = SegmenterConfig(classes=("node",), loss="conditional")
     assert losses_of(model) is joint_losses
-    assert losses_of(SegmenterConfig(loss="conditional")) is conditional_losses
+
+
+def test_the_classes_term_weighs_what_the_recipe_says() -> None:
+    model = SegmenterConfig(loss="conditional", class_weight=0.1)
+    whole, tenth = (
+        losses(logits_of(SURE[::-1]), LABELS) for losses in (conditional_losses, losses_of(model))
+    )
+    assert whole["class_cross_entropy"] > 0.1
+    assert tenth == {**whole, "class_cross_entropy": whole["class_cross_entropy"] * 0.1}
