@@ -24,8 +24,6 @@ class SegmenterConfig(Part):
         classes: one of `core.node_classes.CLASS_SETS`; the background is not among them.
         base_filters: channels of the finest level; each further level has twice as many.
         max_filters: no level has more.
-        norm: of the feature maps. `instance` takes each patch by itself, and with it how bright the
-            patch is, which tells classes apart; `batch` keeps it.
         supervised_levels: coarser levels of the decoder that are compared with the truth too.
         coarse: whether P(node) of a segmenter at a coarser spacing is one more channel: the second
             stage of a cascade. Set by the training where it is given a first stage.
@@ -38,7 +36,6 @@ class SegmenterConfig(Part):
     classes: tuple[str, ...] = THREE
     base_filters: Count = 32
     max_filters: Count = 320
-    norm: Literal["instance", "batch"] = "instance"
     supervised_levels: int = Field(default=2, ge=0)
     coarse: bool = False
     class_weight: Positive = 1

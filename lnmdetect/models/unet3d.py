@@ -18,7 +18,6 @@ class UNetSizes:
         out_channels: classes, the background included.
         filters: channels of each level, finest first.
         strides, kernels: (z, row, column) of each level.
-        norm: `instance` or `batch`.
         supervised_levels: coarser levels that answer too while training.
     """
 
@@ -27,7 +26,6 @@ class UNetSizes:
     filters: tuple[int, ...]
     strides: tuple[tuple[int, int, int], ...]
     kernels: tuple[tuple[int, int, int], ...]
-    norm: str = "instance"
     supervised_levels: int = 0
 
 
@@ -61,7 +59,9 @@ class UNet3d(nn.Module):
             strides=sizes.strides,
             upsample_kernel_size=sizes.strides[1:],
             filters=sizes.filters,
-            norm_name=(sizes.norm, {"affine": True}),
+            # Batch norm's running means do not fit new patients: validation Dice 0.45, with each
+            # batch's own 0.80, after 2400 steps on phantoms.
+            norm_name=("instance", {"affine": True}),
             act_name=("leakyrelu", {"inplace": True, "negative_slope": NEGATIVE_SLOPE}),
         )
         # DynUNet names each of its parts twice, and its coarser answers come at full size.

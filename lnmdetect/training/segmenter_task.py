@@ -33,7 +33,6 @@ def build_segmenter(recipe: SegmenterRecipe) -> UNet3d:
             filters=tuple(min(model.base_filters * 2**i, model.max_filters) for i in levels),
             strides=plan.strides,
             kernels=plan.kernels,
-            norm=model.norm,
             supervised_levels=model.supervised_levels,
         )
     )

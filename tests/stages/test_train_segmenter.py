@@ -100,8 +100,8 @@ def test_a_toy_segmenter_finds_the_discs_on_the_scans_own_slices(
 ) -> None:
     recipe = make_recipe(
         "segmenter",
-        optimiser={"name": "adamw", "learning_rate": 0.01, "epochs": 4, "steps_an_epoch": 60},
-        model={"base_filters": 8, "max_filters": 16, "loss": "conditional", "norm": "batch"},
+        optimiser={"name": "adamw", "learning_rate": 0.01, "epochs": 6, "steps_an_epoch": 80},
+        model={"base_filters": 8, "max_filters": 16, "loss": "conditional", "class_weight": 0.1},
     )
     result = train(recipe=str(recipe))
     assert result.best > 0.7
