@@ -5,29 +5,9 @@ from dataclasses import replace
 from pydicom import Dataset
 
 from lnmdetect.core.findings import Algorithm, Finding, Maker, Region
-from lnmdetect.core.records import ImageRecord
 from lnmdetect.io.dicom_derived import SourceSlice, device_uid, serial_number, tracking_uid
-from lnmdetect.io.dicom_header import SliceHeader
+from tests.slice_records import HEADER, IMAGE
 
-IMAGE = ImageRecord(1, "1.dcm", 64, 64, "p", "s", "1.2.3", 0, 0.0, (1.0, 1.0))
-HEADER = SliceHeader(
-    file="1",
-    frame=None,
-    sop_uid="1.2.3",
-    series_uid="1.2",
-    study_uid="1",
-    patient_id="",
-    rows=64,
-    columns=64,
-    position=(0.0, 0.0, 0.0),
-    orientation=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0),
-    spacing_mm=(1.0, 1.0),
-    thickness_mm=None,
-    slope=1.0,
-    intercept=0.0,
-    padding=None,
-    transfer_syntax="",
-)
 FINDING = Finding("box 1", (Region(IMAGE, (1, 2, 3, 4)),))
 DETECTOR, CLASSIFIER = Algorithm("detector", "a", "1" * 64), Algorithm("classifier", "a", "2" * 64)
 MAKER = Maker("0.1.0", (DETECTOR, CLASSIFIER))

@@ -1,5 +1,6 @@
 """The receiver killed at each of its moments, and its memory over many studies."""
 
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -15,6 +16,7 @@ from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
 from lnmdetect.io.pacs_inbox import Inbox
 from lnmdetect.stages.pacs_push import PushRequest, push
 from tests import pacs_pipelines
+from tests.dcmtk import ECHOSCU, STORESCU, needs_dcmtk
 from tests.orthanc import free_port
 from tests.pacs_listener import Listener, started
 from tests.pacs_nodes import start_sender, storing_node
@@ -64,6 +66,25 @@ def analyses(log: Path) -> Counter[str]:
 
 def slices_in(folder: Path) -> int:
     return sum(1 for _ in (folder / "incoming").glob("*/*.dcm"))
+
+
+@needs_dcmtk
+def test_a_series_that_dcmtk_sends_is_taken_whole_and_analysed_once(
+    tmp_path: Path, log: Path
+) -> None:
+    path, uid = make_series(tmp_path, "a", 12)
+    inbox, port = tmp_path / "listen", free_port()
+    with started(inbox, port, "count_slices", **QUICK) as listener:
+        place = ["-aec", "LNMDETECT", "127.0.0.1", str(port)]
+        echo = subprocess.run([str(ECHOSCU), "-aet", "SCANNER", *place], capture_output=True)
+        stranger = subprocess.run([str(ECHOSCU), "-aet", "ELSE", *place], capture_output=True)
+        words = ["-v", "-aet", "SCANNER", "+sd", "+r", *place]
+        sent = subprocess.run([str(STORESCU), *words, path], capture_output=True, text=True)
+        listener.wait(lambda: listener.ended() == {uid: "done"})
+        assert listener.stop() == 0
+    assert (echo.returncode, stranger.returncode != 0, sent.returncode) == (0, True, 0)
+    assert (sent.stdout + sent.stderr).count("Received Store Response (Success)") == 12
+    assert analyses(log) == {f"{uid} 12": 1}
 
 
 def test_killed_amid_reception_it_loses_nothing_that_it_acknowledged(
