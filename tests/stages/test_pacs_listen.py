@@ -37,12 +37,7 @@ from tests.orthanc import LOGIN, free_port, missing, running_orthanc
 from tests.pacs_nodes import start_sender, storing_node
 
 pytest.importorskip("pynetdicom")
-pytestmark = [
-    pytest.mark.server,
-    # pynetdicom leaves a sender's socket to the garbage collector when the receiver has cut it off.
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.server
 needs_orthanc = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 PATIENCE_S = 600.0
 SENDER = "SCANNER"

@@ -172,9 +172,6 @@ def test_what_a_node_does_not_take_is_refused_and_the_rest_is_taken(
     assert result.objects[0].reason == reason
 
 
-# pynetdicom leaves the socket of a refused connection to the garbage collector.
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_nobody_at_the_address_is_five_and_says_so_object_by_object(toy_data: Path) -> None:
     words = ["pacs", "push", str(patient(toy_data, 0)), "--to", f"127.0.0.1:{free_port()}"]
     done = CliRunner().invoke(app, [*words, "--ae", "PACS", "--retries", "0", "--json"])

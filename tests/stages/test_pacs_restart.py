@@ -22,12 +22,7 @@ from tests.pacs_listener import Listener, started
 from tests.pacs_nodes import start_sender, storing_node
 
 pytest.importorskip("pynetdicom")
-pytestmark = [
-    pytest.mark.server,
-    # pynetdicom leaves the socket of a refused connection to the garbage collector.
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.server
 QUICK: dict[str, Any] = {"quiet_s": 0.5, "broken_s": 4.0}
 
 

@@ -27,13 +27,7 @@ from tests.pacs_nodes import CT, storing_node
 
 pytest.importorskip("pynetdicom")
 pytest.importorskip("dicomweb_client")
-pytestmark = [
-    pytest.mark.server,
-    pytest.mark.slow,
-    # Sockets of ended connections are left to the garbage collector.
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = [pytest.mark.server, pytest.mark.slow]
 needs_orthanc = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 CANNOT_UNDERSTAND = 0xC000
 OTHER_SYNTAX = ["1.2.840.10008.1.2"]
