@@ -20,18 +20,23 @@ SUFFIXES = (".nii.gz", ".nii")
 _COMPRESSION = 1
 """Masks shrink a thousandfold at the least effort, and HU hardly more at the greatest."""
 _SCANNER_SPACE = 1  # NIFTI_XFORM_SCANNER_ANAT, nifti1.h
+_QFORM_TOLERANCE_MM = 1e-3
+"""In the step from a voxel to the next, and in the place of the first."""
 _LARGEST_LABEL = 65535
 
 
-def require_nibabel() -> None:
+def require_nibabel(where: str = "convert") -> None:
     """Do nothing where nibabel is installed.
+
+    Args:
+        where: the command or option that asks for it.
 
     Raises:
         MissingExtraError: it is not; the message names the extra.
     """
     require_package(
         "nibabel",
-        where="convert",
+        where=where,
         package="nibabel, which reads and writes NIfTI",
         extra="segmentation",
     )
@@ -72,6 +77,9 @@ def write_nifti(
     image: Any = nibabel.Nifti1Image(voxels.T, grid.affine_ras)  # type: ignore[no-untyped-call]
     image.set_sform(grid.affine_ras, _SCANNER_SPACE)
     image.set_qform(grid.affine_ras, _SCANNER_SPACE)
+    if not np.allclose(image.get_qform(), grid.affine_ras, atol=_QFORM_TOLERANCE_MM):
+        # A tilted gantry shears the grid, which no quaternion can say: the sform alone says it.
+        image.set_qform(None, 0)
     image.header.set_xyzt_units("mm")
     with (
         atomic_output(path, overwrite=overwrite) as stream,
@@ -106,15 +114,22 @@ class NiftiFile:
             values = np.asanyarray(self._image.dataobj).reshape(self.sides)
         except (OSError, EOFError, zlib.error, ValueError, MemoryError) as error:
             raise _unreadable(self.name, type(error).__name__) from None
+        if values.dtype.kind not in "iuf":
+            raise self._no_label_map("colours or complex numbers")
         lowest, highest = values.min(), values.max()
-        if not (lowest >= 0 and highest <= _LARGEST_LABEL and _whole(values)):
-            raise InputError(
-                self.name,
-                expected=f"a label map, whole numbers from 0 to {_LARGEST_LABEL}",
-                got=f"values from {lowest:g} to {highest:g}",
-                remedy="Give the label map, not the image or the probabilities.",
-            )
+        if not (lowest >= 0 and highest <= _LARGEST_LABEL):
+            raise self._no_label_map(f"values from {lowest:g} to {highest:g}")
+        if not _whole(values):
+            raise self._no_label_map("fractions")
         return np.asarray(values, dtype=np.uint16)
+
+    def _no_label_map(self, got: str) -> InputError:
+        return InputError(
+            self.name,
+            expected=f"a label map, whole numbers from 0 to {_LARGEST_LABEL}",
+            got=got,
+            remedy="Give the label map, not the image or the probabilities.",
+        )
 
 
 def _whole(values: NDArray[Any]) -> bool:

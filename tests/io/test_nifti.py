@@ -72,6 +72,20 @@ def test_the_header_holds_no_word_and_the_packing_neither_name_nor_time(
     assert header.get_xyzt_units()[0] == "mm"
 
 
+def test_a_tilted_gantry_s_grid_is_told_by_the_sform_alone(tmp_path: Path) -> None:
+    affine = slice_plane((-10, 5, 30), (1.0, 0, 0, 0, 1, 0), (0.5, 0.4), (0, 0.9, 2))
+    tilted = PatientGrid((2, 3, 4), affine)
+    write_nifti(np.zeros(tilted.shape, np.uint8), tilted, tmp_path / "a.nii.gz")
+    image = nibabel.load(tmp_path / "a.nii.gz")
+    assert (int(image.header["qform_code"]), int(image.header["sform_code"])) == (0, 1)
+    # Slice 1 begins 0.9 mm to the back of slice 0, which is -0.9 in NIfTI's axes.
+    assert image.affine @ [0, 0, 1, 1] == pytest.approx([10, -5.9, 32, 1])
+    found = open_nifti(tmp_path / "a.nii.gz")
+    match = match_grid(tilted, found.sides, found.affine)
+    assert match is not None
+    assert match.covers(tilted)
+
+
 def test_the_same_volume_gives_the_same_bytes(tmp_path: Path, grid: PatientGrid) -> None:
     volume = np.arange(24, dtype=np.int16).reshape(grid.shape)
     for name in ("a.nii.gz", "b.nii.gz"):
@@ -100,12 +114,20 @@ def as_nifti(path: Path, values: NDArray[Any]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("value", "kind"), [(0.5, "f4"), (-1, "i2"), (65536, "i4"), (float("nan"), "f4")]
+    ("value", "kind", "got"),
+    [
+        (0.5, "f4", "fractions"),
+        (-1, "i2", "values from -1 to 0"),
+        (65536, "i4", "values from 0 to 65536"),
+        (float("nan"), "f4", "values from nan to nan"),
+        (1j, "c8", "colours or complex numbers"),
+        (7, [("R", "u1"), ("G", "u1"), ("B", "u1")], "colours or complex numbers"),
+    ],
 )
-def test_what_is_no_label_is_refused(tmp_path: Path, value: float, kind: str) -> None:
+def test_what_is_no_label_is_refused(tmp_path: Path, value: float, kind: Any, got: str) -> None:
     volume = np.zeros((2, 2, 2), kind)
     volume[1, 1, 1] = value
-    with pytest.raises(InputError, match="whole numbers from 0 to 65535"):
+    with pytest.raises(InputError, match=f"whole numbers from 0 to 65535, got {got}"):
         open_nifti(as_nifti(tmp_path / "a.nii", volume)).labels()
 
 
