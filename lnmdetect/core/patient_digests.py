@@ -14,8 +14,10 @@ SEEN: Mapping[str, str] = {
     "classifier_trained_on": "the classifier was trained on",
     "classifier_threshold_chosen_on": "the classifier's threshold was chosen on",
     "classifier_temperature_chosen_on": "the classifier's temperature was fitted on",
+    "segmenter_trained_on": "the segmenter was trained on",
+    "voxel_threshold_chosen_on": "the segmenter's threshold was chosen on",
 }
-"""Fields of a boxes or nodes file's `info` that tell patients, and what they were used for."""
+"""Fields of a prediction file's `info` that tell patients, and what they were used for."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Overlap:
 
 
 def seen_and_evaluated(info: Mapping[str, Any], patients: Iterable[str]) -> tuple[Overlap, ...]:
-    """Return for what a boxes or nodes file says that patients to be evaluated were used.
+    """Return for what a prediction file says that patients to be evaluated were used.
 
     Args:
         info: of the file; a threshold that came from elsewhere names nobody.

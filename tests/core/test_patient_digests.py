@@ -67,6 +67,17 @@ def test_evaluated_patients_are_counted_for_each_use_they_were_put_to() -> None:
     assert seen_and_evaluated(info, ["e"]) == ()
 
 
+def test_patients_of_a_segmenter_count_as_those_of_a_detector() -> None:
+    info = {
+        **trained_on("segmenter", PatientDigests.of(["a", "b"], TRUTH)),
+        **chosen_on("voxel_threshold", PatientDigests.of(["c"], TRUTH)),
+    }
+    assert seen_and_evaluated(info, ["a", "b", "c"]) == (
+        Overlap("the segmenter was trained on", 2),
+        Overlap("the segmenter's threshold was chosen on", 1),
+    )
+
+
 def test_without_a_word_on_whom_there_is_no_overlap() -> None:
     assert chosen_on("operating_threshold", None) == trained_on("detector", None) == {}
     assert seen_and_evaluated({"operating_threshold": 0.5}, ["a"]) == ()
