@@ -13,7 +13,8 @@ from lnmdetect.io.json_fields import JsonObject
 from lnmdetect.io.json_files import read_json
 from lnmdetect.io.nifti import is_nifti, nifti_stem
 
-BACKGROUND = "background"
+NO_CLASSES = frozenset({"background", "ignore"})
+"""Names of nnU-Net's own: "ignore" is what nobody looked at (its documentation/ignore_label.md)."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ def _class_names(folder: Path, layout: Layout) -> dict[int, str]:
     labels = JsonObject.at(f"{DATASET}:", read_json(folder / DATASET)).child("labels")
     if layout == "nndetection":
         return {_class(labels, key): labels.text(key) for key in labels.values}
-    return {labels.integer(key): key for key in labels.values if key != BACKGROUND}
+    named = {labels.integer(key): key for key in labels.values}
+    return {value: key for value, key in named.items() if key not in NO_CLASSES}
 
 
 def _class(labels: JsonObject, key: str) -> int:

@@ -13,6 +13,8 @@ BACKGROUND = "background"
 def nnunet_info(cases: CaseSet, name: str, ending: str) -> dict[str, Any]:
     """Return dataset.json of nnU-Net v2 (its documentation/dataset_format.md)."""
     return {
+        # SimpleITK, its default, refuses or straightens the grid of a tilted gantry.
+        "overwrite_image_reader_writer": "NibabelIO",
         "channel_names": {"0": "CT"},
         "labels": {BACKGROUND: 0}
         | {label: value for value, label in enumerate(cases.classes, start=1)},

@@ -43,7 +43,7 @@ def test_one_file_is_a_label_map_of_its_own(tmp_path: Path) -> None:
 
 def test_the_classes_of_nnunet_are_those_of_its_dataset_json(tmp_path: Path) -> None:
     empty(tmp_path, "a.nii.gz")
-    info = {"labels": {"background": 0, "metastatic": 2, "negative": 1}}
+    info = {"labels": {"background": 0, "metastatic": 2, "negative": 1, "ignore": 3}}
     (tmp_path / "dataset.json").write_text(json.dumps(info))
     assert read_label_set(tmp_path, "nnunet").names == {1: "negative", 2: "metastatic"}
     assert read_label_set(tmp_path, "nifti").names == {}

@@ -92,6 +92,7 @@ def test_nnunet_finds_the_layout_that_its_documentation_asks_for(tmp_path: Path)
         *({"0": "CT"}, 1),
         ".nii.gz",
     )
+    assert info["overwrite_image_reader_writer"] == "NibabelIO"
     image, labels = (
         nibabel.load(folder / name)
         for name in ("imagesTr/case_0001_0000.nii.gz", "labelsTr/case_0001.nii.gz")
@@ -310,6 +311,31 @@ def test_probabilities_that_do_not_fit_are_refused(tmp_path: Path, maps: Any, me
     np.savez(folder / "labelsTr/case_0001.npz", probabilities=maps)
     with pytest.raises(InputError, match=message):
         back(folder, truth, "nnunet", as_result=True)
+
+
+def test_nnunet_s_ignore_label_is_no_class_of_its_answers_and_no_background_of_truth(
+    tmp_path: Path,
+) -> None:
+    node = Drawn("one", METASTATIC, ball((3, 10, 10), (2, 4, 4)))
+    truth = write_truth(tmp_path, (node,))
+    folder = out(truth, "nnunet")
+    info = json.loads((folder / "dataset.json").read_text())
+    info["labels"]["ignore"] = 4
+    (folder / "dataset.json").write_text(json.dumps(info))
+    maps = np.zeros((4, *node.inside.shape), np.float16)
+    maps[2] = 0.5
+    np.savez_compressed(folder / "labelsTr/case_0001.npz", probabilities=maps)
+    found = back(folder, truth, "nnunet", as_result=True)
+    assert {a.score for a in found.annotations} == {0.5}
+    path = folder / "labelsTr/case_0001.nii.gz"
+    stored = nibabel.load(path)
+    values = np.array(stored.dataobj)
+    values[0, 0, 0] = 4
+    nibabel.save(nibabel.Nifti1Image(values, stored.affine), path)
+    with pytest.raises(InputError, match=r"classes 1, 2, 3, got 4\."):
+        back(folder, truth, "nnunet")
+    rules = parse_rules(["4=ignore"])
+    assert sections(back(folder, truth, "nnunet", rules=rules)) == sections(read_coco(truth))
 
 
 def test_nodes_that_a_map_of_classes_cannot_keep_apart_are_told(tmp_path: Path) -> None:
