@@ -166,7 +166,8 @@ def from_rtstruct(
 
     Taken are structures whose name says lymph node (LN 2a, GTVn, Node 3), and those that --class
     names. A pixel belongs to a structure where its centre lies inside the contours of its slice, a
-    contour within another being a hole; between contours nothing is drawn.
+    contour within another being a hole; between contours nothing is drawn. Contours that do not
+    lie on the scan's slices are refused.
     """
     from lnmdetect.stages.convert_structures import FromStructuresRequest, from_rtstruct
 

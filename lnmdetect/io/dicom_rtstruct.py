@@ -14,8 +14,22 @@ from lnmdetect.io.input_files import printable
 from lnmdetect.io.quiet import quiet_dicom
 
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"  # PS3.6 table A-1
-CLOSED = "CLOSED_PLANAR"
+CLOSED, EXCLUSIVE = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"
 MAX_POINTS = 1_000_000
+
+
+@dataclass(frozen=True)
+class PlanarContour:
+    """A closed contour.
+
+    Attributes:
+        points_mm: (N, 3) along DICOM's axes, N of 3 or more.
+        excludes: what it shares with another such contour of the structure is outside (PS3.3
+            C.8.8.6.3).
+    """
+
+    points_mm: NDArray[np.float64]
+    excludes: bool
 
 
 @dataclass(frozen=True)
@@ -25,13 +39,12 @@ class Structure:
     Attributes:
         number: its ROI number.
         name: free text; never shown, written or logged.
-        contours: each (N, 3) in mm along DICOM's axes, N of 3 or more.
         unread: contours that are open, points, or damaged.
     """
 
     number: int
     name: str = field(repr=False)
-    contours: tuple[NDArray[np.float64], ...]
+    contours: tuple[PlanarContour, ...]
     unread: int
 
 
@@ -79,20 +92,23 @@ def _structures(stored: Dataset) -> tuple[Structure, ...]:
         number = whole(roi, "ROINumber")
         if number is not None:
             contours = [_contour(one) for one in drawn.get(number, [])]
-            closed = tuple(points for points in contours if points is not None)
+            closed = tuple(contour for contour in contours if contour is not None)
             unread = len(contours) - len(closed)
             found[number] = Structure(number, text(roi, "ROIName"), closed, unread)
     return tuple(found[number] for number in sorted(found))
 
 
-def _contour(stored: Dataset) -> NDArray[np.float64] | None:
-    """Return the points of a closed contour; None of any other."""
+def _contour(stored: Dataset) -> PlanarContour | None:
+    """Return a closed contour; None of any other."""
+    kind = text(stored, "ContourGeometricType")
     values = stored.get("ContourData") or ()
     count = len(values) if hasattr(values, "__len__") else 0
-    if text(stored, "ContourGeometricType") != CLOSED or not 9 <= count <= 3 * MAX_POINTS:
+    if kind not in (CLOSED, EXCLUSIVE) or not 9 <= count <= 3 * MAX_POINTS:
         return None
     points = numbers(stored, "ContourData", count) if count % 3 == 0 else None
-    return None if points is None else np.array(points, dtype=np.float64).reshape(-1, 3)
+    if points is None:
+        return None
+    return PlanarContour(np.array(points, dtype=np.float64).reshape(-1, 3), kind == EXCLUSIVE)
 
 
 def _unreadable(path: Path, got: str) -> InputError:

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lnmdetect.core.errors import InputError
-from lnmdetect.core.grid_match import match_grid
+from lnmdetect.core.grid_match import TOLERANCE_VOXELS, match_grid
 from lnmdetect.core.node_classes import NODE, POSITIVE
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.structure_names import (
@@ -19,7 +18,7 @@ from lnmdetect.core.structure_names import (
     speaks_of_nodes,
 )
 from lnmdetect.core.wording import counted
-from lnmdetect.io.dicom_rtstruct import Structure, read_structures
+from lnmdetect.io.dicom_rtstruct import PlanarContour, Structure, read_structures
 from lnmdetect.io.dicom_seg_read import Segment, SegmentationFile, SegmentFrame, read_segmentation
 from lnmdetect.io.input_files import printable
 from lnmdetect.stages.convert_in import (
@@ -31,12 +30,12 @@ from lnmdetect.stages.convert_in import (
     write_found,
 )
 from lnmdetect.stages.convert_nodes import FoundNode
-from lnmdetect.transforms.contour_fill import fill_contours
+from lnmdetect.transforms.contour_fill import Contour, fill_contours, fill_drawn
 from lnmdetect.transforms.label_nodes import CrossSection, split_sections
 from lnmdetect.transforms.mask_pieces import Mask
 
-WITHIN_SLICE = 0.5
-"""In steps between slices: how far a contour may lie from the slice it is drawn on."""
+OUTSIDE_PX = 1.0
+"""How far beyond the centres of the outermost pixels a contour may run, whose edges lie at half."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,8 @@ def from_seg(request: FromStructuresRequest, progress: Progress = SILENT) -> Fro
 def from_rtstruct(request: FromStructuresRequest, progress: Progress = SILENT) -> FromResult:
     """Return what an RT Structure Set holds after writing it as COCO.
 
-    A pixel belongs to a structure where its centre lies inside (`transforms.contour_fill`), on the
-    slice nearest to the contour. Nothing is drawn between contours.
+    A pixel belongs to a structure where its centre lies inside (`transforms.contour_fill`).
+    Contours lie on slices; nothing is drawn between these.
 
     Raises:
         InputError: it is none, belongs to no scan, lies elsewhere or across the slices, or has no
@@ -115,14 +114,19 @@ def from_rtstruct(request: FromStructuresRequest, progress: Progress = SILENT) -
 def _scan_of(
     request: FromRequest, series: Sequence[str], scans: Sequence[PlacedScan]
 ) -> PlacedScan:
-    """Return the scan of the series that an object names; of one that names none the only scan."""
-    named = [scan for scan in scans if scan.scanner_series in series]
-    if named or (not series and len(scans) == 1):
-        return (named or list(scans))[0]
+    """Return the scan of the series that an object names; of one that names none the only scan.
+
+    Raises:
+        InputError: there is none, or more than one.
+    """
+    named = [scan for scan in scans if scan.scanner_series in series] if series else list(scans)
+    if len(named) == 1:
+        return named[0]
+    several = f"{len(named)} scans" if series else f"no series named, and {len(scans)} scans"
     raise InputError(
         printable(request.source.name),
         expected="the scan it was drawn on below --scan",
-        got="other series" if series else f"no series named, and {len(scans)} scans",
+        got=several if named else "other series",
         remedy="Point --scan to that scan, or name its series with --series.",
     )
 
@@ -193,24 +197,48 @@ def _filled(structure: Structure, scan: PlacedScan, where: str) -> list[CrossSec
     """Return the cross-sections of a structure's contours, one a slice, rising.
 
     Raises:
-        InputError: a contour lies across the slices, or beyond the scan.
+        InputError: a contour lies across or between the slices, or beyond the scan.
     """
-    slices, rows, columns = scan.grid.shape
-    by_slice: dict[int, list[NDArray[np.float64]]] = {}
+    by_slice: dict[int, list[Contour]] = {}
+    excluding: set[int] = set()
     for contour in structure.contours:
-        indices = scan.grid.indices(contour)
-        index = int(np.rint(indices[:, 2].mean()))
-        across = np.abs(indices[:, 2] - index).max() > WITHIN_SLICE
-        if across or not 0 <= index < slices:
-            raise InputError(
-                where,
-                expected="contours that lie on the scan's slices",
-                got="one across them" if across else "one beyond the scan",
-                remedy="Give the scan on which the structures were drawn.",
-            )
-        by_slice.setdefault(index, []).append(indices[:, :2])
-    masks = {i: fill_contours(by_slice[i], (rows, columns)) for i in sorted(by_slice)}
+        index, points = _on_slice(contour, scan, where)
+        by_slice.setdefault(index, []).append(points)
+        if contour.excludes:
+            excluding.add(index)
+    shape = scan.grid.shape[1:]
+    masks = {
+        index: (fill_contours if index in excluding else fill_drawn)(by_slice[index], shape)
+        for index in sorted(by_slice)
+    }
     return [CrossSection.of(index, mask) for index, mask in masks.items() if mask.any()]
+
+
+def _on_slice(contour: PlanarContour, scan: PlacedScan, where: str) -> tuple[int, Contour]:
+    """Return the slice of a contour, and its points (N, 2) as column and row there.
+
+    Raises:
+        InputError: it lies across or between the slices, or beyond the scan.
+    """
+    indices = scan.grid.indices(contour.points_mm)
+    index = int(np.rint(indices[:, 2].mean()))
+    highest = np.array(scan.grid.sides, dtype=np.float64) - 1
+    low, high = indices.min(axis=0), indices.max(axis=0)
+    beside = (low[:2] < -OUTSIDE_PX).any() or (high[:2] > highest[:2] + OUTSIDE_PX).any()
+    if high[2] - low[2] > 2 * TOLERANCE_VOXELS:
+        got = "one across them"
+    elif beside or not 0 <= index <= highest[2]:
+        got = "one beyond the scan"
+    elif np.abs(indices[:, 2] - index).max() > TOLERANCE_VOXELS:
+        got = "one between them"
+    else:
+        return index, indices[:, :2]
+    raise InputError(
+        where,
+        expected="contours that lie on the scan's slices",
+        got=got,
+        remedy="Give the scan on which the structures were drawn.",
+    )
 
 
 def _nodes(

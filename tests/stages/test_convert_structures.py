@@ -13,13 +13,26 @@ from pydicom.pixels.utils import pack_bits
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC, CocoDataset
+from lnmdetect.core.run_lengths import mask_of_runs
 from lnmdetect.core.structure_names import parse_rules
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.dicom_write import derived_uid
 from lnmdetect.stages.convert_in import FromResult
 from lnmdetect.stages.convert_structures import FromStructuresRequest, from_rtstruct, from_seg
 from lnmdetect.stages.export import ExportRequest, export
-from tests.masked_scans import ORIENTATIONS, Drawn, ball, sections, three_nodes, write_truth
+from tests.masked_scans import (
+    COLUMNS,
+    ORIENTATIONS,
+    ROWS,
+    SLICES,
+    SPACING_MM,
+    Drawn,
+    ball,
+    sections,
+    three_nodes,
+    write_scan,
+    write_truth,
+)
 from tests.structure_sets import write_rtstruct
 
 SERIES = derived_uid("masked/series")
@@ -316,6 +329,49 @@ def test_only_structures_that_speak_of_nodes_are_taken_unless_named(tmp_path: Pa
     assert "Canary" not in str(caught.value)
 
 
+def squares(*corners: tuple[float, float], truth: Path) -> list[list[float]]:
+    """On slice 2, each from (a, a) to (b, b)."""
+    return [outline([(a, a), (b, a), (b, b), (a, b)], 2, truth) for a, b in corners]
+
+
+def drawn_px(path: Path, truth: Path) -> int:
+    (one,) = back("rtstruct", path, truth).annotations
+    assert one.segmentation is not None
+    return int(mask_of_runs(one.segmentation, (ROWS, COLUMNS)).sum())
+
+
+def test_contours_drawn_twice_or_over_each_other_stay_unless_they_exclude_each_other(
+    tmp_path: Path,
+) -> None:
+    truth = write_truth(tmp_path)
+    for contours, px, excluded_px in (
+        (squares((3.5, 9.5), (3.5, 9.5), (12.5, 14.5), truth=truth), 36 + 4, 4),
+        (squares((3.5, 9.5), (7.5, 12.5), truth=truth), 36 + 25 - 4, 36 + 25 - 2 * 4),
+        (squares((3.5, 9.5), (5.5, 7.5), truth=truth), 36 - 4, 36 - 4),
+    ):
+        path = write_rtstruct(tmp_path / "rs.dcm", [("LN", contours)], series=SERIES)
+        assert drawn_px(path, truth) == px
+        write_rtstruct(path, [("LN", contours)], series=SERIES, kind="CLOSEDPLANAR_XOR")
+        assert drawn_px(path, truth) == excluded_px
+
+
+def test_a_structure_set_of_two_of_the_scans_asks_which(tmp_path: Path) -> None:
+    truth = write_truth(tmp_path)
+    write_scan(tmp_path / "scan/more", [], seed="second")
+    path = write_rtstruct(
+        tmp_path / "rs.dcm", [("LN", squares((3.5, 9.5), truth=truth))], series=SERIES
+    )
+    assert read("rtstruct", path, truth, scan=tmp_path / "scan").nodes == 1
+    stored = dcmread(path)
+    study = stored.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
+    second = Dataset()
+    second.SeriesInstanceUID = derived_uid("second/series")
+    study.RTReferencedSeriesSequence.append(second)
+    stored.save_as(path)
+    with pytest.raises(InputError, match=r"got 2 scans\..*--series"):
+        read("rtstruct", path, truth, scan=tmp_path / "scan")
+
+
 def test_open_contours_and_those_around_no_centre_are_told(tmp_path: Path) -> None:
     truth = write_truth(tmp_path)
     box = outline([(3.5, 3.5), (9.5, 3.5), (9.5, 9.5)], 2, truth)
@@ -329,13 +385,24 @@ def test_open_contours_and_those_around_no_centre_are_told(tmp_path: Path) -> No
         read("rtstruct", path, truth)
 
 
-def test_contours_across_or_beyond_the_slices_are_refused(tmp_path: Path) -> None:
+def test_contours_across_between_or_beyond_the_slices_are_refused(tmp_path: Path) -> None:
     truth = write_truth(tmp_path)
     place = place_of(truth)
     across = [*place(3, 3, 1), *place(9, 3, 1), *place(9, 9, 3)]
     beyond = outline([(3.5, 3.5), (9.5, 3.5), (9.5, 9.5)], 2, truth)
     beyond[2::3] = [z + 500 for z in beyond[2::3]]
-    for contours, message in ((across, "one across them"), (beyond, "one beyond the scan")):
+    last = outline([(3.5, 3.5), (9.5, 3.5), (9.5, 9.5)], SLICES - 1, truth)
+    between, above = last.copy(), last.copy()
+    between[2::3] = [z - 0.4 * SPACING_MM[0] for z in last[2::3]]
+    above[2::3] = [z + SPACING_MM[0] for z in last[2::3]]
+    beside = outline([(COLUMNS - 3, 3.5), (COLUMNS + 3, 3.5), (COLUMNS, 9.5)], 2, truth)
+    for contours, message in (
+        (across, "one across them"),
+        (beyond, "one beyond the scan"),
+        (above, "one beyond the scan"),
+        (beside, "one beyond the scan"),
+        (between, "one between them"),
+    ):
         path = write_rtstruct(tmp_path / "rs.dcm", [("LN", [contours])], series=SERIES)
         with pytest.raises(InputError, match=message):
             read("rtstruct", path, truth)
