@@ -39,6 +39,7 @@ class ScanWindows:
         coarse: Iterator[NDArray[np.float32]] | None = None,
     ) -> None:
         assert recipe.plan is not None
+        self.images = images
         self.recipe, self.plan, self._read = recipe, recipe.plan, read
         self.spacing_mm = images[0].spacing_mm
         self.size = (images[0].height, images[0].width)
@@ -48,7 +49,7 @@ class ScanWindows:
         self.positions_mm = np.array([image.position_mm for image in images], dtype=np.float64)
         self.planes_mm = _planes(self.positions_mm, self.plan.spacing_mm[0])
         self._blend = blend_slices(self.positions_mm, self.planes_mm)
-        self._coarse = coarse
+        self._coarse = None if coarse is None else enumerate(coarse)
         self._slice = lru_cache(maxsize=2)(self._read_slice)
         self._plane = lru_cache(maxsize=2 * self.plan.patch[0])(self._read_plane)
 
@@ -99,7 +100,9 @@ class ScanWindows:
         masked, _ = mask_slice(self._read(index), self.spacing_mm, self.recipe.input)
         volumes = [resample(masked, self.grid)]
         if self._coarse is not None:
-            volumes.append(coarse_plane(next(self._coarse), self.grid))
+            # Slices come in order, but those between two planes are not read: theirs are left out.
+            shares = next(shares for at, shares in self._coarse if at == index)
+            volumes.append(coarse_plane(shares, self.grid))
         return np.stack(volumes)
 
     def _read_plane(self, plane: int) -> NDArray[np.int16]:

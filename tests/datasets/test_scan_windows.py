@@ -95,6 +95,26 @@ def test_each_slice_is_read_in_order_and_a_bounded_number_of_times(
     assert read == list(range(40))
 
 
+@pytest.mark.parametrize("plan_step_mm", [2.0, 7.5])
+def test_a_first_stages_map_stays_with_its_slice_also_where_slices_are_skipped(
+    make_windows: Callable[..., tuple[ScanWindows, list[int]]], plan_step_mm: float
+) -> None:
+    volume = smooth(21)
+    windows, _ = make_windows(volume, plan_step_mm=plan_step_mm)
+    maps = [((hu + 160) / 400).astype(np.float32) for hu in volume]  # as the first channel's
+    second = ScanWindows(
+        windows.images, lambda index: np.asarray(volume[index]), windows.recipe, coarse=iter(maps)
+    )
+    seen = 0
+    for _, item in second.windows():
+        if item is not None:
+            hu, coarse = item.channels
+            inside = hu > 0  # air beyond the scan
+            assert np.abs(coarse - hu)[inside].max() < 0.005
+            seen += int(inside.sum())
+    assert seen > 20_000
+
+
 def test_windows_of_air_are_not_looked_at(
     make_windows: Callable[..., tuple[ScanWindows, list[int]]],
 ) -> None:
