@@ -24,7 +24,8 @@ class SegmenterConfig(Part):
         classes: one of `core.node_classes.CLASS_SETS`; the background is not among them.
         base_filters: channels of the finest level; each further level has twice as many.
         max_filters: no level has more.
-        supervised_levels: coarser levels of the decoder that are compared with the truth too.
+        supervised_levels: coarser levels of the decoder that are compared with the truth too; None:
+            all but the two coarsest of the network (Isensee et al. 2021).
         coarse: whether P(node) of a segmenter at a coarser spacing is one more channel: the second
             stage of a cascade. Set by the training where it is given a first stage.
         loss: `joint`: Dice of each class and cross-entropy over all; `conditional`: Dice and
@@ -36,7 +37,7 @@ class SegmenterConfig(Part):
     classes: tuple[str, ...] = THREE
     base_filters: Count = 32
     max_filters: Count = 320
-    supervised_levels: int = Field(default=2, ge=0)
+    supervised_levels: int | None = Field(default=None, ge=0)
     coarse: bool = False
     class_weight: Positive = 1
     loss: Literal["joint", "conditional"] = "joint"
@@ -47,6 +48,15 @@ class SegmenterConfig(Part):
             raise ValueError(f"classes: expected one of {', '.join(map(str, CLASS_SETS))}")
         return self
 
+    def filters(self, levels: int) -> tuple[int, ...]:
+        """Return the channels of each of a network's levels, finest first."""
+        return tuple(min(self.base_filters * 2**i, self.max_filters) for i in range(levels))
+
+    def coarser_supervised(self, levels: int) -> int:
+        """Return how many levels beside the finest are compared with the truth; never the last."""
+        wanted = levels - 3 if self.supervised_levels is None else self.supervised_levels
+        return max(0, min(wanted, levels - 2))
+
 
 class SegmenterPlanning(Part):
     """What the plan is held to; what is None is planned from the data.
@@ -54,6 +64,7 @@ class SegmenterPlanning(Part):
     Attributes:
         spacing_mm: (z, row, column) to resample to.
         in_plane_mm: row and column spacing, where z is left to the data.
+        in_plane_patch: (row, column) voxels of the patch, whose depth is left to the memory.
         patch: (z, row, column) voxels.
         memory_gb: that the estimate of a training step may reach; the patch shrinks until it does.
         levels_max: of resolution, the finest included.
@@ -61,9 +72,18 @@ class SegmenterPlanning(Part):
 
     spacing_mm: tuple[Positive, Positive, Positive] | None = None
     in_plane_mm: Positive | None = None
+    in_plane_patch: tuple[Count, Count] | None = None
     patch: Axes3 | None = None
     memory_gb: Positive = 8
     levels_max: Count = 6
+
+    @model_validator(mode="after")
+    def _check(self) -> "SegmenterPlanning":
+        if self.patch is not None and self.in_plane_patch is not None:
+            raise ValueError("planning: expected patch or in_plane_patch, not both")
+        if self.spacing_mm is not None and self.in_plane_mm is not None:
+            raise ValueError("planning: expected spacing_mm or in_plane_mm, not both")
+        return self
 
 
 class SegmentationPlan(Part):

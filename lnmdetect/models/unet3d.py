@@ -18,7 +18,7 @@ class UNetSizes:
         out_channels: classes, the background included.
         filters: channels of each level, finest first.
         strides, kernels: (z, row, column) of each level.
-        supervised_levels: coarser levels that answer too while training.
+        supervised_levels: coarser levels that answer too while training; not the coarsest.
     """
 
     in_channels: int
@@ -35,7 +35,7 @@ class UNet3d(nn.Module):
     Level l of the list is at the resolution of level l of the network, 0 being the input's.
 
     Args:
-        sizes: the shape; the coarsest level is never supervised.
+        sizes: the shape.
 
     Raises:
         MissingExtraError: the extra `segmentation` is not installed.
@@ -67,10 +67,9 @@ class UNet3d(nn.Module):
         # DynUNet names each of its parts twice, and its coarser answers come at full size.
         self.encoder = nn.ModuleList([net.input_block, *net.downsamples, net.bottleneck])
         self.decoder = net.upsamples
-        supervised = min(sizes.supervised_levels, len(sizes.filters) - 2)
         self.heads = nn.ModuleList(
             nn.Conv3d(filters, sizes.out_channels, kernel_size=1)
-            for filters in sizes.filters[: 1 + max(0, supervised)]
+            for filters in sizes.filters[: 1 + sizes.supervised_levels]
         )
 
     def forward(self, volumes: Tensor) -> Tensor | list[Tensor]:

@@ -25,15 +25,15 @@ def build_segmenter(recipe: SegmenterRecipe) -> UNet3d:
     """
     model, plan = recipe.model, recipe.plan
     assert plan is not None
-    levels = range(len(plan.strides))
+    levels = len(plan.strides)
     return UNet3d(
         UNetSizes(
             in_channels=recipe.input.channels + model.coarse,
             out_channels=len(model.classes) + 1,
-            filters=tuple(min(model.base_filters * 2**i, model.max_filters) for i in levels),
+            filters=model.filters(levels),
             strides=plan.strides,
             kernels=plan.kernels,
-            supervised_levels=model.supervised_levels,
+            supervised_levels=model.coarser_supervised(levels),
         )
     )
 

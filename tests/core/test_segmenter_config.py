@@ -17,6 +17,8 @@ Fields = Callable[..., dict[str, Any]]
         ({"model": {"classes": ["benign", "metastatic"]}}, "classes: expected one of"),
         ({"input": {"slice_offsets_mm": [-3, 0, 3]}}, "a segmenter sees volumes"),
         ({"input": {"spacing_mm": 0.5}}, "whose spacing is planned"),
+        ({"planning": {"in_plane_patch": [64, 64]}}, "patch or in_plane_patch, not both"),
+        ({"planning": {"in_plane_mm": 0.5}}, "spacing_mm or in_plane_mm, not both"),
         ({"sampling": {"node_share": 0.2}}, "greater than or equal to 0.33"),
     ],
 )

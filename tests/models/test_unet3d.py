@@ -13,7 +13,7 @@ SIZES = UNetSizes(
     filters=(4, 8, 8),
     strides=((1, 1, 1), (1, 2, 2), (2, 2, 2)),
     kernels=((1, 3, 3), (3, 3, 3), (3, 3, 3)),
-    supervised_levels=5,
+    supervised_levels=1,
 )
 
 

@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip("monai", reason="the extra `segmentation` is not installed")
 
-from lnmdetect.core.segmenter_config import SegmenterRecipe
+from lnmdetect.core.segmenter_config import SegmenterConfig, SegmenterRecipe
 from lnmdetect.datasets.segmentation_plan import ScanShape, plan_segmentation
 from lnmdetect.datasets.segmenter_data import SegmenterItem, collate_segmenter
 from lnmdetect.training.devices import Compute
@@ -73,3 +73,47 @@ def test_the_score_names_each_class_beside_all_merged(task: SegmenterTask) -> No
         "dice_negative": pytest.approx(2 * 30 / (50 + 40)),
         "dice_metastatic": 0.0,
     }
+
+
+def test_the_plans_memory_is_what_a_step_keeps_and_a_little_more(recipe_fields: Fields) -> None:
+    sizes = {"base_filters": 16, "max_filters": 64}
+    bare = SegmenterRecipe(**recipe_fields("segmenter", model=sizes))
+    plan = plan_segmentation([SHAPE], bare)
+    task = SegmenterTask(bare.model_copy(update={"plan": plan}), CPU)
+    own = {p.untyped_storage().data_ptr() for p in task.module.parameters()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
+        return tensor
+
+    task.module.train()
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        terms = task.losses(collate_segmenter([patch(0), patch(1)]))
+    sizes_gb = [t.untyped_storage().nbytes() / 1e9 for p, t in kept.items() if p not in own]
+    assert terms
+    assert sum(sizes_gb) < plan.memory_gb < 1.5 * sum(sizes_gb)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "levels", "answers"),
+    [(None, 6, 4), (None, 4, 2), (None, 2, 1), (2, 6, 3), (9, 4, 3)],
+)
+def test_all_levels_but_the_two_coarsest_are_supervised_unless_the_recipe_says_how_many(
+    wanted: int | None, levels: int, answers: int
+) -> None:
+    assert 1 + SegmenterConfig(supervised_levels=wanted).coarser_supervised(levels) == answers
+
+
+def test_each_coarser_level_weighs_half_of_the_finer_one(
+    recipe_fields: Fields, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = SegmenterRecipe(**recipe_fields("segmenter", model={"supervised_levels": 1}))
+    plan = plan_segmentation([SHAPE], bare)
+    task = SegmenterTask(bare.model_copy(update={"plan": plan}), CPU)
+    assert len(plan.strides) == 3
+    by_size = {16: 3.0, 8: 9.0}
+    monkeypatch.setattr(task, "_losses", lambda x, _: {"t": torch.tensor(by_size[x.shape[-1]])})
+    task.module.train()
+    term = task.losses(collate_segmenter([patch(0)]))["t"]
+    assert float(term) == pytest.approx((3 * 2 + 9) / 3)
