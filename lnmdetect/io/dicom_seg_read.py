@@ -60,10 +60,12 @@ class SegmentFrame:
         labels: (rows, columns), 0 the background, else numbers of segments.
         affine: (4, 4) from (column, row, 0) to mm along DICOM's axes; its third column is the
             unit normal.
+        sources: SOP uids of the images it says it was made of; often of none.
     """
 
     labels: NDArray[np.uint16]
     affine: NDArray[np.float64]
+    sources: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,16 @@ class SegmentationFile:
         """Yield each frame.
 
         Raises:
-            InputError: the pixels are damaged, or a frame does not say where it lies.
+            InputError: the pixels are damaged, a frame does not say where it lies, or it is of a
+                segment that is not described.
         """
+        described = np.array([0, *(one.number for one in self.segments)], dtype=np.int64)
         try:
             with quiet_dicom():
-                yield from _frames(self._stored)
+                for frame in _frames(self._stored):
+                    if not np.isin(frame.labels, described).all():
+                        raise _unreadable(self.name, "a frame of a segment it does not describe")
+                    yield frame
         except READ_ERRORS as error:
             raise _unreadable(self.name, type(error).__name__) from None
 
@@ -98,7 +105,7 @@ def read_segmentation(path: Path) -> SegmentationFile:
     """Return a Segmentation; its pixels are read when they are asked for.
 
     Raises:
-        InputError: the file is none, or is damaged.
+        InputError: the file is none, is damaged, or numbers two segments alike.
     """
     name = printable(path.name)
     try:
@@ -110,6 +117,8 @@ def read_segmentation(path: Path) -> SegmentationFile:
                 text(one, "SeriesInstanceUID") for one in stored.get("ReferencedSeriesSequence", ())
             )
             segments = tuple(_segment(one) for one in stored.get("SegmentSequence", ()))
+            if len({one.number for one in segments}) != len(segments):
+                raise _unreadable(name, "two segments of one number")
             own = text(stored, "Manufacturer") == PRODUCT
             return SegmentationFile(name, series, segments, own, stored)
     except READ_ERRORS as error:
@@ -130,14 +139,14 @@ def _frames(stored: Dataset) -> Iterator[SegmentFrame]:
     # Half of the greatest value is where a probability turns to a yes (PS3.3 C.8.20.2).
     limit = (number(stored, "MaximumFractionalValue") or 255.0) / 2 if fractional else 0.5
     for own, pixels in zip(groups, iter_pixels(stored), strict=True):
-        affine = _affine(own, shared)
+        place = _affine(own, shared), _sources(own)
         if is_map:
-            yield SegmentFrame(pixels.astype(np.uint16), affine)
+            yield SegmentFrame(pixels.astype(np.uint16), *place)
         else:
             segment = whole(_group(own, shared, "SegmentIdentificationSequence"), _NUMBER)
             if segment is None or not 0 < segment < 65536:
                 raise ValueError("a frame without its segment")
-            yield SegmentFrame((pixels > limit).astype(np.uint16) * np.uint16(segment), affine)
+            yield SegmentFrame((pixels > limit).astype(np.uint16) * np.uint16(segment), *place)
 
 
 _NUMBER = "ReferencedSegmentNumber"
@@ -146,6 +155,14 @@ _NUMBER = "ReferencedSegmentNumber"
 def _group(own: Dataset, shared: Dataset, sequence: str) -> Dataset:
     """Return a functional group of a frame, its own or the shared one."""
     return item(own, sequence) if sequence in own else item(shared, sequence)
+
+
+def _sources(own: Dataset) -> frozenset[str]:
+    return frozenset(
+        text(image, "ReferencedSOPInstanceUID")
+        for derived in own.get("DerivationImageSequence") or ()
+        for image in derived.get("SourceImageSequence") or ()
+    )
 
 
 def _affine(own: Dataset, shared: Dataset) -> NDArray[np.float64]:

@@ -61,12 +61,14 @@ class PlacedScan:
     """A scan and where its voxels lie in the patient.
 
     Attributes:
-        scanner_series: uid of the series in the slices' own headers.
+        scanner_series, scanner_uids: of the series, and SOP uids of its slices in the order of the
+            grid, in the slices' own headers.
     """
 
     handle: ScanHandle
     grid: PatientGrid
     scanner_series: str
+    scanner_uids: tuple[str, ...]
 
     @property
     def images(self) -> tuple[ImageRecord, ...]:
@@ -113,7 +115,8 @@ def open_scans(request: FromRequest) -> tuple[ScanSource, tuple[PlacedScan, ...]
 
 def _placed(scan: ScanHandle, request: FromRequest) -> PlacedScan:
     grid = patient_grid(scan, allow_tilt=request.allow_tilt)
-    return PlacedScan(scan, grid, scan_slices(scan)[0].series_uid)
+    slices = scan_slices(scan)
+    return PlacedScan(scan, grid, slices[0].series_uid, tuple(one.sop_uid for one in slices))
 
 
 Found = Sequence[tuple[PlacedScan, Sequence[FoundNode]]]

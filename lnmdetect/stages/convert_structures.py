@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lnmdetect.core.errors import InputError
-from lnmdetect.core.grid_match import TOLERANCE_VOXELS, match_grid
+from lnmdetect.core.grid_match import TOLERANCE_VOXELS, GridMatch, match_grid
 from lnmdetect.core.node_classes import NODE, POSITIVE
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.structure_names import (
@@ -73,6 +73,8 @@ def from_seg(request: FromStructuresRequest, progress: Progress = SILENT) -> Fro
     chosen = {number: name for number, name in classes.items() if name != IGNORE}
     drawn = _drawn(stored, scan, progress)
     labels = {one.number: one.label for one in stored.segments if stored.own_labels}
+    if len(set(labels.values())) != len(labels):
+        labels = {}
     made = [
         _Drawn(drawn.get(number, []), name, labels.get(number))
         for number, name in sorted(chosen.items())
@@ -174,13 +176,21 @@ def _placed(frame: SegmentFrame, mask: Mask, scan: PlacedScan, where: str) -> Cr
     affine[:3, 2] = scan.grid.affine[:3, 2]
     rows, columns = mask.shape
     match = match_grid(scan.grid, (columns, rows, 1), affine)
-    if match is None or not match.within(scan.grid):
-        raise InputError(
-            where,
-            expected="masks on the pixels of the scan's own slices",
-            got="a frame that lies between or beside them",
-            remedy="Give the scan that was segmented, and masks that were not resampled.",
-        )
+    got = "a frame that lies between or beside them"
+    if match is not None and match.within(scan.grid):
+        named = frame.sources.intersection(scan.scanner_uids)
+        if not named or scan.scanner_uids[match.start[2]] in named:
+            return _cross_section(match, mask)
+        got = "a frame that lies on another slice than the one it names"
+    raise InputError(
+        where,
+        expected="masks on the pixels of the scan's own slices",
+        got=got,
+        remedy="Give the scan that was segmented, and masks that were not resampled.",
+    )
+
+
+def _cross_section(match: GridMatch, mask: Mask) -> CrossSection:
     column, row, index = match.start
     return CrossSection.of(index, match.turned(mask.T[:, :, None])[0], (row, column))
 

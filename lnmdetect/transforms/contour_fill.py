@@ -22,7 +22,8 @@ def fill_drawn(contours: Sequence[Contour], shape: tuple[int, int]) -> Mask:
     another is a hole in it, one within a hole an island.
 
     Args:
-        contours, shape: as `fill_contours` has them.
+        contours: as `fill_contours` has them.
+        shape: (rows, columns); what lies beyond is cut off.
     """
     mask = np.zeros(shape, dtype=bool)
     areas: list[Mask] = []
@@ -62,7 +63,7 @@ def _cross(one: Mask, other: Mask) -> bool:
     """Return whether two areas share pixels and neither is a true part of the other."""
     shared = np.count_nonzero(one & other)
     sizes = np.count_nonzero(one), np.count_nonzero(other)
-    return shared > 0 and (shared < min(sizes) or sizes[0] == sizes[1])
+    return bool(shared and (shared < min(sizes) or sizes[0] == sizes[1]))
 
 
 def fill_contours(contours: Sequence[Contour], shape: tuple[int, int]) -> Mask:

@@ -122,6 +122,30 @@ def test_of_another_tool_s_seg_nodes_are_taken_by_code_and_labels_are_not_shown(
     assert len({a.node_id for a in everything.annotations}) == 3
 
 
+def test_of_two_labels_alike_neither_names_a_node(tmp_path: Path) -> None:
+    truth = write_truth(tmp_path)
+
+    def alike(stored: Dataset) -> None:
+        stored.SegmentSequence[1].SegmentLabel = stored.SegmentSequence[0].SegmentLabel
+
+    found = back("seg", change_seg(own_seg(truth), alike), truth)
+    assert masks(found) == masks(read_coco(truth))
+    assert {a.node_id for a in found.annotations} == {"n1", "n2", "n3"}
+
+
+def test_a_frame_that_names_no_slice_of_the_scan_lies_where_it_says(tmp_path: Path) -> None:
+    truth = write_truth(tmp_path)
+
+    def silent(stored: Dataset) -> None:
+        first, second, *_ = stored.PerFrameFunctionalGroupsSequence
+        del first.DerivationImageSequence
+        source = second.DerivationImageSequence[0].SourceImageSequence[0]
+        source.ReferencedSOPInstanceUID = "1.2.9"
+
+    found = back("seg", change_seg(own_seg(truth), silent), truth)
+    assert masks(found) == masks(read_coco(truth))
+
+
 def test_a_fractional_seg_counts_from_more_than_half(tmp_path: Path) -> None:
     truth = write_truth(tmp_path, three_nodes()[:1])
     path = own_seg(truth)
@@ -218,6 +242,26 @@ def of_another_series(stored: Dataset) -> None:
     stored.ReferencedSeriesSequence[0].SeriesInstanceUID = "1.2.9"
 
 
+def on_one_another_s_slice(stored: Dataset) -> None:
+    first, *_, last = stored.PerFrameFunctionalGroupsSequence
+    first.PlanePositionSequence, last.PlanePositionSequence = (
+        last.PlanePositionSequence,
+        first.PlanePositionSequence,
+    )
+
+
+def of_no_segment(stored: Dataset) -> None:
+    frame(stored).SegmentIdentificationSequence[0].ReferencedSegmentNumber = 9
+
+
+def numbered_alike(stored: Dataset) -> None:
+    stored.SegmentSequence[1].SegmentNumber = 1
+
+
+def with_fewer_places(stored: Dataset) -> None:
+    del stored.PerFrameFunctionalGroupsSequence[-1]
+
+
 def an_image(stored: Dataset) -> None:
     stored.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
 
@@ -230,6 +274,10 @@ def an_image(stored: Dataset) -> None:
         (without_axes, "whose frames say where they lie"),
         (cut_short, "whose frames say where they lie"),
         (of_another_series, "got other series"),
+        (on_one_another_s_slice, "lies on another slice than the one it names"),
+        (of_no_segment, "a frame of a segment it does not describe"),
+        (numbered_alike, "two segments of one number"),
+        (with_fewer_places, "whose frames say where they lie"),
         (an_image, "another kind of DICOM object"),
     ],
 )

@@ -65,8 +65,11 @@ def test_drawn_within_another_a_contour_is_a_hole_and_within_that_an_island() ->
 
 def test_a_channel_to_the_hole_leaves_the_hole_out() -> None:
     keyhole = np.array(
-        [(0.5, 0.5), (3, 0.5), (3, 2.5), (2.5, 2.5), (2.5, 4.5), (4.5, 4.5), (4.5, 2.5), (3, 2.5)]
-        + [(3, 0.5), (6.5, 0.5), (6.5, 6.5), (0.5, 6.5)]
+        [
+            *((0.5, 0.5), (3, 0.5), (3, 2.5)),
+            *((2.5, 2.5), (2.5, 4.5), (4.5, 4.5), (4.5, 2.5)),
+            *((3, 2.5), (3, 0.5), (6.5, 0.5), (6.5, 6.5), (0.5, 6.5)),
+        ]
     )
     assert drawn_px(keyhole) == 36 - 4
 
