@@ -1,6 +1,8 @@
 """`lnmdetect convert` as it is typed."""
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,31 @@ def test_a_result_goes_to_segments_json_and_json_tells_of_it(runner: CliRunner) 
     assert (told["output"], told["scans"], told["nodes"]) == ("segments.json", 1, 3)
     assert "lnmdetect eval --nodes segments.json" in result.stderr
     assert {a.score for a in read_coco(Path("segments.json")).annotations} == {1.0}
+
+
+def test_a_file_or_rule_that_names_the_patient_leaves_no_trace(runner: CliRunner) -> None:
+    """The names of the files and rules themselves, beside what stands in headers."""
+    runner.invoke(app, ["convert", "to-nifti", "truth.json", "-o", "out"])
+    maps = Path("DOE_JANE_1950")
+    maps.mkdir()
+    Path("out/labels/case_0001.nii.gz").rename(maps / "Doe^Jane.nii.gz")
+    Path("scan").rename("scans")
+    shutil.make_archive("Doe Jane", "zip", "scans")
+    line = ["convert", "from-nifti", str(maps), "--scan", "Doe Jane.zip", "-o", "back.json"]
+    rules = ["--class", "doe*=ignore", "--class", "3=metastatic"]
+    result = runner.invoke(app, [*line, *rules, "--overwrite", "-v"])
+    assert result.exit_code == 0, result.output
+    record = json.loads(Path("back.run.json").read_text())
+    assert record["config"]["rules"] == [["a name", "ignore"], ["3", "metastatic"]]
+    assert list(record["inputs"]) == ["label map", "scan"]
+    digest = hashlib.sha256((maps / "Doe^Jane.nii.gz").read_bytes()).hexdigest()
+    assert record["inputs"]["label map"] == digest
+    said = (
+        result.output
+        + Path("back.run.json").read_text()
+        + json.dumps({**json.loads(Path("back.json").read_text()), "info": {}})
+    )
+    assert "doe" not in said.lower()
 
 
 @pytest.mark.parametrize(

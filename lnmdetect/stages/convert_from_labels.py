@@ -23,6 +23,7 @@ from lnmdetect.stages.convert_in import (
     FromRequest,
     FromResult,
     PlacedScan,
+    add_sources,
     begin,
     open_scans,
     write_found,
@@ -59,6 +60,7 @@ def from_labels(request: FromLabelsRequest, progress: Progress = SILENT) -> From
     """
     record = begin(request, f"from-{request.layout}", {"values": request.values})
     labels = read_label_set(request.source, request.layout, request.cases)
+    add_sources(record, "label map", [file.path for file in labels.files])
     source, scans = open_scans(request)
     record.lap("open")
     reader = _Reader(request, labels)

@@ -14,7 +14,7 @@ from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.json_files import refuse_existing, sha256_of_file
 from lnmdetect.io.key_images import lists_images
 from lnmdetect.io.pixel_roots import relative_root, scan_root
-from lnmdetect.io.run_record import RunRecord, record_path
+from lnmdetect.io.run_record import RunRecord, record_path, sha256_of_slices
 from lnmdetect.io.scan_grid import patient_grid, scan_slices
 from lnmdetect.io.scan_handle import ScanHandle, ScanSource
 from lnmdetect.io.scan_source import open_source
@@ -84,16 +84,22 @@ class PlacedScan:
 def begin(request: FromRequest, command: str, config: Mapping[str, Any]) -> RunRecord:
     """Return the run's record, once the output may be written.
 
+    Names of structures and of files that other tools wrote may be the patient's: of a rule only a
+    number is kept, of a file what it is.
+
     Raises:
         OutputError: the output exists and `overwrite` is not set.
     """
     refuse_existing(request.output, overwrite=request.overwrite)
-    settings = {"rules": [list(rule) for rule in request.rules], "result": request.as_result}
-    record = RunRecord(f"convert {command}", {**settings, **config})
-    for path in (request.source, request.scan):
-        if path.is_file():
-            record.add_inputs([(path.name, sha256_of_file(path))])
-    return record
+    rules = [[given if given.isdecimal() else "a name", name] for given, name in request.rules]
+    settings = {"rules": rules, "result": request.as_result}
+    return RunRecord(f"convert {command}", {**settings, **config})
+
+
+def add_sources(record: RunRecord, what: str, paths: Sequence[Path]) -> None:
+    """Add the files that are converted to the record, by number where there are several."""
+    names = [what] if len(paths) == 1 else [f"{what} {n}" for n in range(1, len(paths) + 1)]
+    record.add_inputs((n, sha256_of_file(path)) for n, path in zip(names, paths, strict=True))
 
 
 def open_scans(request: FromRequest) -> tuple[ScanSource, tuple[PlacedScan, ...]]:
@@ -141,6 +147,7 @@ def write_found(
             nodes, numbered, first=len(annotations) + 1, as_result=request.as_result
         )
     dataset = CocoDataset(_info(request, source), tuple(images), tuple(annotations))
+    record.add_inputs([("scan", sha256_of_slices(images))])
     write_coco(dataset, request.output, overwrite=request.overwrite)
     record.lap("convert")
     record.write(record_path(request.output))

@@ -25,6 +25,7 @@ from lnmdetect.stages.convert_in import (
     FromRequest,
     FromResult,
     PlacedScan,
+    add_sources,
     begin,
     open_scans,
     write_found,
@@ -67,6 +68,7 @@ def from_seg(request: FromStructuresRequest, progress: Progress = SILENT) -> Fro
     """
     record = begin(request, "from-seg", {"split": request.split})
     stored = read_segmentation(request.source)
+    add_sources(record, "segmentation", [request.source])
     source, scans = open_scans(request)
     scan = _scan_of(request, stored.series, scans)
     classes = {one.number: _segment_class(one, request.rules) for one in stored.segments}
@@ -97,6 +99,7 @@ def from_rtstruct(request: FromStructuresRequest, progress: Progress = SILENT) -
     """
     record = begin(request, "from-rtstruct", {"split": request.split})
     stored = read_structures(request.source)
+    add_sources(record, "structure set", [request.source])
     source, scans = open_scans(request)
     scan = _scan_of(request, stored.series, scans)
     classes = {one.number: _name_class(one.name, request.rules) for one in stored.structures}
