@@ -7,15 +7,24 @@ import typer
 
 from lnmdetect import cli_options as options
 from lnmdetect.cli_console import Talk
-from lnmdetect.cli_stages import ScanArgument
+from lnmdetect.cli_stages import ScanArgument, after_classify
 
 if TYPE_CHECKING:
-    from lnmdetect.stages.segment import SegmentResult
+    from lnmdetect.stages.segment import SegmentRequest, SegmentResult
 
 VoxelThreshold = Annotated[
     float | None,
     typer.Option(
         "--threshold", min=0, max=1, help="On P(node) of a voxel, instead of the bundle's."
+    ),
+]
+Nifti = Annotated[
+    Path | None,
+    typer.Option(
+        "--nifti",
+        help="Folder that gets a NIfTI label map a scan too: 1 negative, 2 positive, "
+        "3 extranodal extension; its cases.json says which is which.",
+        metavar="FOLDER",
     ),
 ]
 
@@ -28,6 +37,8 @@ def segment(
     series: options.Series = None,
     allow_tilt: options.AllowTilt = False,
     threshold: VoxelThreshold = None,
+    nifti: Nifti = None,
+    pseudonymise_uids: options.PseudonymiseUids = False,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -51,21 +62,33 @@ def segment(
         series=series,
         allow_tilt=allow_tilt,
         threshold=threshold,
+        nifti=nifti,
+        pseudonymise_uids=pseudonymise_uids,
         overwrite=overwrite,
     )
     result = stage(request, talk)
     talk.result(result, text=_text(result))
     talk.notes(result.notes)
-    talk.hint("lnmdetect", "eval", "--nodes", result.output)
+    talk.hint("lnmdetect", *_following(request, result.output))
     talk.stop_if_partial(result.failures)
+
+
+def _following(request: "SegmentRequest", segments: Path) -> list[object]:
+    """Return what to do with the masks: score them where a truth.json lies near, or look."""
+    following = after_classify(request.scan, segments)
+    if following[0] == "eval":
+        return following
+    place: list[object] = ["--scan", request.scan] if request.pseudonymise_uids else []
+    return [*following, "--rows", *place]
 
 
 def _text(result: "SegmentResult") -> str:
     from lnmdetect.core.wording import counted
 
+    maps = f"\n{result.nifti}: {counted(result.scans, 'label map')}" if result.nifti else ""
     return (
         f"{counted(result.scans, 'scan')}, {counted(result.slices, 'slice')}: "
         f"{counted(result.nodes, 'node')} in {counted(result.sections, 'cross-section')}, "
         f"voxels of P(node) {result.threshold:.2f} or more\n"
-        f"{result.output}: their masks ({result.seconds:.1f} s)"
+        f"{result.output}: their masks ({result.seconds:.1f} s){maps}"
     )

@@ -87,14 +87,19 @@ class Finding:
         return f"{self.label[:DRAWN_LABEL]} {self.short_text}"
 
 
+ROLES = ("detector", "segmenter", "classifier")
+"""What a model can have done; also where a file's `info` names it."""
+
+
 @dataclass(frozen=True)
 class Algorithm:
     """A model that took part: its bundle's name, the SHA-256 of its weights, its threshold.
 
     Attributes:
-        role: detector or classifier.
-        threshold: of a detector, the score from which boxes are reported; of a classifier, the
-            P(metastatic) from which one is called so; None where it is not known.
+        role: one of `ROLES`.
+        threshold: of a detector, the score from which boxes are reported; of a segmenter, the
+            P(node) from which a voxel is of a node; of a classifier, the P(metastatic) from which
+            one is called so; None where it is not known.
     """
 
     role: str
@@ -109,7 +114,7 @@ class Maker:
 
     Attributes:
         version: of lnmdetect.
-        algorithms: of the file's `info`, detector first; empty where people drew the boxes.
+        algorithms: of the file's `info`, as `ROLES` has them; empty where people drew the boxes.
         axis_rule: what the short axis is, in words.
         phantom: whether the scan or a model's training was synthetic.
     """
@@ -119,6 +124,16 @@ class Maker:
     axis_rule: str = "shorter side of the box"
     phantom: bool = False
 
-    def algorithm(self, role: str) -> Algorithm | None:
-        """Return the detector or the classifier; None where there was none."""
-        return next((one for one in self.algorithms if one.role == role), None)
+    @property
+    def finder(self) -> Algorithm | None:
+        """The model that found the nodes, a detector or a segmenter; None: people did."""
+        return self._first("detector", "segmenter")
+
+    @property
+    def caller(self) -> Algorithm | None:
+        """The model whose P(metastatic) stands: a classifier, else a segmenter that tells it."""
+        return self._first("classifier", "segmenter")
+
+    def _first(self, *roles: str) -> Algorithm | None:
+        named = {one.role: one for one in self.algorithms}
+        return next((named[role] for role in roles if role in named), None)

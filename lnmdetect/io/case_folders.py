@@ -61,8 +61,8 @@ def label_path(folder: Path, layout: Layout, case: str, part: Part) -> Path:
     return folder / FOLDERS[layout].labels[part] / f"{case}{ENDING}"
 
 
-def take_folder(folder: Path, layout: Layout, *, overwrite: bool) -> None:
-    """Do nothing for a new or empty folder; with `overwrite` delete an earlier run's cases in it.
+def refuse_occupied(folder: Path, *, overwrite: bool) -> None:
+    """Return nothing when a data set may be written into `folder`; nothing in it is changed.
 
     Raises:
         OutputError: it holds files and `overwrite` is false, or files that no run left; or it
@@ -75,6 +75,15 @@ def take_folder(folder: Path, layout: Layout, *, overwrite: bool) -> None:
         raise _occupied(folder, "one that holds files", "replace what is there with --overwrite")
     if not (folder / CASES).is_file() and any(_foreign(folder)):
         raise _occupied(folder, f"one without {CASES}, so of another making", "empty it")
+
+
+def take_folder(folder: Path, layout: Layout, *, overwrite: bool) -> None:
+    """Do nothing for a new or empty folder; with `overwrite` delete an earlier run's cases in it.
+
+    Raises:
+        OutputError: as `refuse_occupied`.
+    """
+    refuse_occupied(folder, overwrite=overwrite)
     folders = FOLDERS[layout]
     for name in {*folders.images.values(), *folders.labels.values()}:
         for path in (folder / name).glob("*"):

@@ -187,7 +187,7 @@ def _decoded(region: Region, label: str) -> NDArray[np.bool_]:
 def _segment(
     number: int, finding: Finding, sources: Sources, maker: Maker
 ) -> seg.SegmentDescription:
-    model = maker.algorithm("detector")
+    model = maker.finder
     kind = seg.SegmentAlgorithmTypeValues
     return seg.SegmentDescription(
         segment_number=number,
@@ -196,7 +196,7 @@ def _segment(
         segmented_property_type=_TYPE,
         algorithm_type=kind.AUTOMATIC if model else kind.MANUAL,
         algorithm_identification=AlgorithmIdentificationSequence(
-            name=f"{PRODUCT} detector {model.name}",
+            name=f"{PRODUCT} {model.role} {model.name}",
             family=_FAMILY,
             version=maker.version,
             parameters={"weights_sha256": model.sha256},

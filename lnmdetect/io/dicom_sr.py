@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import CTImageStorage
 
-from lnmdetect.core.findings import Finding, Maker, Region
+from lnmdetect.core.findings import Algorithm, Finding, Maker, Region
 from lnmdetect.io import dicom_sr_codes as codes
 from lnmdetect.io.dicom_derived import (
     PRODUCT,
@@ -153,7 +153,7 @@ def _group(finding: Finding, sources: Sources, maker: Maker) -> Groups:
     ]
     regions = [_region(region, sources[region.image.join_key]) for region in finding.regions]
     measurements = _measurements(finding, maker)
-    algorithm = _algorithm(maker, "detector", f"short axis: {maker.axis_rule}")
+    algorithm = _algorithm(maker, maker.finder, f"short axis: {maker.axis_rule}")
     if len(regions) == 1:
         return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
             tracking,
@@ -196,7 +196,7 @@ def closed_polyline(region: Region) -> NDArray[np.float64]:
 
 
 def _measurements(finding: Finding, maker: Maker) -> list[sr.Measurement]:
-    classifier = _algorithm(maker, "classifier")
+    caller = _algorithm(maker, maker.caller)
     lengths = (
         (codes.SHORT_AXIS, finding.short_axis_mm, codes.MILLIMETRE),
         (codes.LONG_AXIS, finding.long_axis_mm, codes.MILLIMETRE),
@@ -214,7 +214,7 @@ def _measurements(finding: Finding, maker: Maker) -> list[sr.Measurement]:
         made.append(_measured(codes.CERTAINTY, finding.score * 100, codes.PERCENT))
     if finding.p_metastatic is not None:
         value = _decimal(finding.p_metastatic * 100)
-        made.append(sr.Measurement(codes.P_CANCER, value, codes.PERCENT, algorithm_id=classifier))
+        made.append(sr.Measurement(codes.P_CANCER, value, codes.PERCENT, algorithm_id=caller))
     return made
 
 
@@ -227,14 +227,15 @@ def _decimal(value: float) -> float:
     return round(float(value), 6)
 
 
-def _algorithm(maker: Maker, role: str, *rules: str) -> sr.AlgorithmIdentification | None:
+def _algorithm(
+    maker: Maker, model: Algorithm | None, *rules: str
+) -> sr.AlgorithmIdentification | None:
     """Return TID 4019 of a model: version, the SHA-256 of its weights, and what it is for."""
-    model = maker.algorithm(role)
     if model is None:
         return None
     limits = [] if model.threshold is None else [f"threshold={model.threshold:.6g}"]
     return sr.AlgorithmIdentification(
-        name=f"{PRODUCT} {role} {model.name}",
+        name=f"{PRODUCT} {model.role} {model.name}",
         version=maker.version,
         parameters=[f"weights sha256={model.sha256}", *limits, *rules, RESEARCH_ONLY],
     )
@@ -246,7 +247,7 @@ def _none_found(searched: Sequence[SourceSlice], maker: Maker) -> Groups:
         sr.TrackingIdentifier(uid=new_uid(), identifier="lymph nodes"),
         finding_type=codes.LYMPH_NODE,
         finding_sites=[sr.FindingSite(codes.CERVICAL_LYMPH_NODE)],
-        algorithm_id=_algorithm(maker, "detector"),
+        algorithm_id=_algorithm(maker, maker.finder),
         measurements=[sr.Measurement(codes.NUMBER_OF_LESIONS, 0, codes.NO_UNITS)],
         source_images=[
             sr.SourceImageForMeasurementGroup(

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 
 from lnmdetect.core.errors import InputError
-from lnmdetect.core.findings import Algorithm
+from lnmdetect.core.findings import ROLES, Algorithm
 from lnmdetect.core.linked_nodes import BoxXyxy
 from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC
 from lnmdetect.io.dicom_derived import PRODUCT
@@ -219,7 +219,7 @@ def _algorithms(content: Dataset, depth: int = 0) -> Iterator[Algorithm]:
         text(one, "TextValue").partition("=")[::2] for one in here if _concept(one) == PARAMETER
     )
     for words in names:
-        if len(words) >= 3 and words[0] == "lnmdetect" and words[1] in ("detector", "classifier"):
+        if len(words) >= 3 and words[0] == "lnmdetect" and words[1] in ROLES:
             weights = told.get("weights sha256", "")
             yield Algorithm(
                 words[1], " ".join(words[2:]), weights, _threshold(told.get("threshold", ""))

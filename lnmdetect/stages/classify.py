@@ -218,6 +218,7 @@ def _info(
             "trained_on_phantoms": bundle.is_phantom,
             "temperature": bundle.temperature.value,
         },
+        "probabilities_of": "classifier",
         "classifier_threshold": threshold,
         "classifier_threshold_source": (
             f"bundle {bundle.name}: {chosen.described}" if chosen else "--threshold"

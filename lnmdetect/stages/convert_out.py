@@ -114,16 +114,26 @@ def to_labels(request: ToLabelsRequest, progress: Progress = SILENT) -> ToLabels
 
 
 def nifti_masks(
-    data: Path, output: Path, *, values: Values = "classes", overwrite: bool = False
+    data: Path,
+    output: Path,
+    *,
+    values: Values = "classes",
+    scan: Path | None = None,
+    allow_tilt: bool = False,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
 ) -> ToLabelsResult:
     """Return what was written: the masks of a segments.json, one NIfTI label map a series.
 
     Args:
-        data: segments.json; its slices lie where it says.
+        data: segments.json.
         output: folder; label maps go to its labels/, cases.json tells which series each is.
         values: of classes 1 is negative, 2 positive, 3 extranodal extension (1 any node, where
             the file does not tell classes apart); of instances nodes are numbered.
+        scan: where the slices are; None takes the file's `info.scan_root`.
+        allow_tilt: take a tilted gantry's slices too.
         overwrite: replace an earlier run's.
+        progress: told about every series.
 
     Raises:
         InputError, OutputError, MissingExtraError: as `to_labels`.
@@ -132,8 +142,16 @@ def nifti_masks(
     classes = ONE if unknown else THREE
     return to_labels(
         ToLabelsRequest(
-            data, output, classes=classes, values=values, images=False, overwrite=overwrite
-        )
+            data,
+            output,
+            classes=classes,
+            values=values,
+            images=False,
+            scan=scan,
+            allow_tilt=allow_tilt,
+            overwrite=overwrite,
+        ),
+        progress,
     )
 
 

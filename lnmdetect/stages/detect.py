@@ -131,7 +131,7 @@ def detect(request: DetectRequest, progress: Progress = SILENT) -> DetectResult:
     }
     dataset = _dataset(info, pairs)
     if request.pseudonymise_uids:
-        dataset = _with_pseudonymous_uids(dataset)
+        dataset = with_pseudonymous_uids(dataset)
     if not request.scan.is_file():
         record.inputs["scan"] = sha256_of_slices(dataset.images)
     write_coco(dataset, request.output, overwrite=request.overwrite)
@@ -272,7 +272,7 @@ def pixel_place(scan: Path) -> Path:
     return scan_root(scan, read_coco(scan), None) if lists_images(scan) else scan
 
 
-def _with_pseudonymous_uids(dataset: CocoDataset) -> CocoDataset:
+def with_pseudonymous_uids(dataset: CocoDataset) -> CocoDataset:
     """Return the data set with keyed uids in place of the scanner's."""
     key = load_key()
 

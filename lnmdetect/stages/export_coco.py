@@ -20,6 +20,13 @@ from lnmdetect.io.pseudonym import load_key, patient_pseudonym
 from lnmdetect.io.run_record import RunRecord
 from lnmdetect.stages.export_files import check_output, export_record_path
 
+THRESHOLDS = {
+    "detector": "operating_threshold",
+    "segmenter": "voxel_threshold",
+    "classifier": "classifier_threshold",
+}
+"""What the threshold of a model is in a file's `info`."""
+
 
 @dataclass(frozen=True)
 class CocoRequest:
@@ -193,7 +200,7 @@ def _info(request: CocoRequest, reports: Sequence[ReadReport]) -> dict[str, Any]
     for report in reports:
         for algorithm in report.algorithms:
             models.setdefault(algorithm.role, algorithm)
-    for role, key in (("detector", "operating_threshold"), ("classifier", "classifier_threshold")):
+    for role, key in THRESHOLDS.items():
         if role in models:
             info[role] = {"name": models[role].name, "sha256": models[role].sha256}
             if models[role].threshold is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lnmdetect import __version__
 from lnmdetect.core.errors import InputError
-from lnmdetect.core.findings import Algorithm, Finding, Maker, Region
+from lnmdetect.core.findings import ROLES, Algorithm, Finding, Maker, Region
 from lnmdetect.core.linked_nodes import LinkedNode, LinkedNodes, NodeSection
 from lnmdetect.core.records import (
     BENIGN,
@@ -20,8 +20,6 @@ from lnmdetect.core.records import (
 from lnmdetect.io.coco import read_coco
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.linked_nodes_file import read_linked_nodes
-
-ROLES = ("detector", "classifier")
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,11 @@ def maker_of(
     info: Mapping[str, Any], threshold: float, *, phantom: bool, linked: bool = False
 ) -> Maker:
     """Return who made the boxes, by the file's `info`; `threshold` is the detector's in use."""
-    limits = {"detector": threshold, "classifier": info.get("classifier_threshold")}
+    limits = {
+        "detector": threshold,
+        "segmenter": info.get("voxel_threshold"),
+        "classifier": info.get("classifier_threshold"),
+    }
     models = [(role, info[role]) for role in ROLES if isinstance(info.get(role), Mapping)]
     named = [
         Algorithm(role, str(model["name"]), str(model.get("sha256", "not known")), limits[role])

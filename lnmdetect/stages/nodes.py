@@ -24,13 +24,15 @@ from lnmdetect.stages.nodes_measure import MeasuredSection, build_node, measure_
 from lnmdetect.stages.scan_hounsfield import check_listed
 
 LINKED = Path("linked_nodes.json")
+NOT_NAMED = ""
+"""Of a node before it has its id."""
 _NOT_READ = (
     "not read (--boxes-only): axes are those of the boxes, or of the file's masks; HU, side and "
     "centre in mm are not known"
 )
 _KEPT_INFO = (
-    *("detector", "classifier", "operating_threshold_source", "classifier_threshold"),
-    *("classifier_threshold_source", "pseudonymised_uids"),
+    *("detector", "classifier", "segmenter", "operating_threshold_source"),
+    *("classifier_threshold", "classifier_threshold_source", "pseudonymised_uids"),
 )
 
 
@@ -190,15 +192,22 @@ def _measured_nodes(
             parts[at].append(part)
     for at, node in enumerate(found):
         ordered = sorted(parts[at], key=lambda part: part.section.position_mm)
-        yield build_node(ordered, node.sections[0].image, node.step_mm)
+        name = node.name or NOT_NAMED
+        yield build_node(ordered, node.sections[0].image, node.step_mm, name)
 
 
 def _ranked(nodes: Iterator[LinkedNode]) -> tuple[LinkedNode, ...]:
-    """Return the nodes scan by scan, the likeliest metastatic first, with their ids."""
+    """Return the nodes scan by scan, the likeliest metastatic first, with their ids.
+
+    Those of masks stay, unless two nodes of a patient would share one.
+    """
     by_scan: dict[tuple[str, str], list[LinkedNode]] = defaultdict(list)
     for node in nodes:
         by_scan[node.patient, node.series].append(node)
     ranked = [node for scan in by_scan.values() for node in sorted(scan, key=_rank)]
+    names = {(node.patient, node.node_id) for node in ranked}
+    if len(names) == len(ranked) and all(name != NOT_NAMED for _, name in names):
+        return tuple(ranked)
     number: dict[str, Iterator[int]] = defaultdict(lambda: count(1))
     return tuple(replace(node, node_id=f"n{next(number[node.patient])}") for node in ranked)
 

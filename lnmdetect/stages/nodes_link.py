@@ -22,8 +22,8 @@ class SectionBoxes:
     """One cross-section before it is measured.
 
     Attributes:
-        boxes: of the slice that were fused into it, best first.
-        box_xyxy: their weighted mean, px.
+        boxes: of the slice that were fused into it, best first; or the node's parts on it.
+        box_xyxy: their weighted mean, px; of parts what holds them all.
         score: the highest of theirs.
     """
 
@@ -35,10 +35,16 @@ class SectionBoxes:
 
 @dataclass(frozen=True)
 class NodeSections:
-    """The cross-sections of a node, by rising slice, and the step between its scan's slices."""
+    """The cross-sections of a node, by rising slice.
+
+    Attributes:
+        step_mm: between its scan's slices.
+        name: that its masks give it; None where it was linked.
+    """
 
     sections: tuple[SectionBoxes, ...]
     step_mm: float
+    name: str | None = None
 
 
 def scans_of(dataset: CocoDataset, name: str) -> list[list[ImageRecord]]:
@@ -77,16 +83,22 @@ def _fault(images: Sequence[ImageRecord]) -> str | None:
     return None
 
 
+def are_masks_of_nodes(chosen: Sequence[NodeAnnotation]) -> bool:
+    """Return whether every box has a mask and says of which node: nothing is left to link."""
+    return all(box.segmentation is not None and box.node_id is not None for box in chosen)
+
+
 def nodes_of(
     scans: Sequence[Sequence[ImageRecord]], chosen: Sequence[NodeAnnotation], coverage: Coverage
 ) -> Iterator[NodeSections]:
-    """Give the nodes of every scan.
+    """Give the nodes of every scan: those that masks name, else what boxes are linked to.
 
     Args:
         scans: the slices of each.
         chosen: the boxes to be linked.
         coverage: whether the slices are all of their scans.
     """
+    named = are_masks_of_nodes(chosen)
     by_image: dict[int, list[NodeAnnotation]] = defaultdict(list)
     for box in chosen:
         by_image[box.image_id].append(box)
@@ -94,7 +106,7 @@ def nodes_of(
         boxes = [(image, box) for image in images for box in by_image[image.image_id]]
         if boxes:
             grid = ScanGrid(images[0].spacing_mm, slice_step_mm(images, coverage))
-            yield from _nodes_of_scan(boxes, grid)
+            yield from _named_nodes(boxes, grid) if named else _nodes_of_scan(boxes, grid)
 
 
 def slice_step_mm(images: Sequence[ImageRecord], coverage: Coverage) -> float:
@@ -103,6 +115,27 @@ def slice_step_mm(images: Sequence[ImageRecord], coverage: Coverage) -> float:
     if coverage == "all_slices" and len(steps):
         return float(np.median(steps))
     return images[0].thickness_mm or 1.0
+
+
+def _named_nodes(
+    boxes: Sequence[tuple[ImageRecord, NodeAnnotation]], grid: ScanGrid
+) -> Iterator[NodeSections]:
+    """Give the nodes by their `node_id`; the parts of one on a slice are one cross-section."""
+    nodes: dict[str | None, dict[int, list[NodeAnnotation]]] = {}
+    images = {image.image_id: image for image, _ in boxes}
+    for image, box in boxes:
+        nodes.setdefault(box.node_id, {}).setdefault(image.image_id, []).append(box)
+    for name, slices in nodes.items():
+        sections = [_section_of_parts(images[key], parts) for key, parts in slices.items()]
+        yield NodeSections(tuple(sorted(sections, key=_place)), grid.step_mm, name)
+
+
+def _section_of_parts(image: ImageRecord, parts: Sequence[NodeAnnotation]) -> SectionBoxes:
+    corners = np.array([part.box_xyxy for part in parts])
+    x1, y1 = (float(side) for side in corners[:, :2].min(axis=0))
+    x2, y2 = (float(side) for side in corners[:, 2:].max(axis=0))
+    best_first = tuple(sorted(parts, key=lambda part: -_score(part)))
+    return SectionBoxes(image, best_first, (x1, y1, x2, y2), _score(best_first[0]))
 
 
 def _nodes_of_scan(

@@ -11,7 +11,7 @@ from pycocotools import mask as coco_mask
 from lnmdetect.core.geometry import box_areas
 from lnmdetect.core.linked_nodes import LinkedNode, NodeSection
 from lnmdetect.core.patient_space import Point, patient_point_mm
-from lnmdetect.core.records import ImageRecord
+from lnmdetect.core.records import ImageRecord, NodeAnnotation
 from lnmdetect.io.dicom_header import SliceHeader
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.metrics.node_measures import laterality, node_probability, section_depths_mm
@@ -107,13 +107,22 @@ def _outline(boxes: SectionBoxes, hu: NDArray[np.int16] | None) -> Outline:
     shape = (image.height, image.width)
     for box in boxes.boxes:
         if box.segmentation is not None:
-            found = mask_outline(node_mask(box, shape), image.spacing_mm)
+            parts = [b for b in boxes.boxes if b is box or _is_part_of_same(box, b)]
+            inside = np.any([node_mask(part, shape) for part in parts], axis=0)
+            found = mask_outline(inside, image.spacing_mm)
             if found is not None:
                 return found
     box_xyxy = np.array(boxes.box_xyxy)
     if hu is None:
         return box_outline(box_xyxy, image.spacing_mm, shape)
     return outline_in_box(hu, box_xyxy, image.spacing_mm)
+
+
+def _is_part_of_same(box: NodeAnnotation, other: NodeAnnotation) -> bool:
+    """Return whether two masks of a slice are named as parts of one node."""
+    return (
+        box.node_id is not None and box.node_id == other.node_id and other.segmentation is not None
+    )
 
 
 def _section(boxes: SectionBoxes, outline: Outline) -> NodeSection:
@@ -152,13 +161,16 @@ def _encoded(outline: Outline, image: ImageRecord) -> dict[str, Any]:
     return {"size": [image.height, image.width], "counts": encoded["counts"].decode("ascii")}
 
 
-def build_node(parts: Sequence[MeasuredSection], image: ImageRecord, step_mm: float) -> LinkedNode:
-    """Return the node of its measured cross-sections, without its final id.
+def build_node(
+    parts: Sequence[MeasuredSection], image: ImageRecord, step_mm: float, name: str
+) -> LinkedNode:
+    """Return the node of its measured cross-sections.
 
     Args:
         parts: by rising slice.
         image: of any of them.
         step_mm: between the scan's slices.
+        name: its id so far.
     """
     sections = tuple(part.section for part in parts)
     areas = np.array([section.area_mm2 for section in sections])
@@ -169,7 +181,7 @@ def build_node(parts: Sequence[MeasuredSection], image: ImageRecord, step_mm: fl
     centre_mm = _mean_point(parts, volumes)
     boxes = np.array([section.box_xyxy for section in sections])
     return LinkedNode(
-        node_id="n0",
+        node_id=name,
         patient=image.patient,
         series=image.series,
         sections=sections,

@@ -8,6 +8,7 @@ import numpy as np
 
 from lnmdetect import __version__
 from lnmdetect.core.errors import UsageError
+from lnmdetect.core.findings import ROLES
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.io.coco import read_coco
@@ -140,7 +141,7 @@ def _title(dataset: CocoDataset, threshold: float, *, phantom: bool) -> str:
     parts = [f"lnmdetect {__version__}"]
     if phantom:
         parts.append("phantom")
-    names = {stage: dataset.info.get(stage) for stage in ("detector", "classifier")}
+    names = {stage: dataset.info.get(stage) for stage in ROLES}
     parts += [f"{stage} {m['name']}" for stage, m in names.items() if isinstance(m, Mapping)]
     if threshold:
         parts.append(f"boxes scored {threshold:.2f} or more")

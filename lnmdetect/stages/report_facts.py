@@ -59,6 +59,7 @@ def model_facts(evaluation: Evaluation) -> Iterator[Fact]:
     inputs = evaluation.inputs
     for stage, predictions in (
         ("detector", inputs.detections),
+        ("segmenter", inputs.detections),
         ("classifier", inputs.truth_boxes if inputs.classes is None else inputs.classes),
     ):
         model = None if predictions is None else predictions.columns.info.get(stage)

@@ -1,32 +1,32 @@
 """`lnmdetect segment`: scans in, masks of nodes as segments.json out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from pycocotools import mask as rle
-
 from lnmdetect import __version__
-from lnmdetect.core.errors import InputError, LnmDetectError
-from lnmdetect.core.node_classes import EXTRANODAL, EXTRANODAL_KIND, NEGATIVE, category_of
+from lnmdetect.core.errors import InputError, LnmDetectError, UsageError
+from lnmdetect.core.node_classes import ONE
 from lnmdetect.core.patient_digests import chosen_on, trained_on
 from lnmdetect.core.progress import SILENT, Progress
-from lnmdetect.core.records import LYMPH_NODE, CocoDataset, ImageRecord, NodeAnnotation
+from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.core.segmenter_config import SegmenterRecipe
 from lnmdetect.io.bundles import Bundle, load_weights, read_bundle
+from lnmdetect.io.case_folders import refuse_occupied
 from lnmdetect.io.coco import write_coco
 from lnmdetect.io.json_files import refuse_existing, sha256_of_file
+from lnmdetect.io.nifti import require_nibabel
 from lnmdetect.io.pixel_roots import relative_root
+from lnmdetect.io.pseudonym import load_key, pseudonymise_uid
 from lnmdetect.io.run_record import RunRecord, record_path, sha256_of_slices
-from lnmdetect.io.scan_handle import ScanHandle
 from lnmdetect.io.scan_source import ScanSource, open_source
-from lnmdetect.stages.detect import pixel_place
-from lnmdetect.stages.segment_scan import Segmenter, segment_scan
+from lnmdetect.stages.convert_out import nifti_masks
+from lnmdetect.stages.detect import pixel_place, with_pseudonymous_uids
+from lnmdetect.stages.segment_annotations import node_annotations
+from lnmdetect.stages.segment_scan import Segmenter, segment_scans
 from lnmdetect.training.devices import choose_device, limit_threads
 from lnmdetect.training.segmenter_task import SegmenterTask
-from lnmdetect.transforms.mask_pieces import Piece, Section
 
 SEGMENTS = Path("segments.json")
 COARSE = "coarse"
@@ -41,6 +41,8 @@ class SegmentRequest:
         scan: folder, file or zip of DICOM, or a truth.json that lists the slices.
         threshold: on P(node) of a voxel, in (0, 1], instead of the bundle's.
         series, allow_tilt: see `io.scan_source.open_source`.
+        pseudonymise_uids: write keyed uids, and no `scan_root`.
+        nifti: a new or empty folder that gets a label map a series too.
     """
 
     scan: Path
@@ -51,6 +53,8 @@ class SegmentRequest:
     allow_tilt: bool = False
     threshold: float | None = None
     overwrite: bool = False
+    pseudonymise_uids: bool = False
+    nifti: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,9 @@ class SegmentResult:
     """What was found.
 
     Attributes:
+        scans: how many were segmented.
         sections: cross-sections of all nodes.
-        notes: about series and files that were not read.
+        notes: about series and files that were not read, and what label maps cannot hold.
         failures: studies of a cohort that could not be read; the others are in the file.
     """
 
@@ -70,8 +75,19 @@ class SegmentResult:
     sections: int
     threshold: float
     seconds: float
+    nifti: Path | None = None
     notes: tuple[str, ...] = ()
     failures: tuple[LnmDetectError, ...] = field(default=())
+
+
+@dataclass
+class _Found:
+    """What the scans so far gave."""
+
+    images: list[ImageRecord] = field(default_factory=list)
+    annotations: list[NodeAnnotation] = field(default_factory=list)
+    scans: int = 0
+    nodes: int = 0
 
 
 def load_segmenter(model: str, device: str) -> tuple[Bundle, Segmenter]:
@@ -97,60 +113,103 @@ def segment(request: SegmentRequest, progress: Progress = SILENT) -> SegmentResu
     """Return what was found after writing segments.json and its run record.
 
     Raises:
+        UsageError: the threshold makes no mask, or one output lies in another.
         InputError: nothing at the path can be segmented.
         ModelError: the bundle is absent or damaged.
-        OutputError: the output exists and `overwrite` is not set.
+        OutputError: an output exists and `overwrite` is not set.
         MissingExtraError: the extra `segmentation` is not installed.
     """
-    refuse_existing(request.output, overwrite=request.overwrite)
-    record = RunRecord(
-        "segment", {"model": Path(request.model).name, "threshold": request.threshold}
-    )
-    if request.scan.is_file():
-        record.inputs["scan"] = sha256_of_file(request.scan)
+    _check(request)
+    record = _start_record(request)
     source = open_source(request.scan, series=request.series, allow_tilt=request.allow_tilt)
     _require_volumes(source)
     bundle, segmenter = load_segmenter(request.model, request.device)
+    record.config = {**record.config, "device": str(segmenter.task.device)}
     threshold = bundle.threshold.value if request.threshold is None else request.threshold
     record.lap("open")
     failures = list(source.failures)
-    images: list[ImageRecord] = []
-    annotations: list[NodeAnnotation] = []
-    nodes = 0
-    for scan in source.scans:
-        try:
-            pieces = list(segment_scan(scan, segmenter, threshold, progress))
-        except InputError as error:
-            failures.append(error)
-            continue
-        nodes += len(pieces)
-        images += scan.images
-        annotations += _annotations(pieces, scan, segmenter.recipe, first=len(annotations) + 1)
-    if not images:
+    found = _segment_all(source, segmenter, threshold, progress, failures)
+    if not found.images:
         raise failures[0]
     record.lap("segment")
-    dataset = CocoDataset(
-        _info(request, bundle, source, threshold, failed=len(failures)),
-        tuple(images),
-        tuple(annotations),
-    )
+    info = {
+        **_info(request, bundle, threshold),
+        "coverage": source.coverage,
+        **({} if source.fold is None else {"split": source.fold}),
+        "failed_studies": len(failures),
+        "phantom": source.is_phantom,
+    }
+    dataset = CocoDataset(info, tuple(found.images), tuple(found.annotations))
+    if request.pseudonymise_uids:
+        dataset = with_pseudonymous_uids(dataset)
     if not request.scan.is_file():
         record.inputs["scan"] = sha256_of_slices(dataset.images)
     write_coco(dataset, request.output, overwrite=request.overwrite)
+    notes = (*source.notes, *_label_maps(request, progress))
     record.model = {bundle.name: bundle.sha256}
     record.failures = len(failures)
     record.write(record_path(request.output))
     return SegmentResult(
         output=request.output,
-        scans=len(source.scans),
-        slices=len(images),
-        nodes=nodes,
-        sections=len(annotations),
+        scans=found.scans,
+        slices=len(found.images),
+        nodes=found.nodes,
+        sections=len(found.annotations),
         threshold=threshold,
         seconds=sum(record.timings_s.values()),
-        notes=source.notes,
+        nifti=request.nifti,
+        notes=notes,
         failures=tuple(failures),
     )
+
+
+def _check(request: SegmentRequest) -> None:
+    """Raise, before any work, where the threshold makes no mask or an output cannot be written.
+
+    Raises:
+        UsageError: the threshold is not in (0, 1], or segments.json would lie in the maps' folder.
+        OutputError: an output exists and `overwrite` is not set.
+        MissingExtraError: nibabel, which label maps need, is not installed.
+    """
+    threshold = request.threshold
+    if threshold is not None and not 0 < threshold <= 1:
+        raise UsageError(
+            "--threshold",
+            expected="P(node) above 0 and up to 1",
+            got=f"{threshold:g}",
+            remedy="Leave it out for the bundle's own.",
+        )
+    refuse_existing(request.output, overwrite=request.overwrite)
+    if request.nifti is None:
+        return
+    require_nibabel("--nifti")
+    if request.output.resolve().is_relative_to(request.nifti.resolve()):
+        raise UsageError(
+            "--nifti",
+            expected="a folder of its own",
+            got=f"the one in which {request.output.name} goes",
+            remedy="Name another folder for the label maps.",
+        )
+    refuse_occupied(request.nifti, overwrite=request.overwrite)
+
+
+def _start_record(request: SegmentRequest) -> RunRecord:
+    series = request.series
+    if series is not None and request.pseudonymise_uids:
+        series = pseudonymise_uid(series.strip(), load_key())
+    config = {
+        "model": Path(request.model).name,
+        "device": request.device,
+        "series": series,
+        "allow_tilt": request.allow_tilt,
+        "threshold": request.threshold,
+        "pseudonymise_uids": request.pseudonymise_uids,
+        "nifti": request.nifti is not None,
+    }
+    record = RunRecord("segment", config)
+    if request.scan.is_file():
+        record.inputs["scan"] = sha256_of_file(request.scan)
+    return record
 
 
 def _require_volumes(source: ScanSource) -> None:
@@ -163,69 +222,53 @@ def _require_volumes(source: ScanSource) -> None:
         )
 
 
-def _annotations(
-    pieces: Sequence[Piece], scan: ScanHandle, recipe: SegmenterRecipe, *, first: int
-) -> Iterator[NodeAnnotation]:
-    """Yield the cross-sections of all nodes of a scan, the surest node first, numbered n1, n2.."""
-    surest = sorted(pieces, key=lambda piece: -_score(piece))
-    number = first
-    for rank, piece in enumerate(surest, start=1):
-        for section in piece.sections:
-            yield _annotation(piece, section, scan, recipe, (number, f"n{rank}"))
-            number += 1
-
-
-def _score(piece: Piece) -> float:
-    """Return the mean P(node) over the voxels of a node."""
-    return float(np.clip(piece.means.sum(), 0, 1))
-
-
-def _annotation(
-    piece: Piece,
-    section: Section,
-    scan: ScanHandle,
-    recipe: SegmenterRecipe,
-    names: tuple[int, str],
-) -> NodeAnnotation:
-    image = scan.images[section.index]
-    classes = recipe.model.classes
-    shares = dict(zip(classes, piece.means / piece.means.sum(), strict=True))
-    likeliest = max(classes, key=lambda name: shares[name])
-    category = category_of(likeliest)
-    benign = round(float(shares.get(NEGATIVE, 0)), 6)
-    return NodeAnnotation(
-        annotation_id=names[0],
-        image_id=image.image_id,
-        category_id=LYMPH_NODE if category is None else category,
-        box_xyxy=section.box_xyxy,
-        score=_score(piece),
-        node_id=names[1],
-        kind=EXTRANODAL_KIND if likeliest == EXTRANODAL else None,
-        segmentation=_encoded(section, image),
-        probabilities=None
-        if category is None
-        else {"benign": benign, "metastatic": round(1 - benign, 6)},
-        extra={"class_probabilities": {name: round(float(p), 6) for name, p in shares.items()}},
-    )
-
-
-def _encoded(section: Section, image: ImageRecord) -> dict[str, Any]:
-    plane = np.zeros((image.height, image.width), dtype=np.uint8, order="F")
-    (row, column), (rows, columns) = section.corner, section.inside.shape
-    plane[row : row + rows, column : column + columns] = section.inside
-    coded = rle.encode(plane)
-    return {"size": [image.height, image.width], "counts": coded["counts"].decode("ascii")}
-
-
-def _info(
-    request: SegmentRequest,
-    bundle: Bundle,
+def _segment_all(
     source: ScanSource,
+    segmenter: Segmenter,
     threshold: float,
-    *,
-    failed: int,
-) -> dict[str, Any]:
+    progress: Progress,
+    failures: list[LnmDetectError],
+) -> _Found:
+    """Return what all scans gave; one that cannot be read joins the failures."""
+    found, classes = _Found(), segmenter.recipe.model.classes
+    for result in segment_scans(source.scans, segmenter, threshold, progress):
+        if isinstance(result, InputError):
+            failures.append(result)
+            continue
+        first = len(found.annotations) + 1
+        found.annotations += node_annotations(result.pieces, result.images, classes, first=first)
+        found.images += result.images
+        found.nodes += len(result.pieces)
+        found.scans += 1
+    return found
+
+
+def _label_maps(request: SegmentRequest, progress: Progress) -> Sequence[str]:
+    """Return what label maps cannot hold, after writing them where they are asked for."""
+    if request.nifti is None:
+        return ()
+    place = pixel_place(request.scan) if request.pseudonymise_uids else None
+    return nifti_masks(
+        request.output,
+        request.nifti,
+        scan=place,
+        allow_tilt=request.allow_tilt,
+        overwrite=request.overwrite,
+        progress=progress,
+    ).notes
+
+
+def _tells_classes(bundle: Bundle) -> bool:
+    assert isinstance(bundle.recipe, SegmenterRecipe)
+    return bundle.recipe.model.classes != ONE
+
+
+def _info(request: SegmentRequest, bundle: Bundle, threshold: float) -> dict[str, Any]:
     chosen = bundle.threshold if request.threshold is None else None
+    if request.pseudonymise_uids:
+        place: dict[str, Any] = {"pseudonymised_uids": True}
+    else:
+        place = {"scan_root": relative_root(pixel_place(request.scan), request.output)}
     return {
         "description": "Masks of cervical lymph nodes. Research use only.",
         "lnmdetect_version": __version__,
@@ -235,7 +278,8 @@ def _info(
             "trained_on_phantoms": bundle.is_phantom,
         },
         "recipe": bundle.recipe.name,
-        "scan_root": relative_root(pixel_place(request.scan), request.output),
+        **place,
+        **({"probabilities_of": "segmenter"} if _tells_classes(bundle) else {}),
         "voxel_threshold": threshold,
         "voxel_threshold_source": (
             f"bundle {bundle.name}: {chosen.described}" if chosen else "--threshold"
@@ -244,8 +288,4 @@ def _info(
         "operating_threshold_source": "every node of the mask",
         **trained_on("segmenter", bundle.trained_on),
         **chosen_on("voxel_threshold", chosen.patients if chosen else None),
-        "coverage": source.coverage,
-        **({} if source.fold is None else {"split": source.fold}),
-        "failed_studies": failed,
-        "phantom": source.is_phantom,
     }

@@ -1,17 +1,19 @@
 """One scan through the segmenter: windows, merged maps, pieces of the mask."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lnmdetect.core.errors import InputError
 from lnmdetect.core.progress import Progress
 from lnmdetect.core.records import ImageRecord
 from lnmdetect.core.segmenter_config import SegmenterRecipe
 from lnmdetect.datasets.scan_windows import ReadSlice, ScanWindows, Start
 from lnmdetect.datasets.segmenter_data import SegmenterBatch, collate_segmenter
 from lnmdetect.io.scan_handle import ScanHandle
+from lnmdetect.stages.scan_hounsfield import check_hounsfield, sample_places
 from lnmdetect.training.devices import Compute
 from lnmdetect.training.engine import predict
 from lnmdetect.training.segmenter_task import SegmenterTask, WindowAnswers
@@ -31,31 +33,54 @@ class Segmenter:
     coarse: "Segmenter | None" = None
 
 
-def segment_scan(
-    scan: ScanHandle, segmenter: Segmenter, threshold: float, progress: Progress
-) -> Iterator[Piece]:
-    """Yield the pieces of the scan's mask that are large enough, each when it is whole.
+@dataclass(frozen=True)
+class SegmentedScan:
+    """The slices of a scan, and the pieces of its mask that are large enough."""
+
+    images: tuple[ImageRecord, ...]
+    pieces: tuple[Piece, ...]
+
+
+def segment_scans(
+    scans: Sequence[ScanHandle], segmenter: Segmenter, threshold: float, progress: Progress
+) -> Iterator[SegmentedScan | InputError]:
+    """Yield every scan with its pieces, or why it cannot be read or is no neck in HU.
 
     Args:
-        scan: of two slices or more.
+        scans: of two slices or more.
         segmenter: with its weights.
         threshold: on P(node) of a voxel.
-        progress: told about every slice.
-
-    Raises:
-        InputError: a file is damaged.
+        progress: told about every slice of all scans.
     """
+    steps = (step for scan in scans for step in _slice_by_slice(scan, segmenter, threshold))
+    total = sum(len(scan.images) for scan in scans)
+    for done in progress.track(steps, description="segmenting", total=total):
+        if done is not None:
+            yield done
+
+
+def _slice_by_slice(
+    scan: ScanHandle, segmenter: Segmenter, threshold: float
+) -> Iterator[SegmentedScan | InputError | None]:
+    """Yield once a slice: None, and on the last what the scan gave; why, where it gives nothing."""
     joiner, least = PieceJoiner(), segmenter.recipe.min_volume_mm3 / _voxel_mm3(scan.images)
+    pieces: list[Piece] = []
 
-    def whole() -> Iterator[Piece]:
-        slices = slice_maps(scan.images, scan.read_slice, segmenter)
-        for index, maps in progress.track(slices, description="segmenting", total=len(scan.images)):
-            yield from joiner.add(index, maps.sum(axis=0) >= threshold, maps)
-        yield from joiner.finish()
+    def keep(whole: Iterable[Piece]) -> None:
+        pieces.extend(piece for piece in whole if piece.voxels >= least)
 
-    for piece in whole():
-        if piece.voxels >= least:
-            yield piece
+    try:
+        sample = [scan.read_slice(index) for index in sample_places(len(scan.images))]
+        check_hounsfield(np.stack(sample), scan.images[0].series)
+        for index, maps in slice_maps(scan.images, scan.read_slice, segmenter):
+            keep(joiner.add(index, maps.sum(axis=0) >= threshold, maps))
+            if index < len(scan.images) - 1:
+                yield None
+    except InputError as error:
+        yield error
+        return
+    keep(joiner.finish())
+    yield SegmentedScan(tuple(scan.images), tuple(pieces))
 
 
 def slice_maps(

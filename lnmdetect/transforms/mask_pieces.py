@@ -6,35 +6,40 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pycocotools import mask as rle
 
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Section:
-    """A piece's cross-section on one slice.
+    """A piece's cross-section on one slice; its memory goes with its outline, not its area.
 
     Attributes:
         index: of the slice.
         corner: (row, column) of the first pixel of `inside` on the slice.
-        inside: (rows, columns) of its box.
+        size: (rows, columns) of its box.
+        runs: of the pixels inside, down the columns of the box (COCO RLE).
+        pixels: how many lie inside.
         sums: (K,) of the maps over its pixels.
     """
 
     index: int
     corner: tuple[int, int]
-    inside: Mask
+    size: tuple[int, int]
+    runs: bytes
+    pixels: int
     sums: NDArray[np.float64]
 
     @property
-    def pixels(self) -> int:
-        """How many there are."""
-        return int(self.inside.sum())
+    def inside(self) -> Mask:
+        """(rows, columns) of its box."""
+        return np.asarray(rle.decode({"size": self.size, "counts": self.runs}), dtype=bool)
 
     @property
     def box_xyxy(self) -> tuple[float, float, float, float]:
         """(x1, y1, x2, y2) px, far edge exclusive."""
-        (row, column), (rows, columns) = self.corner, self.inside.shape
+        (row, column), (rows, columns) = self.corner, self.size
         return (float(column), float(row), float(column + columns), float(row + rows))
 
 
@@ -82,7 +87,10 @@ class PieceJoiner:
             inside = labels[place] == label
             sums = maps[(slice(None), *place)][:, inside].sum(axis=1, dtype=np.float64)
             number = self._joined(self._touched(place, inside), piece_of)
-            self._pieces[number].sections.append(Section(index, (y, x), inside, sums))
+            runs = rle.encode(np.asfortranarray(inside, dtype=np.uint8))["counts"]
+            pixels = int(stats[label, cv2.CC_STAT_AREA])
+            section = Section(index, (y, x), (height, width), runs, pixels, sums)
+            self._pieces[number].sections.append(section)
             piece_of[label] = number
         yield from self._leave(set(piece_of.values()))
         self._labels, self._piece_of = labels.astype(np.int32, copy=False), piece_of
