@@ -1,6 +1,6 @@
 """`lnmdetect eval --compare A B` and `lnmdetect eval --readers CSV`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def show_comparison(
-    asked: "EvalRequest", pair: tuple[Path, Path], talk: Talk, *, also: Mapping[str, object]
+    asked: "EvalRequest", files: Sequence[Path], talk: Talk, *, also: Mapping[str, object]
 ) -> None:
-    """Compare two prediction files, print, and write what was asked for.
+    """Compare prediction files, print, and write what was asked for.
 
     Args:
         asked: what the options of `eval` say.
-        pair: A and B.
+        files: A and B, and others beside A.
         talk: to the user.
         also: options that go with other commands alone.
 
@@ -26,13 +26,16 @@ def show_comparison(
         UsageError: an option is given that has no part in a comparison.
     """
     from lnmdetect.io.run_record import record_path
-    from lnmdetect.stages.comparison import CompareRequest, compare
+    from lnmdetect.stages.comparison import CompareRequest, compare, table_path
     from lnmdetect.stages.comparison_tables import comparison_tables
 
-    files = {"--boxes": asked.boxes, "--nodes": asked.nodes, "--truth-nodes": asked.truth_nodes}
-    _refuse("--compare", {**files, **also, **_of_evaluation(asked)})
+    given = {"--boxes": asked.boxes, "--nodes": asked.nodes, "--truth-nodes": asked.truth_nodes}
+    given |= {"--linked-nodes": asked.linked_nodes}
+    _refuse("--compare", {**given, **also, **_of_evaluation(asked)})
     request = CompareRequest(
-        *pair,
+        files[0],
+        files[1],
+        also=tuple(files[2:]),
         truth=asked.truth,
         threshold=asked.threshold,
         optimistic=asked.optimistic,
@@ -45,7 +48,26 @@ def show_comparison(
     talk.table(comparison_tables(result))
     talk.json(result.to_json())
     if request.output is not None:
-        talk.note(f"Written: {request.output} and {record_path(request.output)}")
+        table = table_path(request.output)
+        talk.note(f"Written: {request.output}, {table} and {record_path(request.output)}")
+
+
+def compared_files(
+    compare: tuple[Path, Path] | None, also: Sequence[Path] | None
+) -> tuple[Path, ...]:
+    """Return the files that are to be compared, none where none are.
+
+    Raises:
+        UsageError: more files are given, and none to compare them with.
+    """
+    if also and compare is None:
+        raise UsageError(
+            "--also",
+            expected="--compare A B beside it",
+            got="none",
+            remedy="Give the first two files with --compare A B.",
+        )
+    return (*(compare or ()), *(also or ()))
 
 
 def show_readers(asked: "EvalRequest", readers: Path, talk: Talk, *, figures: Path | None) -> None:

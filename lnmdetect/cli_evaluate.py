@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lnmdetect import cli_options as options
-from lnmdetect.cli_compare import show_comparison, show_readers
+from lnmdetect.cli_compare import compared_files, show_comparison, show_readers
 from lnmdetect.cli_console import Talk
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def evaluate(
     choose_node_threshold: options.ChooseNodeThreshold = None,
     optimistic: options.Optimistic = False,
     compare: options.Compare = None,
+    also: options.Also = None,
     readers: options.Readers = None,
     figures: options.Figures = None,
     output: options.Metrics = None,
@@ -44,7 +45,8 @@ def evaluate(
     Boxes are linked into nodes in 3-D; --linked-nodes scores those of `nodes`, with their axes.
     Where truth and the file both carry masks (segments.json), these are scored too.
     Repeat --truth and --nodes for the folds of a cross-validation: they are pooled.
-    --compare A B and --readers CSV print their own tables in place of these.
+    --compare A B and --readers CSV print their own tables in place of these: --compare puts boxes,
+    masks and linked nodes beside each other on the same patients.
     """
     from lnmdetect.metrics.froc import FROC_RATES
     from lnmdetect.stages.evaluation_request import TRUTH, EvalRequest
@@ -68,20 +70,21 @@ def evaluate(
         output=output,
         overwrite=overwrite,
     )
-    _show(request, talk, compare=compare, readers=readers, figures=figures)
+    files = compared_files(compare, also)
+    _show(request, talk, files=files, readers=readers, figures=figures)
 
 
 def _show(
     request: "EvalRequest",
     talk: Talk,
     *,
-    compare: tuple[Path, Path] | None,
+    files: tuple[Path, ...],
     readers: Path | None,
     figures: Path | None,
 ) -> None:
     """Print the comparison or the readers where they were asked for, else the evaluation."""
-    if compare is not None:
-        show_comparison(request, compare, talk, also={"--readers": readers, "--figures": figures})
+    if files:
+        show_comparison(request, files, talk, also={"--readers": readers, "--figures": figures})
     elif readers is not None:
         show_readers(request, readers, talk, figures=figures)
     else:

@@ -83,8 +83,14 @@ Figures = Annotated[
 Compare = Annotated[
     tuple[Path, Path] | None,
     typer.Option(
-        "--compare", help="Two boxes or nodes files, A and B, against each other.", metavar="A B"
+        "--compare",
+        help="Two files of boxes, nodes, masks or linked nodes, A and B, against each other.",
+        metavar="A B",
     ),
+]
+Also = Annotated[
+    list[Path] | None,
+    typer.Option("--also", help="With --compare: one more file, beside A node by node; repeat."),
 ]
 Readers = Annotated[
     Path | None,

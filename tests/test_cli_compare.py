@@ -1,5 +1,6 @@
 """`eval --compare` and `eval --readers` on the command line."""
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +59,10 @@ def test_compare_prints_both_and_writes_what_json_prints() -> None:
     assert "A: a.json" in shown
     assert "B: b.json" in shown
     assert "A - B" in shown
-    assert "Written: comparison.json and comparison.run.json" in said
+    assert "Written: comparison.json, comparison.csv and comparison.run.json" in said
+    rows = list(csv.DictReader(Path("comparison.csv").read_text().splitlines()))
+    assert [row["of"] for row in rows[:3]] == ["A", "B", "A - B"]
+    assert [row["file"] for row in rows[:3]] == ["a.json", "b.json", ""]
     code, shown, _ = run(*words, "--json")
     assert json.loads(shown) == json.loads(Path("comparison.json").read_text())
 

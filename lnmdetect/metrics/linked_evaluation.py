@@ -37,8 +37,9 @@ class LinkedTable:
         scores: (K,) of the nodes, higher is more certain.
         centre_image: (K,) place of the image nearest to each one's centre.
         centre_px: (K, 2) column and row of the centre.
-        short_axis_mm: (K,) of the refined outline, NaN where it was not measured.
+        short_axis_mm: (K,) of the refined outline, or of the mask, NaN where it was not measured.
         box_short_axis_mm: (K,) shorter side of the largest box.
+        p_metastatic: (K,) NaN where the node was not classified.
         sections: their boxes.
         node_of_section: (S,) place of the node each is of.
     """
@@ -48,12 +49,14 @@ class LinkedTable:
     centre_px: Boxes
     short_axis_mm: Numbers
     box_short_axis_mm: Numbers
+    p_metastatic: Numbers
     sections: FoundTable
     node_of_section: Places
 
     def __post_init__(self) -> None:
         count = len(self.scores)
-        shapes = (self.centre_image, self.short_axis_mm, self.box_short_axis_mm)
+        axes_mm = (self.short_axis_mm, self.box_short_axis_mm)
+        shapes = (self.centre_image, *axes_mm, self.p_metastatic)
         if any(part.shape != (count,) for part in shapes) or self.centre_px.shape != (count, 2):
             raise ValueError(f"linked: expected a centre and two axes for each of {count} nodes")
         if self.node_of_section.shape != (len(self.sections),):
@@ -108,7 +111,7 @@ def linked_figures(
         cohort: whose the images are.
         rates: false positives a scan at which the sensitivity is read.
     """
-    curve = _curve(linked, truth, cohort)
+    curve = linked_curve(linked, truth, cohort)
     node, found_in, image = _hits(linked, truth, cohort)
     twice = np.bincount(node, minlength=len(truth.short_axis_mm)) >= FOUND_SLICES
     pairs = np.unique(np.stack([node, found_in], axis=1), axis=0)
@@ -157,9 +160,9 @@ def _partners(node: Places, found_in: Places) -> tuple[Places, Places]:
     return at, pairs[best_first[first], 1]
 
 
-def _curve(linked: LinkedTable, truth: TruthNodes, cohort: Cohort) -> Curve:
+def linked_curve(linked: LinkedTable, truth: TruthNodes, cohort: Cohort) -> Curve:
     """Return the curve of the linked nodes, the best on each truth node a hit."""
-    hit_node = _node_at(linked, truth)
+    hit_node = node_at(linked, truth)
     order = np.argsort(-linked.scores, kind="stable")
     scores = linked.scores[order]
     ranking = Ranking(
@@ -177,19 +180,29 @@ def _curve(linked: LinkedTable, truth: TruthNodes, cohort: Cohort) -> Curve:
     return Curve.of(
         ranking,
         hit=hit,
-        ignored=(hit_node != NO_NODE) & ~hit,
+        ignored=in_truth(linked, truth) & ~hit,
         truths=cohort.per_patient(truth.table.image[counted[first_box]]),
     )
 
 
-def _node_at(linked: LinkedTable, truth: TruthNodes) -> Places:
+def node_at(linked: LinkedTable, truth: TruthNodes) -> Places:
     """Return (K,) the truth node each linked node's centre lies in, -1 for none.
 
     Of several the one whose box has its centre nearest.
     """
-    found = np.full(len(linked.scores), NO_NODE, dtype=np.int64)
-    known = np.flatnonzero(truth.node != NO_NODE)
-    known = known[np.argsort(truth.table.image[known], kind="stable")]
+    box = _box_at(linked, truth, np.flatnonzero(truth.node != NO_NODE))
+    return np.where(box >= 0, np.append(truth.node, NO_NODE)[box], NO_NODE)
+
+
+def in_truth(linked: LinkedTable, truth: TruthNodes) -> Flags:
+    """Return (K,) whether each centre lies in a box of truth, of a node or of none."""
+    return np.asarray(_box_at(linked, truth, np.arange(len(truth.node))) >= 0)
+
+
+def _box_at(linked: LinkedTable, truth: TruthNodes, among: Places) -> Places:
+    """Return (K,) the truth box, of those `among`, that each centre lies in, -1 for none."""
+    found = np.full(len(linked.scores), -1, dtype=np.int64)
+    known = among[np.argsort(truth.table.image[among], kind="stable")]
     images = truth.table.image[known]
     starts = np.searchsorted(images, linked.centre_image)
     ends = np.searchsorted(images, linked.centre_image, side="right")
@@ -199,5 +212,5 @@ def _node_at(linked: LinkedTable, truth: TruthNodes) -> Places:
         inside = ((boxes[:, :2] <= point) & (point < boxes[:, 2:])).all(axis=1)
         if inside.any():
             away = np.linalg.norm(box_centres(boxes) - point, axis=1)
-            found[place] = truth.node[rows[np.where(inside, away, np.inf).argmin()]]
+            found[place] = rows[np.where(inside, away, np.inf).argmin()]
     return found

@@ -63,9 +63,9 @@ class FoundMasks:
 
     Attributes:
         patient: (M,) whose each is.
-        label: (M,) place in `LABELS`.
+        label: (M,) place in `LABELS`, that of most of its pixels.
         score: (M,) of the node.
-        p_metastatic: (M,) NaN where it was not said.
+        p_metastatic: (M,) by `PROBABILITY_RULE` over its slices; NaN where it was not said.
         sections: (M,) slices it is on.
         pixels: (M,) over all of them, what is ignored too.
         touches, touches_ignored: (M,) meets a mask of truth that counts, one that is ignored.

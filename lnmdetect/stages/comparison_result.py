@@ -7,6 +7,7 @@ from typing import Any
 from lnmdetect.core.records import Coverage
 from lnmdetect.metrics.comparison import ClassComparison, Compared
 from lnmdetect.metrics.figure import figures_to_json
+from lnmdetect.stages.comparison_nodes import NodesCompared
 from lnmdetect.stages.evaluation_thresholds import Threshold
 from lnmdetect.stages.evaluation_truth import FileStamp
 
@@ -16,6 +17,7 @@ class ComparedFile:
     """One of the two.
 
     Attributes:
+        detections: boxes; of linked nodes their cross-sections.
         detector_threshold: from which on its boxes count for the classes.
         classifier_threshold: at which its nodes are called.
     """
@@ -54,7 +56,11 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A against B; a part that the files do not allow is None, and `info.notes` says why."""
+    """A against B; a part that the files do not allow is None, and `info.notes` says why.
+
+    Attributes:
+        nodes: node by node in 3-D, other files beside A and B too.
+    """
 
     info: CompareInfo
     a: ComparedFile
@@ -62,6 +68,7 @@ class Comparison:
     detection: Mapping[str, Compared] | None
     classes: ClassComparison | None
     left_out: LeftOut | None
+    nodes: NodesCompared | None
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it, as comparison.json holds it (data_specs/comparison.schema.json)."""

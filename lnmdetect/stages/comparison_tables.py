@@ -10,6 +10,7 @@ from lnmdetect.core.wording import counted
 from lnmdetect.metrics.comparison import ClassComparison, Compared
 from lnmdetect.metrics.figure import Figure
 from lnmdetect.metrics.paired_tests import McNemar, PairedTest
+from lnmdetect.stages.comparison_nodes_table import nodes_parts
 from lnmdetect.stages.comparison_result import ComparedFile, Comparison
 from lnmdetect.stages.evaluation_info import over_patients_sentence
 from lnmdetect.stages.figure_tables import figure_text
@@ -38,6 +39,8 @@ def comparison_tables(result: Comparison) -> RenderableType:
         parts.append(compared_table(_titled(result, "Detection"), rows))
     if result.classes is not None:
         parts += class_parts(_titled(result, class_title(result.classes)), result.classes)
+    if result.nodes is not None:
+        parts += nodes_parts(result.nodes, ", phantom figures" if info.phantom else "")
     intervals = over_patients_sentence(info.resamples, info.seed)
     parts.append(Text(f"Intervals: {intervals}."))
     return Group(*parts, *(Text(f"Note: {note}") for note in info.notes))

@@ -9,22 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnmdetect.core.errors import InputError
-from lnmdetect.core.geometry import box_areas, box_centres, box_sizes
-from lnmdetect.core.linked_nodes import LinkedNode
-from lnmdetect.core.wording import counted
+from lnmdetect.core.geometry import box_areas
 from lnmdetect.io.json_fields import is_number
 from lnmdetect.io.linked_nodes_file import read_linked_nodes
 from lnmdetect.metrics.linked_evaluation import (
     LinkedFigures,
-    LinkedTable,
     TruthNodes,
     linked_figures,
 )
-from lnmdetect.metrics.linking import ScanGrid, link_scan
 from lnmdetect.metrics.nodes import NO_NODE
-from lnmdetect.metrics.tables import FoundTable
 from lnmdetect.stages.evaluation_inputs import Predictions
 from lnmdetect.stages.evaluation_truth import FileStamp, Truth, node_numbers
+from lnmdetect.stages.linked_tables import linked_of_boxes, linked_of_files, positions_mm
 
 Numbers = NDArray[np.float64]
 _SAME_THRESHOLD = 1e-6
@@ -37,7 +33,8 @@ class Nodes3d:
 
     Attributes:
         files: of --linked-nodes; empty where the boxes were linked for the evaluation, without
-            pixels: then only the plain boxes' axes are known.
+            pixels: then only the plain boxes' axes are known, and those of masks. Boxes that name
+            their node (`segment` does) are of that node.
         true_axis: what the axes are compared with: of the largest cross-section, or the smallest
             diameter in 3-D where truth says no other.
         linked, truth: how many nodes there are.
@@ -48,6 +45,11 @@ class Nodes3d:
     linked: int
     truth: int
     figures: LinkedFigures
+
+    @property
+    def outlined(self) -> bool:
+        """Whether outlines were measured, of linked nodes or of masks."""
+        return bool(self.files) or self.figures.short_axis.mean_mm.value is not None
 
 
 def nodes_3d(
@@ -64,9 +66,7 @@ def nodes_3d(
     Raises:
         InputError: linked nodes were given that cannot be used with this truth.
     """
-    node = node_numbers(truth)
-    positions = positions_mm(truth)
-    lacking = _lacking(truth)
+    lacking = lacking_for_nodes(truth)
     if lacking is not None and paths:
         raise InputError(
             ", ".join(stamp.file for stamp in truth.stamps),
@@ -74,21 +74,21 @@ def nodes_3d(
             got=lacking,
             remedy="Leave out --linked-nodes; nodes in 3-D cannot be scored here.",
         )
-    if lacking is not None or positions is None:
+    if lacking is not None:
         return None
     if paths:
-        table = _of_files(paths, truth)
+        table = linked_of_files(paths, truth)
     elif found is not None and found.above is not None:
-        table = _of_boxes(found, np.flatnonzero(found.above), truth, positions)
+        table = linked_of_boxes(found, truth)
     else:
         return None
-    true_nodes, axis = _truth_nodes(truth, node)
+    true_nodes, axis = truth_nodes(truth)
     figures = linked_figures(table, true_nodes, truth.cohort, rates=rates)
     stamps = tuple(FileStamp.of(path) for path in paths)
     return Nodes3d(stamps, axis, len(table.scores), len(true_nodes.short_axis_mm), figures)
 
 
-def _lacking(truth: Truth) -> str | None:
+def lacking_for_nodes(truth: Truth) -> str | None:
     """Return why truth allows no figures in 3-D, None where it does."""
     if truth.columns.coverage != "all_slices":
         return "truth of key images"
@@ -103,7 +103,7 @@ def no_nodes_note(found: Predictions | None, truth: Truth) -> Iterator[str]:
     """Give why there are no figures in 3-D where there are boxes to be linked."""
     if found is None:
         return
-    lacking = _lacking(truth)
+    lacking = lacking_for_nodes(truth)
     if lacking is None and found.above is None:
         lacking = "no operating threshold (--threshold)"
     if lacking is not None:
@@ -138,19 +138,11 @@ def linked_notes(
             )
 
 
-def positions_mm(truth: Truth) -> Numbers | None:
-    """Return (I,) where each slice lies; None where two of one scan lie at one place."""
-    values = truth.columns.image_column("position_mm")
-    positions = np.array([0.0 if v is None else v for v in values or ()], dtype=np.float64)
-    places = np.stack([truth.cohort.scan_of_image, positions]) if len(positions) else positions
-    distinct = len(positions) and len(np.unique(places, axis=1).T) == len(positions)
-    return positions if distinct else None
-
-
-def _truth_nodes(
-    truth: Truth, node: NDArray[np.int64]
+def truth_nodes(
+    truth: Truth,
 ) -> tuple[TruthNodes, Literal["slice_short_axis_mm", "short_axis_mm"] | None]:
     """Return the nodes, and which of truth's axes theirs are."""
+    node = node_numbers(truth)
     count = int(node.max()) + 1
     rows = np.flatnonzero(node != NO_NODE)
     by_area = rows[np.argsort(box_areas(truth.table.boxes_xyxy[rows]), kind="stable")]
@@ -164,111 +156,3 @@ def _truth_nodes(
     pixel = truth.columns.images.spacing_mm[truth.table.image[largest]].mean(axis=1)
     known = np.isfinite(axis).any()
     return TruthNodes(truth.table, node, axis, pixel), name if known else None
-
-
-def _of_boxes(
-    found: Predictions, chosen: NDArray[np.int64], truth: Truth, positions: Numbers
-) -> LinkedTable:
-    """Return the nodes of the chosen boxes, scan by scan."""
-    table, scans = found.tables.found, truth.cohort.scan_of_image
-    spacing = truth.columns.images.spacing_mm
-    parts: list[_Part] = []
-    for scan in np.unique(scans[table.image[chosen]]):
-        rows = chosen[scans[table.image[chosen]] == scan]
-        slices = np.flatnonzero(scans == scan)
-        steps = np.diff(np.sort(positions[slices]))
-        grid_mm = (float(spacing[slices[0], 0]), float(spacing[slices[0], 1]))
-        linked = link_scan(
-            table.boxes_xyxy[rows],
-            table.scores[rows],
-            position_mm=positions[table.image[rows]],
-            grid=ScanGrid(grid_mm, float(np.median(steps)) if len(steps) else 1.0),
-        )
-        sections = linked.sections
-        image = np.zeros(len(sections.scores), dtype=np.int64)
-        image[sections.group] = table.image[rows]
-        for node in range(int(linked.node.max(initial=-1)) + 1):
-            own = linked.node == node
-            parts.append(_Part(sections.boxes_xyxy[own], sections.scores[own], image[own]))
-    return _table(parts, positions, spacing)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One linked node: its boxes, their scores and images; what a file tells beside them."""
-
-    boxes_xyxy: Numbers
-    scores: Numbers
-    image: NDArray[np.int64]
-    centre_px: tuple[float, float] | None = None
-    short_axis_mm: float = np.nan
-
-
-def _table(parts: Sequence[_Part], positions: Numbers, spacing: Numbers) -> LinkedTable:
-    """Return the table of linked nodes; centres are weighted by the area of the boxes."""
-    centres, images, sides = [], [], []
-    for part in parts:
-        areas = box_areas(part.boxes_xyxy)
-        place_mm = np.average(positions[part.image], weights=areas)
-        images.append(part.image[np.abs(positions[part.image] - place_mm).argmin()])
-        own = np.average(box_centres(part.boxes_xyxy), axis=0, weights=areas)
-        centres.append(own if part.centre_px is None else part.centre_px)
-        row_mm, column_mm = spacing[part.image[0]]
-        sides.append((box_sizes(part.boxes_xyxy)[areas.argmax()] * (column_mm, row_mm)).min())
-    sections = FoundTable(
-        np.concatenate([np.zeros(0, np.int64), *(part.image for part in parts)]),
-        np.concatenate([np.zeros((0, 4)), *(part.boxes_xyxy for part in parts)]),
-        np.concatenate([np.zeros(0), *(part.scores for part in parts)]),
-    )
-    return LinkedTable(
-        scores=np.array([part.scores.max() for part in parts], dtype=np.float64),
-        centre_image=np.array(images, dtype=np.int64),
-        centre_px=np.array(centres, dtype=np.float64).reshape(-1, 2),
-        short_axis_mm=np.array([part.short_axis_mm for part in parts], dtype=np.float64),
-        box_short_axis_mm=np.array(sides, dtype=np.float64),
-        sections=sections,
-        node_of_section=np.repeat(np.arange(len(parts)), [len(part.image) for part in parts]),
-    )
-
-
-def _of_files(paths: Sequence[Path], truth: Truth) -> LinkedTable:
-    """Return the nodes of linked_nodes.json files on the slices of truth."""
-    images = truth.columns.images
-    place = {key: row for row, key in enumerate(images.file_names)}
-    place |= {uid: row for row, uid in enumerate(images.sop_instance_uids) if uid}
-    parts: list[_Part] = []
-    scored: set[int] = set()
-    for path in paths:
-        own = [_part(node, place, path) for node in read_linked_nodes(path).nodes]
-        scans = {int(truth.cohort.scan_of_image[part.image[0]]) for part in own}
-        if scans & scored:
-            raise InputError(
-                path.name,
-                expected="scans that no other file of --linked-nodes holds",
-                got=f"{counted(len(scans & scored), 'scan')} that one before it holds too",
-                remedy="Give the nodes of each scan once.",
-            )
-        scored |= scans
-        parts += own
-    positions = positions_mm(truth)
-    assert positions is not None
-    return _table(parts, positions, images.spacing_mm)
-
-
-def _part(node: LinkedNode, place: dict[str, int], path: Path) -> _Part:
-    keys = [section.sop_instance_uid or section.file_name for section in node.sections]
-    strange = [key for key in keys if key not in place]
-    if strange:
-        raise InputError(
-            f"{path.name}: {node.node_id}",
-            expected="slices that the truth file, which covers all slices, lists",
-            got=f"one that it does not list ({strange[0]})",
-            remedy=_REMEDY,
-        )
-    return _Part(
-        np.array([section.box_xyxy for section in node.sections]),
-        np.array([section.score for section in node.sections]),
-        np.array([place[key] for key in keys], dtype=np.int64),
-        node.centre_px,
-        np.nan if node.is_of_boxes_alone else node.short_axis_mm,
-    )

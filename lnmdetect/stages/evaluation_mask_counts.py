@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from lnmdetect.core.geometry import box_areas
 from lnmdetect.metrics.mask_counts import FoundMasks, MaskCounts, TruthMasks, joined_pairs
 from lnmdetect.metrics.mask_slices import LABELS, UNKNOWN, SectionMask, SliceCounts, count_slice
 from lnmdetect.metrics.mask_surface import (
@@ -16,9 +17,9 @@ from lnmdetect.metrics.mask_surface import (
     pair_distances,
 )
 from lnmdetect.metrics.nodes import NO_NODE
-from lnmdetect.stages.evaluation_linked import positions_mm
 from lnmdetect.stages.evaluation_mask_sections import Sections
 from lnmdetect.stages.evaluation_truth import Truth
+from lnmdetect.stages.linked_tables import positions_mm
 
 Places = NDArray[np.int64]
 Numbers = NDArray[np.float64]
@@ -115,7 +116,7 @@ class _Tally:
     found: Sections
     confusion: Places
     covered: Places
-    pixels: Places
+    votes: Places
     on: Places
     touches: NDArray[np.bool_]
     touches_ignored: NDArray[np.bool_]
@@ -129,7 +130,7 @@ class _Tally:
             found,
             confusion=np.zeros((images, size, size), dtype=np.int64),
             covered=np.zeros((sections.nodes, size), dtype=np.int64),
-            pixels=np.zeros(found.nodes, dtype=np.int64),
+            votes=np.zeros((found.nodes, size), dtype=np.int64),
             on=np.zeros(found.nodes, dtype=np.int64),
             touches=np.zeros(found.nodes, dtype=np.bool_),
             touches_ignored=np.zeros(found.nodes, dtype=np.bool_),
@@ -149,8 +150,9 @@ def _count(image: int, place: int, tally: _Tally, planes: _Planes) -> Places:
     named = counts.covered[counts.covered[:, 0] != NO_NODE]
     np.add.at(tally.covered, named[:, 0], named[:, 1:])
     node = np.array([section.node for _, section in found], dtype=np.int64)
+    label = np.array([section.label for _, section in found], dtype=np.int64)
     pixels = [section.inside.sum() for _, section in found]
-    np.add.at(tally.pixels, node, np.array(pixels, dtype=np.int64))
+    np.add.at(tally.votes, (node, label), np.array(pixels, dtype=np.int64))
     tally.on[np.unique(node)] += 1
     np.logical_or.at(tally.touches, node, counts.touches)
     np.logical_or.at(tally.touches_ignored, node, counts.touches_ignored)
@@ -174,18 +176,33 @@ def _truth_masks(truth: Truth, sections: Sections, tally: _Tally) -> TruthMasks:
 def _found_masks(truth: Truth, found: Sections, scores: Answers, tally: _Tally) -> FoundMasks:
     patient = np.zeros(found.nodes, dtype=np.int64)
     patient[found.node] = truth.cohort.patient_of_image[found.image]
-    label = np.zeros(found.nodes, dtype=np.int64)
-    np.maximum.at(label, found.node, found.label)
-    score, p_metastatic = (np.full(found.nodes, np.nan) for _ in range(2))
+    score = np.full(found.nodes, np.nan)
     np.fmax.at(score, found.node, scores.score)
-    np.fmax.at(p_metastatic, found.node, scores.p_metastatic)
     return FoundMasks(
         patient=patient,
-        label=label,
+        label=_most_voted(tally.votes),
         score=np.nan_to_num(score),
-        p_metastatic=p_metastatic,
+        p_metastatic=_of_nodes(scores.p_metastatic, found),
         sections=tally.on,
-        pixels=tally.pixels,
+        pixels=tally.votes.sum(axis=1),
         touches=tally.touches,
         touches_ignored=tally.touches_ignored,
     )
+
+
+def _most_voted(votes: Places) -> Places:
+    """Return the label with most pixels of (M, 5); of equals the later. 0 where there is none."""
+    last_first = votes[:, ::-1].argmax(axis=1)
+    return np.where(votes.any(axis=1), votes.shape[1] - 1 - last_first, 0)
+
+
+def _of_nodes(p_metastatic: Numbers, found: Sections) -> Numbers:
+    """Return P(metastatic) of each node by `PROBABILITY_RULE`, NaN where no section has one."""
+    told = np.isfinite(p_metastatic)
+    node, areas = found.node[told], box_areas(found.boxes_xyxy[told])
+    sums, weights = (
+        np.bincount(node, weights=amount, minlength=found.nodes)
+        for amount in (areas * p_metastatic[told], areas)
+    )
+    undefined = np.full(found.nodes, np.nan)
+    return np.asarray(np.divide(sums, weights, out=undefined, where=weights > 0))

@@ -84,12 +84,7 @@ class Sections:
         try:
             return cut_mask_of_runs(self.runs[place], self.shape_of_image[self.image[place]])
         except ValueError as error:
-            raise InputError(
-                f"{self.files}: annotations[{self.row[place]}].segmentation",
-                expected="run lengths (COCO RLE) that fill the image",
-                got=str(error),
-                remedy="Write the file again with the tool that made it.",
-            ) from None
+            raise mask_fault(self.files, int(self.row[place]), error) from None
 
     def _box(self, place: int) -> tuple[tuple[int, int], NDArray[np.bool_]]:
         height, width = self.shape_of_image[self.image[place]].tolist()
@@ -97,6 +92,16 @@ class Sections:
         column, row = max(0, math.floor(x1)), max(0, math.floor(y1))
         rows, columns = min(height, math.ceil(y2)) - row, min(width, math.ceil(x2)) - column
         return (row, column), np.ones((rows, columns), dtype=np.bool_)
+
+
+def mask_fault(files: str, row: int, error: ValueError) -> InputError:
+    """Return the error of a mask, of annotation `row`, that cannot be decoded."""
+    return InputError(
+        f"{files}: annotations[{row}].segmentation",
+        expected="run lengths (COCO RLE) that fill the image",
+        got=str(error),
+        remedy="Write the file again with the tool that made it.",
+    )
 
 
 def truth_sections(truth: Truth) -> Sections:

@@ -20,6 +20,7 @@ from lnmdetect.metrics.mask_detection import (
 from lnmdetect.metrics.mask_dice import DiceFigures, dice_figures
 from lnmdetect.metrics.mask_surface import SurfaceFigures, surface_figures
 from lnmdetect.metrics.nodes import NO_NODE
+from lnmdetect.stages.class_source import class_source
 from lnmdetect.stages.evaluation_files import EvalInputs
 from lnmdetect.stages.evaluation_inputs import Predictions
 from lnmdetect.stages.evaluation_mask_counts import Answers, Counted, count_masks
@@ -35,6 +36,7 @@ class MaskFigures:
 
     Attributes:
         files: whose masks were scored.
+        classes_of: who called the nodes answered.
         truth_nodes: nodes of truth with a mask that counts.
         ignored_truth_nodes: with masks, none of which counts.
         answered_nodes: with a pixel, at or above the operating threshold.
@@ -46,6 +48,7 @@ class MaskFigures:
     """
 
     files: tuple[FileStamp, ...]
+    classes_of: str
     truth_nodes: int
     ignored_truth_nodes: int
     answered_nodes: int
@@ -87,6 +90,11 @@ def _with_masks(inputs: EvalInputs) -> Predictions | None:
     return None
 
 
+def _classes_of(found: Predictions) -> str:
+    source = class_source(found.columns.info)
+    return source if len(found.stamps) == 1 else f"{source} in {found.stamps[0].file}, the first"
+
+
 def _answers(found: Predictions, answered: Sections) -> Answers:
     nodes = found.columns.nodes
     return Answers(nodes.score[answered.row], nodes.p_metastatic[answered.row])
@@ -104,6 +112,7 @@ def _figures(found: Predictions, truth: Truth, sections: Sections, done: Counted
         surface = surface_figures(done.distances, cohort)
     return MaskFigures(
         files=found.stamps,
+        classes_of=_classes_of(found),
         truth_nodes=int(nodes.counts.sum()),
         ignored_truth_nodes=len(named) - int(nodes.counts.sum()),
         answered_nodes=int((marked.pixels > 0).sum()),

@@ -11,6 +11,7 @@ from lnmdetect.metrics.mask_classes import FoundClasses
 from lnmdetect.metrics.mask_confusion import FigureRows, PixelConfusion
 from lnmdetect.metrics.mask_counts import ALL, CLASSES
 from lnmdetect.metrics.mask_detection import SizeRates
+from lnmdetect.metrics.mask_slices import LABELS, UNKNOWN
 from lnmdetect.stages.evaluation_masks import MaskFigures
 from lnmdetect.stages.figure_tables import Row, figure_table, short_text
 
@@ -33,8 +34,9 @@ def mask_tables(masks: MaskFigures | None, suffix: str) -> Iterator[RenderableTy
     by_answer = f"Pixels, of those answered as each class, %{suffix}"
     yield _pixel_table(pixels, pixels.by_answer, by_answer)
     if masks.found_classes.nodes:
-        title = f"Class of the nodes found by masks{suffix}"
+        title = f"Class of the nodes found by masks, said by {masks.classes_of}{suffix}"
         yield figure_table(title, list(call_rows(masks.found_classes)))
+        yield confusion_table(masks, f"Nodes found, class in truth and as said{suffix}")
 
 
 def masks_sentence(masks: MaskFigures) -> str:
@@ -115,6 +117,18 @@ def _pixel_table(pixels: PixelConfusion, shares: FigureRows, title: str) -> Tabl
     for label, row in zip(pixels.labels, shares, strict=True):
         cells = ["-" if one.value is None else f"{100 * one.value:.2f}" for one in row]
         table.add_row(class_text(label), *cells)
+    return table
+
+
+def confusion_table(masks: MaskFigures, title: str) -> Table:
+    """Return how many found nodes of each class in truth were called each class."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("in truth \\ said")
+    names = LABELS[1:UNKNOWN]
+    for name in names:
+        table.add_column(class_text(name), justify="right")
+    for name, row in zip(names, masks.found_classes.confusion, strict=True):
+        table.add_row(class_text(name), *map(str, row))
     return table
 
 

@@ -177,15 +177,15 @@ def _nodes_3d_parts(result: EvalResult) -> Iterator[RenderableType]:
         ("In one with another node (merged)", figures.merged),
     ]
     of_axes = [("plain box", figures.box_short_axis)]
-    if nodes.files:
-        of_axes.insert(0, ("refined outline", figures.short_axis))
+    if nodes.outlined:
+        of_axes.insert(0, ("outline", figures.short_axis))
     for name, errors in of_axes:
         rows.append((f"Short axis, {name}: mean error, mm", errors.mean_mm))
         rows.append(("Lower 95 % limit, mm", errors.lower_limit_mm))
         rows.append(("Upper 95 % limit, mm", errors.upper_limit_mm))
         rows.append(("Mean error, pixels", errors.mean_px))
     yield _table(result, f"Nodes in 3-D: {nodes.linked} linked, {nodes.truth} in truth", rows)
-    if not nodes.files:
+    if not nodes.outlined:
         yield Text("Short axes of refined outlines: give --linked-nodes, of `lnmdetect nodes`.")
 
 

@@ -75,7 +75,10 @@ def masks_section(masks: MaskFigures, plots: tuple[Plot, ...]) -> Section:
         figures=(
             figure_table("Masks, all classes as one", mask_rows(masks)),
             figure_table("Masks by class of the node in truth", _by_class(masks)),
-            figure_table("Class of the nodes found by masks", call_rows(masks.found_classes)),
+            figure_table(
+                f"Class of the nodes found by masks, said by {masks.classes_of}",
+                call_rows(masks.found_classes),
+            ),
         ),
     )
 

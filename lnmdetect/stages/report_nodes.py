@@ -20,7 +20,8 @@ def nodes_section(nodes: Nodes3d) -> Section:
     return Section(
         "nodes-3d",
         "Nodes in 3-D",
-        "Boxes at or above the operating threshold, linked across slices into nodes "
+        "Boxes at or above the operating threshold, linked across slices into nodes (those that "
+        "name their node, as masks do, are of that one) "
         f"{measured}: {nodes.linked} linked, {nodes.truth} in truth. A linked node hits the truth "
         "node whose box, on the slice nearest to its centre, holds that centre.",
         figures=tuple(_figure_tables(nodes)),
@@ -47,8 +48,8 @@ def _figure_tables(nodes: Nodes3d) -> Iterator[FigureTable]:
 
 
 def _axis_rows(nodes: Nodes3d) -> Iterator[Named]:
-    if nodes.files:
-        yield from _errors("Refined outline", nodes.figures.short_axis)
+    if nodes.outlined:
+        yield from _errors("Outline", nodes.figures.short_axis)
     yield from _errors("Plain box", nodes.figures.box_short_axis)
 
 

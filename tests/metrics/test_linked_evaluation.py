@@ -45,6 +45,7 @@ def linked(*nodes: tuple[float, list[Section]], axes: tuple[float, ...] = ()) ->
         ),
         short_axis_mm=np.array(axes or [5.5] * len(nodes), dtype=np.float64),
         box_short_axis_mm=np.full(len(nodes), 8.0),
+        p_metastatic=np.full(len(nodes), np.nan),
         sections=FoundTable(
             np.array([image for _, (image, _) in flat], dtype=np.int64),
             np.array([box for _, (_, box) in flat], dtype=np.float64).reshape(-1, 4),
@@ -156,6 +157,17 @@ def test_no_linked_node_finds_nothing() -> None:
 def test_a_table_whose_columns_differ_in_length_is_refused() -> None:
     with pytest.raises(ValueError, match="a centre and two axes for each of 1 nodes"):
         LinkedTable(
-            np.ones(1), np.zeros(1, np.int64), np.zeros((2, 2)), np.ones(1), np.ones(1),
+            np.ones(1), np.zeros(1, np.int64), np.zeros((2, 2)), np.ones(1), np.ones(1), np.ones(1),
             FoundTable(np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0)), np.zeros(0, np.int64),
         )  # fmt: skip
+
+
+def test_a_centre_in_a_box_of_no_named_node_is_no_false_positive() -> None:
+    nameless = truth()
+    named = TruthNodes(
+        nameless.table, np.where(nameless.node == 2, -1, nameless.node), np.ones(2), np.ones(2)
+    )
+    found = linked_figures(
+        linked((0.95, THIRD[1]), SECOND, FIRST), named, COHORT, rates=(0.25, 0.5)
+    )
+    assert sensitivities(found) == [1.0, 1.0]

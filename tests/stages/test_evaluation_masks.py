@@ -297,7 +297,8 @@ def test_several_files_are_pooled(write: Write, tmp_path: Path) -> None:
         folds.append((tmp_path / f"truth{fold}.json", tmp_path / f"segments{fold}.json"))
     truth, nodes = zip(*folds, strict=True)
     pooled = scored(replace(request, truth=truth, nodes=nodes))
-    assert replace(pooled, files=whole.files) == whole
+    assert pooled.classes_of == "segmenter tiny in segments0.json, the first"
+    assert replace(pooled, files=whole.files, classes_of=whole.classes_of) == whole
 
 
 def test_the_tables_say_what_is_counted(write: Write) -> None:
@@ -310,7 +311,8 @@ def test_the_tables_say_what_is_counted(write: Write) -> None:
         "Masks by class of the node in truth",
         "Nodes found at any overlap, by short axis and class",
         "Pixels, of those of each class in truth, %",
-        "Class of the nodes found by masks",
+        "Class of the nodes found by masks, said by segmenter tiny",
+        "Nodes found, class in truth and as said",
         "Surface distance of found nodes, mean, mm",
     ):
         assert title in text

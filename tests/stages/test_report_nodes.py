@@ -55,7 +55,7 @@ def test_the_page_names_the_linked_nodes_and_so_does_its_record() -> None:
     page = report(ReportRequest(asked)).output.read_text(encoding="utf-8")
     assert page.count("Nodes in 3-D") >= 2
     assert "linked_nodes.json, SHA-256" in page
-    assert "Refined outline: mean error, mm" in page
+    assert "Outline: mean error, mm" in page
     inputs = json.loads(Path("report.run.json").read_text())["inputs"]
     assert set(inputs) == {"truth.json", "nodes.json", "linked_nodes.json"}
 
