@@ -17,7 +17,26 @@ ScanArgument = Annotated[
         help="Folder, DICOM file or zip, or a JSON that lists slices; key images may be PNG."
     ),
 ]
-NodesArgument = Annotated[Path, typer.Argument(help="boxes.json or nodes.json.")]
+DrawnArgument = Annotated[
+    Path,
+    typer.Argument(metavar="NODES", help="boxes.json, nodes.json, segments.json or a truth.json."),
+]
+PictureOutput = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="Where to write; by default contact_sheet.png, or rows.png.",
+        metavar="PATH",
+    ),
+]
+DrawnSlices = Annotated[
+    int | None,
+    typer.Option(min=1, max=200, help="Draw at most so many slices, by default 24, or 6 in rows."),
+]
+Rows = Annotated[
+    bool, typer.Option("--rows", help="Result, truth and original in rows, a column a slice.")
+]
 
 
 def detect(
@@ -110,30 +129,36 @@ def after_classify(boxes: Path, nodes: Path) -> list[object]:
 
 
 def overlay(
-    nodes: NodesArgument,
+    nodes: DrawnArgument,
     truth: options.Truth = None,
-    output: options.Output = Path("contact_sheet.png"),
+    output: PictureOutput = None,
     scan: options.Scan = None,
-    slices: options.Slices = 24,
+    slices: DrawnSlices = None,
     threshold: options.Threshold = None,
+    rows: Rows = False,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Draw the boxes on the slices that say most: writes a contact sheet as PNG."""
+    """Draw boxes, or the contours of masks, on the slices that say most: a contact sheet as PNG.
+
+    With --rows the slices stand side by side: the result above, truth below it, and below that
+    the slices as they are.
+    """
     from lnmdetect.cli_tables import overlay_text
-    from lnmdetect.stages.overlay import OverlayRequest
+    from lnmdetect.stages.overlay import COLUMNS, ROWS, SHEET, SLICES, OverlayRequest
     from lnmdetect.stages.overlay import overlay as stage
 
     talk = Talk(quiet, verbose, as_json)
     request = OverlayRequest(
         nodes,
         truth=truth,
-        output=output,
+        output=output or (ROWS if rows else SHEET),
         scan=scan,
-        slices=slices,
+        slices=slices or (COLUMNS if rows else SLICES),
         threshold=threshold,
+        rows=rows,
         overwrite=overwrite,
     )
     result = stage(request, talk)

@@ -16,7 +16,6 @@ from lnmdetect.core.errors import InputError
 from lnmdetect.core.findings import Finding, Maker
 from lnmdetect.core.label_places import place_banner, place_labels
 from lnmdetect.core.linked_nodes import BoxXyxy
-from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC
 from lnmdetect.io.dicom_derived import (
     PRODUCT,
     RESEARCH_ONLY,
@@ -24,11 +23,10 @@ from lnmdetect.io.dicom_derived import (
     new_uid,
     series_values,
 )
+from lnmdetect.io.node_colours import LOOKS
 from lnmdetect.io.quiet import quiet_dicom
 
 WINDOW_HU = (-160.0, 240.0)
-COLOURS = {BENIGN: (86, 180, 233), METASTATIC: (255, 106, 61), LYMPH_NODE: (240, 228, 66)}
-"""As the contact sheet's: told apart by colour-blind readers."""
 SHORTER_SIDE_PX = 1024
 _TEXT_SHARE = 48
 """The shorter side in lines of text."""
@@ -122,7 +120,7 @@ def draw_key_image(image: KeyImage, maker: Maker) -> NDArray[np.uint8]:
         if region.image.join_key == image.source.image.join_key
     ]
     for finding, box in drawn:
-        pen.rectangle(box, outline=COLOURS[finding.category_id], width=_LINE_PX)
+        pen.rectangle(box, outline=LOOKS[finding.category_id].rgb, width=_LINE_PX)
     banner = _write_banner(pen, image.source, maker, [box for _, box in drawn])
     places = place_labels(
         [box for _, box in drawn],
@@ -132,7 +130,7 @@ def draw_key_image(image: KeyImage, maker: Maker) -> NDArray[np.uint8]:
         reserved=[banner],
     )
     for (finding, _), place in zip(drawn, places, strict=True):
-        _write(pen, place[:2], finding.drawn_text, COLOURS[finding.category_id])
+        _write(pen, place[:2], finding.drawn_text, LOOKS[finding.category_id].rgb)
     return np.asarray(picture, dtype=np.uint8)
 
 

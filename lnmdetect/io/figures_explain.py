@@ -16,8 +16,8 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from lnmdetect.core.geometry import square_crop_window
-from lnmdetect.io.contact_sheet import SOFT_TISSUE_HU, body_box
 from lnmdetect.io.figures import STYLE, new_figure, save_png
+from lnmdetect.io.slice_drawing import SOFT_TISSUE_HU, body_box
 
 HEAT_COLOURS = "magma"
 """Perceptually uniform and told apart by colour-blind readers; its dark end fades into the CT."""

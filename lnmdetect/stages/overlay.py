@@ -1,8 +1,9 @@
-"""`lnmdetect overlay`: boxes on the slices that say most, beside the truth where there is one."""
+"""`lnmdetect overlay`: nodes on the slices that say most, beside the truth where there is one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +18,14 @@ from lnmdetect.io.pixel_roots import scan_root
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.slice_join import shared_ids
 
+if TYPE_CHECKING:
+    from lnmdetect.io.slice_drawing import Tile
+
 SHEET = Path("contact_sheet.png")
 SLICES = 24
+ROWS = Path("rows.png")
+COLUMNS = 6
+"""Slices of a picture in rows; more make it wider than a page."""
 
 Nodes = tuple[NodeAnnotation, ...]
 BoxCount = Callable[[ImageRecord], int]
@@ -29,11 +36,12 @@ class OverlayRequest:
     """What to draw.
 
     Attributes:
-        nodes: boxes.json, nodes.json or a truth.json.
-        truth: drawn beside it, dashed.
+        nodes: boxes.json, nodes.json, segments.json or a truth.json; masks are drawn as contours.
+        truth: drawn over it, dashed; with `rows` in a row of its own.
         scan: where the pixels are; None takes the file's `info.scan_root`.
         slices: at most so many are drawn.
         threshold: on the detector's score instead of the file's operating threshold.
+        rows: result, truth and original in rows, a column a slice, instead of a contact sheet.
     """
 
     nodes: Path
@@ -42,6 +50,7 @@ class OverlayRequest:
     scan: Path | None = None
     slices: int = SLICES
     threshold: float | None = None
+    rows: bool = False
     overwrite: bool = False
 
 
@@ -68,14 +77,14 @@ class _Shown:
 
 
 def overlay(request: OverlayRequest, progress: Progress = SILENT) -> OverlayResult:
-    """Return what was drawn after writing the contact sheet.
+    """Return what was drawn after writing the contact sheet, or the rows.
 
     Raises:
         UsageError: the output is not named .png.
         InputError: a file cannot be used, or its pixels are not where it says.
         OutputError: the output exists and `overwrite` is not set.
     """
-    from lnmdetect.io.contact_sheet import Tile, write_contact_sheet
+    from lnmdetect.io.slice_drawing import Tile
 
     if request.output.suffix.lower() != ".png":
         raise UsageError(
@@ -98,13 +107,28 @@ def overlay(request: OverlayRequest, progress: Progress = SILENT) -> OverlayResu
         for image in progress.track(chosen, description="drawing")
     ]
     phantom = dataset.is_phantom or (truth is not None and truth.is_phantom)
-    title = _title(dataset, threshold, phantom=phantom)
-    write_contact_sheet(tiles, request.output, title=title, overwrite=request.overwrite)
+    _write(request, tiles, _title(dataset, threshold, phantom=phantom))
     return OverlayResult(
         output=request.output,
         slices=len(tiles),
         boxes=sum(len(tile.found) for tile in tiles),
         truth_boxes=sum(len(tile.truth) for tile in tiles),
+    )
+
+
+def _write(request: OverlayRequest, tiles: "Sequence[Tile]", title: str) -> None:
+    from lnmdetect.io.contact_sheet import write_contact_sheet
+    from lnmdetect.io.slice_rows import write_slice_rows
+
+    if not request.rows:
+        write_contact_sheet(tiles, request.output, title=title, overwrite=request.overwrite)
+        return
+    write_slice_rows(
+        tiles,
+        request.output,
+        title=title,
+        with_truth=request.truth is not None,
+        overwrite=request.overwrite,
     )
 
 

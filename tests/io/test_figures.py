@@ -7,10 +7,11 @@ import pytest
 
 from lnmdetect.core.errors import OutputError
 from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC, ImageRecord, NodeAnnotation
-from lnmdetect.io.contact_sheet import Tile, body_box, label_text, shown_part, write_contact_sheet
+from lnmdetect.io.contact_sheet import write_contact_sheet
 from lnmdetect.io.figures import new_figure, save_png
 from lnmdetect.io.figures_anchors import binned_means
 from lnmdetect.io.figures_training import plot_curves_of_models, plot_learning_curves
+from lnmdetect.io.slice_drawing import Tile, body_box, label_text, shown_part
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -138,6 +138,18 @@ def test_pixels_of_another_place_are_refused(scan: CocoDataset, tmp_path: Path) 
     assert not (tmp_path / "sheet.png").exists()
 
 
+def test_rows_are_drawn_with_and_without_truth(scan: CocoDataset, tmp_path: Path) -> None:
+    path = written(scan, tmp_path / "boxes.json", box(1, 2, 0.9), box(2, 3, 0.9))
+    truth = written(scan, tmp_path / "truth.json", box(1, 2))
+    sizes = []
+    for name, given in (("three", truth), ("two", None)):
+        output = tmp_path / f"{name}.png"
+        result = overlay(OverlayRequest(path, truth=given, output=output, slices=2, rows=True))
+        assert (result.slices, result.boxes, result.truth_boxes) == (2, 2, 1 if given else 0)
+        sizes.append(int.from_bytes(output.read_bytes()[20:24], "big"))
+    assert sizes[0] > 1.3 * sizes[1]
+
+
 def test_an_existing_picture_stays(scan: CocoDataset, tmp_path: Path) -> None:
     path = written(scan, tmp_path / "boxes.json")
     (tmp_path / "sheet.png").write_bytes(b"mine")
