@@ -8,6 +8,7 @@ from rich.table import Table
 from lnmdetect.core.wording import counted
 
 if TYPE_CHECKING:
+    from lnmdetect.core.segmenter_config import SegmentationPlan
     from lnmdetect.stages.anchor_coverage import Coverage, MissedNode, SetCoverage
     from lnmdetect.stages.baselines import BaselineResult
     from lnmdetect.stages.classify import ClassifyResult
@@ -56,6 +57,32 @@ def train_text(result: "TrainResult") -> str:
         f"operating threshold {result.threshold:.3f}\n"
         f"{result.bundle}: the model; {result.curves}: its learning curves"
     )
+
+
+def plan_table(plan: "SegmentationPlan") -> Table:
+    """Return what was planned from the training scans: the grid, the patch, the levels."""
+    table = Table(
+        title="Plan of the segmenter, z x row x column",
+        caption="Saved as plan.json in the run's folder, and in the bundle",
+        show_header=False,
+    )
+    sides_mm = [round(n * mm) for n, mm in zip(plan.patch, plan.spacing_mm, strict=True)]
+    table.add_row("voxel", f"{_by(plan.spacing_mm)} mm")
+    table.add_row("median scan", f"{_by(plan.median_shape)} voxels")
+    table.add_row("patch", f"{_by(plan.patch)} voxels, {_by(sides_mm)} mm")
+    table.add_row("memory of a step", f"{plan.memory_gb:.3g} GB, estimated")
+    table.add_row("levels", str(len(plan.strides)))
+    table.add_section()
+    size = plan.patch
+    for level, (stride, kernel) in enumerate(zip(plan.strides, plan.kernels, strict=True), start=1):
+        size = (size[0] // stride[0], size[1] // stride[1], size[2] // stride[2])
+        words = f"{_by(size)}, stride {_by(stride)}, kernel {_by(kernel)}"
+        table.add_row(f"level {level}", words)
+    return table
+
+
+def _by(sides: Sequence[float]) -> str:
+    return " x ".join(f"{side:g}" for side in sides)
 
 
 def phantom_text(result: "PhantomResult") -> str:

@@ -1,5 +1,6 @@
 """`lnmdetect train detector|classifier|segmenter`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,6 +19,10 @@ _NEXT = {
     "classifier": ("classify", "boxes.json"),
     "segmenter": ("segment", "scan/"),
 }
+RecipeName = Annotated[
+    str,
+    typer.Option("--recipe", help="compact, wang2023, tzuchi2023, tzuchi2023-coarse, or a .yaml."),
+]
 Folds = Annotated[Path | None, typer.Option("--folds", help="folds.json of lnmdetect split.")]
 Init = Annotated[
     str | None,
@@ -27,8 +32,21 @@ Coarse = Annotated[
     str | None,
     typer.Option("--coarse", help="segmenter: bundle of a cascade's first, coarser stage."),
 ]
+Classes = Annotated[
+    Literal["three", "two", "one"] | None,
+    typer.Option(
+        "--classes",
+        help="segmenter: three (negative, positive, extranodal extension), two (negative, "
+        "metastatic: the positive ones merged) or one (node: all merged); else the recipe's.",
+    ),
+]
 Fold = Annotated[
     str | None, typer.Option("--fold", help="The fold that is not touched: 1 .. k, or test.")
+]
+
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
+Workers = Annotated[
+    int, typer.Option("--workers", min=0, max=64, help="Processes that prepare batches.")
 ]
 
 
@@ -36,9 +54,7 @@ def train(
     arm: Annotated[Arm, typer.Argument(help="The stage to train.")],
     data: Annotated[Path, typer.Option("--data", help="truth.json with boxes and classes.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run.")],
-    recipe: Annotated[
-        str, typer.Option("--recipe", help="compact, wang2023, tzuchi2023, or a .yaml.")
-    ] = "compact",
+    recipe: RecipeName = "compact",
     folds: Folds = None,
     fold: Fold = None,
     device: options.Device = "auto",
@@ -46,12 +62,9 @@ def train(
     scan: options.Scan = None,
     init: Init = None,
     coarse: Coarse = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint.")
-    ] = False,
-    workers: Annotated[
-        int, typer.Option("--workers", min=0, max=64, help="Processes that prepare batches.")
-    ] = 0,
+    classes: Classes = None,
+    resume: Resume = False,
+    workers: Workers = 0,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -62,7 +75,7 @@ def train(
     from lnmdetect.stages.training_run import TrainRequest
 
     talk = Talk(quiet, verbose, as_json)
-    _refuse_cascade(arm, coarse)
+    _refuse_of_segmenter(arm, {"--coarse": coarse, "--classes": classes})
     request = TrainRequest(
         data,
         recipe=recipe,
@@ -72,6 +85,7 @@ def train(
         scan=scan,
         init=init,
         coarse=coarse,
+        classes=classes,
         resume=resume,
         overwrite=overwrite,
         workers=workers,
@@ -84,14 +98,20 @@ def train(
     talk.hint("lnmdetect", *_NEXT[arm], "--model", result.bundle)
 
 
-def _refuse_cascade(arm: Arm, coarse: str | None) -> None:
-    if coarse is not None and arm != "segmenter":
-        raise UsageError(
-            "--coarse",
-            expected="lnmdetect train segmenter",
-            got=f"lnmdetect train {arm}",
-            remedy="Leave it out: only a segmenter is trained as a cascade.",
-        )
+def _refuse_of_segmenter(arm: Arm, given: Mapping[str, str | None]) -> None:
+    """Do nothing unless an option that only a segmenter has is given to another arm.
+
+    Raises:
+        UsageError: it is.
+    """
+    for option, value in given.items():
+        if value is not None and arm != "segmenter":
+            raise UsageError(
+                option,
+                expected="lnmdetect train segmenter",
+                got=f"lnmdetect train {arm}",
+                remedy="Leave it out: only a segmenter has it.",
+            )
 
 
 def _train(arm: Arm, request: "TrainRequest", talk: Talk) -> "TrainResult":
@@ -100,9 +120,10 @@ def _train(arm: Arm, request: "TrainRequest", talk: Talk) -> "TrainResult":
 
         return train_detector(request, talk)
     if arm == "segmenter":
+        from lnmdetect.cli_tables import plan_table
         from lnmdetect.stages.train_segmenter import train_segmenter
 
-        return train_segmenter(request, talk)
+        return train_segmenter(request, talk, show=lambda plan: talk.table(plan_table(plan)))
     from lnmdetect.stages.train_classifier import train_classifier
 
     return train_classifier(request, talk)

@@ -253,6 +253,11 @@ def test_anchors_prints_table_recipe_and_files(
         (["overlay", "nodes.json"], 3, "nodes.json: expected"),
         (["run", "nothing", "--model", "none"], 4, "--model: expected a bundle's folder"),
         (["train", "detector", "--data", "truth.json", "-o", "run"], 3, "truth.json: expected"),
+        (
+            ["train", "detector", "--data", "truth.json", "-o", "run", "--classes", "two"],
+            2,
+            "--classes: expected lnmdetect train segmenter",
+        ),
         (["train", "fusion", "--data", "truth.json", "-o", "run"], 2, "fusion"),
         (["phantom", "ct", "--patients", "0", "-o", "out"], 2, "patients"),
         (["anchors", "truth.json", "--recipe", "vast"], 3, "truth.json: expected"),

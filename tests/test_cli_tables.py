@@ -4,7 +4,8 @@ import io
 
 from rich.console import Console
 
-from lnmdetect.cli_tables import models_table
+from lnmdetect.cli_tables import models_table, plan_table
+from lnmdetect.core.segmenter_config import SegmentationPlan
 from lnmdetect.stages.models import InstalledModel
 
 
@@ -24,3 +25,28 @@ def test_each_bundle_takes_one_line_of_80_columns_with_its_main_figure() -> None
     cells = [[cell.strip() for cell in row.split("│")[1:-1]] for row in rows]
     row = ["classifier", "compact", "compact", "phantoms", "0.590", "8.8", "auc 0.895"]
     assert cells == [row, row]
+
+
+def test_a_plan_is_told_in_voxels_mm_and_levels() -> None:
+    plan = SegmentationPlan(
+        spacing_mm=(2.5, 0.8, 0.8),
+        patch=(16, 96, 96),
+        strides=((1, 1, 1), (1, 2, 2), (2, 2, 2)),
+        kernels=((1, 3, 3), (3, 3, 3), (3, 3, 3)),
+        memory_gb=0.4,
+        median_shape=(72, 320, 300),
+    )
+    console = Console(file=io.StringIO(), width=80)
+    console.print(plan_table(plan))
+    assert isinstance(console.file, io.StringIO)
+    rows = [line for line in console.file.getvalue().splitlines() if line.startswith("│")]
+    assert [[cell.strip() for cell in row.split("│")[1:-1]] for row in rows] == [
+        ["voxel", "2.5 x 0.8 x 0.8 mm"],
+        ["median scan", "72 x 320 x 300 voxels"],
+        ["patch", "16 x 96 x 96 voxels, 40 x 77 x 77 mm"],
+        ["memory of a step", "0.4 GB, estimated"],
+        ["levels", "3"],
+        ["level 1", "16 x 96 x 96, stride 1 x 1 x 1, kernel 1 x 3 x 3"],
+        ["level 2", "16 x 48 x 48, stride 1 x 2 x 2, kernel 3 x 3 x 3"],
+        ["level 3", "8 x 24 x 24, stride 2 x 2 x 2, kernel 3 x 3 x 3"],
+    ]

@@ -4,6 +4,8 @@ Three in Cancers 2023, 15, 5890: negative, positive, and positive with extranoda
 may be told apart, or the two positive ones merged, or all three (the paper's three trainings).
 """
 
+from collections.abc import Mapping
+
 from lnmdetect.core.records import BENIGN, METASTATIC, NodeAnnotation
 
 NEGATIVE, POSITIVE, EXTRANODAL = "negative", "positive", "extranodal_extension"
@@ -13,7 +15,8 @@ NodeClasses = tuple[str, ...]
 THREE: NodeClasses = (NEGATIVE, POSITIVE, EXTRANODAL)
 TWO: NodeClasses = (NEGATIVE, MERGED_POSITIVE)
 ONE: NodeClasses = (NODE,)
-CLASS_SETS: tuple[NodeClasses, ...] = (THREE, TWO, ONE)
+CLASSES_BY_NAME: Mapping[str, NodeClasses] = {"three": THREE, "two": TWO, "one": ONE}
+CLASS_SETS: tuple[NodeClasses, ...] = tuple(CLASSES_BY_NAME.values())
 """What a segmenter may be trained to tell apart; the label of a class is its place plus 1."""
 
 EXTRANODAL_KIND = "extranodal"

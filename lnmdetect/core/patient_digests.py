@@ -37,6 +37,13 @@ class PatientDigests:
         """Return the digests of some patients of a truth file."""
         return cls(truth_sha256, tuple(sorted({patient_digest(name) for name in patients})))
 
+    def with_those_of(self, other: "PatientDigests | None") -> "PatientDigests":
+        """Return these and the other's patients, told as of this truth file."""
+        if other is None:
+            return self
+        both = {*self.patients_sha256, *other.patients_sha256}
+        return PatientDigests(self.truth_sha256, tuple(sorted(both)))
+
     def to_json(self) -> dict[str, Any]:
         """Return them as `info` and a bundle's config hold it."""
         return {"truth_sha256": self.truth_sha256, "patients_sha256": list(self.patients_sha256)}

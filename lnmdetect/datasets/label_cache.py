@@ -104,27 +104,27 @@ def _plane(
     plane = np.zeros(grid.size, dtype=np.uint8)
     x1, y1, x2, y2 = grid.crop
     for node in nodes:
-        mask = _mask(node, image)[y1:y2, x1:x2]
+        mask = mask_in(node, image)[y1:y2, x1:x2]
         covered = cv2.resize(
             mask.astype(np.float32),
             (grid.size[1], grid.size[0]),
             interpolation=cv2.INTER_AREA if grid.scale[0] < 1 else cv2.INTER_LINEAR,
         )
-        plane[covered >= 0.5] = _label(node, classes)
+        plane[covered >= 0.5] = label_in(node, classes)
     return plane
 
 
-def _mask(node: NodeAnnotation, image: ImageRecord) -> NDArray[np.bool_]:
+def mask_in(node: NodeAnnotation, image: ImageRecord) -> NDArray[np.bool_]:
+    """Return the mask (H, W) of an annotation.
+
+    Raises:
+        InputError: it has none, or one that cannot be read or holds no pixel.
+    """
     where = f"annotation {node.annotation_id}"
     if node.segmentation is None:
-        raise InputError(
-            where,
-            expected="a mask (segmentation as COCO RLE) for training a segmenter",
-            got="a box alone",
-            remedy="Draw masks, or train a detector on the boxes.",
-        )
+        raise _without_mask(where)
     try:
-        return mask_of_runs(node.segmentation, (image.height, image.width))
+        mask = mask_of_runs(node.segmentation, (image.height, image.width))
     except ValueError as error:
         raise InputError(
             where,
@@ -132,18 +132,43 @@ def _mask(node: NodeAnnotation, image: ImageRecord) -> NDArray[np.bool_]:
             got=str(error),
             remedy="Write the masks again.",
         ) from None
+    if not mask.any():
+        raise InputError(
+            where,
+            expected="a mask with a pixel or more",
+            got="an empty one",
+            remedy="Draw it, or take the annotation out.",
+        )
+    return mask
 
 
-def _label(node: NodeAnnotation, classes: NodeClasses) -> int:
+def label_in(node: NodeAnnotation, classes: NodeClasses) -> int:
+    """Return the label from 1 of an annotation with a mask.
+
+    Raises:
+        InputError: it has no mask, or no class of `classes`.
+    """
+    where = f"annotation {node.annotation_id}"
+    if node.segmentation is None:
+        raise _without_mask(where)
     label = label_of(node, classes)
     if label is None:
         raise InputError(
-            f"annotation {node.annotation_id}",
+            where,
             expected="the category benign or metastatic",
             got="lymph_node, whose status is not known",
-            remedy="Give it a status, or train with the one class `node` (recipe: model.classes).",
+            remedy="Give it a status, or train with --classes one, which asks for none.",
         )
     return label
+
+
+def _without_mask(where: str) -> InputError:
+    return InputError(
+        where,
+        expected="a mask (segmentation as COCO RLE) for training a segmenter",
+        got="a box alone",
+        remedy="Draw masks, or train a detector on the boxes.",
+    )
 
 
 def _nodes(
@@ -158,7 +183,7 @@ def _nodes(
             key = node.node_id or ("annotation", node.annotation_id)
             centre = (float(index), float(box[1] + box[3]) / 2, float(box[0] + box[2]) / 2)
             places.setdefault(key, []).append(centre)
-            labels[key] = _label(node, classes)
+            labels[key] = label_in(node, classes)
     means = {key: np.mean(points, axis=0) for key, points in places.items()}
     return tuple(
         NodePlace(labels[key], (float(m[0]), float(m[1]), float(m[2]))) for key, m in means.items()

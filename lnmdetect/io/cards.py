@@ -1,6 +1,7 @@
 """The card of a bundle: what it is, what it was trained on and what to expect."""
 
 from lnmdetect.core.config import ClassifierRecipe, Recipe
+from lnmdetect.core.segmenter_config import SegmenterRecipe
 from lnmdetect.core.thresholds import Temperature
 from lnmdetect.io.bundles import Bundle
 
@@ -18,6 +19,7 @@ def bundle_card(bundle: Bundle) -> str:
     figures = "\n".join(f"| {name} | {_shown(value)} |" for name, value in bundle.figures.items())
     data = "\n".join(f"- {name}: {value}" for name, value in bundle.data.items())
     origin = _PHANTOM_NOTE if bundle.is_phantom else "It was trained on the user's own scans."
+    threshold = bundle.threshold
     label = "phantom validation patients" if bundle.is_phantom else "validation patients"
     return f"""# {recipe.arm} `{bundle.name}`
 
@@ -28,8 +30,8 @@ Research software, not a medical device.
 - Recipe: `{recipe.name}`, {recipe.source}{_network(recipe)}
 - Input: {recipe.input.channels} channels, windows {list(recipe.input.windows_hu)} HU,
   slices at {list(recipe.input.slice_offsets_mm)} mm
-- Operating threshold: {bundle.threshold.value:.4f}; {bundle.threshold.rule},
-  chosen on {bundle.threshold.chosen_on}
+{_segmenter_lines(recipe)}- Operating threshold: {threshold.value:.4f}; {threshold.rule},
+  chosen on {threshold.chosen_on}
 {_temperature_line(bundle)}{data}
 
 | figure ({label}) | value |
@@ -43,6 +45,19 @@ def _network(recipe: Recipe) -> str:
     if not isinstance(recipe, ClassifierRecipe) or recipe.model.backbone == _PROPOSED:
         return ""
     return f",\n  with the network {recipe.model.backbone} in its place"
+
+
+def _segmenter_lines(recipe: Recipe) -> str:
+    """Return the lines that only a segmenter's card has: its classes, grid and patch."""
+    if not isinstance(recipe, SegmenterRecipe) or recipe.plan is None:
+        return ""
+    voxel, patch = (
+        " x ".join(map(str, sides)) for sides in (recipe.plan.spacing_mm, recipe.plan.patch)
+    )
+    return (
+        f"- Classes: {', '.join(recipe.model.classes)}\n"
+        f"- Voxels of {voxel} mm, patches of {patch} (z x row x column)\n"
+    )
 
 
 def _temperature_line(bundle: Bundle) -> str:

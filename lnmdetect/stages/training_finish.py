@@ -38,6 +38,7 @@ def finish_training(
     figures: Mapping[str, float | None],
     inputs: TrainingInputs,
     record: RunRecord,
+    first_stage: PatientDigests | None = None,
 ) -> TrainResult:
     """Return the result after writing the bundle, the curves' picture and run.json.
 
@@ -50,6 +51,7 @@ def finish_training(
         figures: others reached on them.
         inputs: trained on.
         record: of the run so far.
+        first_stage: patients that the first stage of a cascade was trained on.
     """
     folder = request.output / BUNDLE
     seen = partial(PatientDigests.of, truth_sha256=sha256_of_file(request.data))
@@ -57,7 +59,7 @@ def finish_training(
         name=recipe.name,
         recipe=recipe,
         threshold=replace(threshold, patients=seen(inputs.split.validation)),
-        trained_on=seen(inputs.split.training),
+        trained_on=seen(inputs.split.training).with_those_of(first_stage),
         is_phantom=inputs.truth.is_phantom,
         figures={metric: fitted.best, "epoch": fitted.best_epoch, **figures},
         sha256="",

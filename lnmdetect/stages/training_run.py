@@ -17,7 +17,7 @@ from lnmdetect.datasets.classifier_data import TrainingCrops
 from lnmdetect.datasets.detector_data import TrainingWindows
 from lnmdetect.datasets.segmenter_data import TrainingPatches
 from lnmdetect.datasets.splits import PatientSplit, named_split, split_patients
-from lnmdetect.io.bundles import as_stored
+from lnmdetect.io.bundles import as_stored, read_bundle
 from lnmdetect.io.coco import read_coco
 from lnmdetect.io.imagenet import load_imagenet, load_imagenet_body
 from lnmdetect.io.json_files import sha256_of_file
@@ -54,6 +54,8 @@ class TrainRequest:
         budget_minutes: the training ends within them; None: all epochs.
         coarse: bundle of a segmenter at a coarser spacing, the first stage of a cascade; None: no
             cascade.
+        classes: key of `core.node_classes.CLASSES_BY_NAME`: what a segmenter tells apart; None:
+            what its recipe says.
         blind_too: keep a detector that hits no validation node, with a threshold of 0.5.
     """
 
@@ -73,6 +75,7 @@ class TrainRequest:
     validation: tuple[str, ...] | None = None
     budget_minutes: float | None = None
     coarse: str | None = None
+    classes: str | None = None
     blind_too: bool = False
 
     @property
@@ -89,6 +92,7 @@ class TrainResult:
         metric: that chose the best epoch.
         kept: losses and validation figures of that epoch.
         steps, epochs, seconds: that the training took, validations included.
+        plan: of a segmenter, as its bundle has it.
     """
 
     bundle: Path
@@ -102,6 +106,7 @@ class TrainResult:
     steps: int = 0
     epochs: int = 0
     seconds: float = 0.0
+    plan: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -189,6 +194,7 @@ def fit_settings(
             "seed": str(request.seed),
             "data file": sha256_of_file(request.data),
             **_fold_identity(request),
+            **_coarse_identity(request),
         },
     )
 
@@ -197,6 +203,12 @@ def _fold_identity(request: TrainRequest) -> dict[str, str]:
     if request.folds is None or request.fold is None:
         return {}
     return {"fold": request.fold, "folds file": sha256_of_file(request.folds)}
+
+
+def _coarse_identity(request: TrainRequest) -> dict[str, str]:
+    if request.coarse is None:
+        return {}
+    return {"first stage": read_bundle(request.coarse, "segmenter").sha256}
 
 
 def _start_from(

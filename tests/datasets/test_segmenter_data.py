@@ -85,6 +85,19 @@ def test_a_node_without_a_mask_is_named_and_refused(
         label_series(cached[0], changed.by_image(), TWO)
 
 
+def test_a_mask_without_a_pixel_or_of_another_size_is_refused(
+    cached: list[CachedSeries], truth: CocoDataset
+) -> None:
+    for mask, words in (
+        ({"size": [96, 96], "counts": [96 * 96]}, r"annotation 1: .*got an empty one"),
+        ({"size": [96, 95], "counts": [96 * 95]}, r"annotation 1: .*a size other than 96 x 96"),
+    ):
+        first = replace(truth.annotations[0], segmentation=mask)
+        changed = replace(truth, annotations=(first, *truth.annotations[1:]))
+        with pytest.raises(InputError, match=words):
+            label_series(cached[0], changed.by_image(), TWO)
+
+
 def test_a_node_of_unknown_status_is_refused_unless_all_classes_are_one(
     cached: list[CachedSeries], truth: CocoDataset
 ) -> None:

@@ -1,6 +1,7 @@
 """train segmenter and segment: truth with masks in, a bundle, masks out."""
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 
 pytest.importorskip("monai", reason="the extra `segmentation` is not installed")
 
-from lnmdetect.core.errors import InputError, OutputError, UsageError
+from lnmdetect.core.errors import InputError, ModelError, OutputError, UsageError
+from lnmdetect.core.patient_digests import patient_digest
 from lnmdetect.core.records import NodeAnnotation
 from lnmdetect.core.run_lengths import mask_of_runs
-from lnmdetect.core.segmenter_config import SegmenterRecipe
+from lnmdetect.core.segmenter_config import SegmentationPlan, SegmenterRecipe
 from lnmdetect.io.bundles import read_bundle
-from lnmdetect.io.coco import read_coco
+from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.scan_source import open_source
 from lnmdetect.stages import segment_scan
 from lnmdetect.stages.segment import SegmentRequest, load_segmenter, segment
@@ -26,6 +28,7 @@ from lnmdetect.stages.segment_scan import slice_maps
 from lnmdetect.stages.train_segmenter import train_segmenter
 from lnmdetect.stages.training_run import TrainRequest, TrainResult
 from lnmdetect.training.devices import usable_cores
+from lnmdetect.training.segmenter_task import SegmenterTask
 
 Train = Callable[..., TrainResult]
 
@@ -61,9 +64,81 @@ def test_a_training_leaves_a_bundle_with_its_plan(train: Train, tmp_path: Path) 
     assert bundle.recipe.plan is not None
     assert bundle.recipe.plan.patch == (4, 16, 16)
     written = json.loads((tmp_path / "run" / "plan.json").read_text())
-    assert written == bundle.recipe.plan.model_dump(mode="json")
+    assert written == bundle.recipe.plan.model_dump(mode="json") == result.plan
     card = (result.bundle / "card.md").read_text()
-    assert "segmenter" in card
+    assert "- Classes: negative, metastatic\n" in card
+    assert "- Voxels of 3.0 x 1.0 x 1.0 mm, patches of 4 x 16 x 16 (z x row x column)\n" in card
+
+
+def test_the_plan_is_shown_before_anything_is_prepared(
+    masked_toy: Path, tmp_path: Path, make_recipe: Callable[..., Path]
+) -> None:
+    told: list[object] = []
+
+    class Watched:
+        def track(self, items: Any, *, description: str, total: int | None = None) -> Any:
+            told.append(description)
+            yield from items
+
+    request = TrainRequest(
+        masked_toy / "truth.json", str(make_recipe("segmenter")), tmp_path / "run", device="cpu"
+    )
+    train_segmenter(request, Watched(), show=told.append)
+    assert isinstance(told[0], SegmentationPlan)
+    assert told[1] == "preparing scans"
+
+
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [
+        ("three", ("negative", "positive", "extranodal_extension")),
+        ("two", ("negative", "metastatic")),
+        ("one", ("node",)),
+    ],
+)
+def test_the_papers_three_trainings_are_a_word_each(
+    train: Train, name: str, classes: tuple[str, ...]
+) -> None:
+    bundle = read_bundle(str(train(classes=name).bundle), "segmenter")
+    assert isinstance(bundle.recipe, SegmenterRecipe)
+    assert bundle.recipe.model.classes == classes
+
+
+def test_the_bundle_tells_who_was_trained_on_and_who_chose_the_threshold(
+    train: Train, tmp_path: Path
+) -> None:
+    result = train()
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    bundle = read_bundle(str(result.bundle), "segmenter")
+    assert bundle.trained_on is not None
+    assert bundle.threshold.patients is not None
+    for patients, digests in (
+        (split["training"], bundle.trained_on),
+        (split["validation"], bundle.threshold.patients),
+    ):
+        assert list(digests.patients_sha256) == sorted(map(patient_digest, patients))
+
+
+def test_an_interrupted_training_goes_on_to_the_same_weights_and_threshold(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train("whole")
+    losses, steps = SegmenterTask.losses, []
+
+    def interrupting(self: SegmenterTask, batch: Any) -> Any:
+        steps.append(batch)
+        if len(steps) == 3:  # the first of the second epoch
+            signal.raise_signal(signal.SIGINT)
+        return losses(self, batch)
+
+    monkeypatch.setattr(SegmenterTask, "losses", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        train("parts")
+    assert len(steps) == 3
+    monkeypatch.undo()
+    resumed = train("parts", resume=True)
+    for name in ("weights.safetensors", "config.json"):
+        assert (resumed.bundle / name).read_bytes() == (whole.bundle / name).read_bytes()
 
 
 def test_the_same_seed_gives_the_same_weights_and_resuming_changes_nothing(
@@ -146,6 +221,36 @@ def test_a_second_stage_looks_at_the_firsts_map_and_carries_it_in_its_bundle(
     monkeypatch.setattr(segment_scan, "node_shares", lambda *_: blank)
     other = dict(slice_maps(scan.images, scan.read_slice, segmenter))
     assert np.abs(own[2] - other[2]).max() > 0
+
+
+def test_a_cascade_keeps_to_one_first_stage_that_has_not_seen_who_is_held_out(
+    train: Train, tmp_path: Path
+) -> None:
+    first, other = train("first"), train("other", seed=1)
+    second = train("second", coarse=str(first.bundle))
+    with pytest.raises(UsageError, match=r"--coarse: .*got the second stage of a cascade"):
+        train("third", coarse=str(second.bundle))
+    with pytest.raises(InputError, match=r"--coarse: .*trained on [12] of them"):
+        train("leaky", coarse=str(other.bundle))
+    another = train("another", classes="one")
+    with pytest.raises(ModelError, match="got one begun with another first stage"):
+        train("second", resume=True, coarse=str(another.bundle))
+
+
+def test_a_cascade_was_trained_on_its_first_stages_patients_too(
+    train: Train, masked_toy: Path, tmp_path: Path
+) -> None:
+    truth = read_coco(masked_toy / "truth.json")
+    some = tmp_path / "some.json"
+    write_coco(truth.select_patients({"p0", "p1"}), some)
+    first = train("first", data=some, scan=masked_toy / "scan")
+    rest = tmp_path / "rest.json"
+    write_coco(truth.select_patients({"p2", "p3", "p4"}), rest)
+    second = train("second", data=rest, scan=masked_toy / "scan", coarse=str(first.bundle))
+    seen = read_bundle(str(second.bundle), "segmenter").trained_on
+    assert seen is not None
+    assert len(set(seen.patients_sha256) & {patient_digest("p0"), patient_digest("p1")}) == 1
+    assert len(seen.patients_sha256) == 3
 
 
 def test_threads_do_not_change_the_mask(
