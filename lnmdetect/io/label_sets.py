@@ -81,7 +81,9 @@ def _label_paths(place: Path, layout: Layout) -> list[Path]:
         return [place] if place.is_file() else []
     named = sorted(set(FOLDERS[layout].labels.values()))
     folders = [place / name for name in named if (place / name).is_dir()] or [place]
-    return [path for folder in folders for path in sorted(folder.iterdir()) if is_nifti(path)]
+    found = [path for folder in folders for path in sorted(folder.iterdir()) if is_nifti(path)]
+    # macOS lays a ._case.nii.gz that is no NIfTI beside what it copies to other disks.
+    return [path for path in found if not path.name.startswith(".")]
 
 
 def _instances(path: Path) -> dict[int, int]:

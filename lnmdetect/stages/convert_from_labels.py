@@ -7,7 +7,7 @@ from pathlib import Path
 from lnmdetect.core.cases import Case, CaseNode, CaseSet, Layout, Values
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.grid_match import GridMatch, match_grid
-from lnmdetect.core.node_classes import NODE, THREE
+from lnmdetect.core.node_classes import EXTRANODAL, MERGED_POSITIVE, NODE, THREE, class_of
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.structure_names import (
     IGNORE,
@@ -210,17 +210,45 @@ class _Reader:
         found = []
         for node in nodes:
             told = kept.get(node.value)
-            name = self._instance_class(file, node.value, known=told is not None)
+            name = self._instance_class(file, node.value)
             if name == IGNORE:
                 continue
-            one = _found(f"n{node.value}", node, name)
-            found.append(one if told is None else _with_told(one, told))
+            one = _found(f"n{node.value}", node, name or NODE)
+            found.append(one if told is None else self._with_told(one, told, name))
         return found
 
-    def _instance_class(self, file: LabelFile, value: int, *, known: bool) -> str:
+    def _with_told(self, node: FoundNode, told: CaseNode, name: str | None) -> FoundNode:
+        """Return the node with what cases.json knows of it.
+
+        Args:
+            node: of the label map, of the class `name`.
+            told: what cases.json knows.
+            name: the class by rule or by the table beside the label map, None without; where it is
+                another than that of cases.json somebody has corrected it, and it stays.
+        """
+        known = replace(
+            node,
+            node_id=told.node_id or node.node_id,
+            level=told.level,
+            short_axis_mm=told.short_axis_mm,
+        )
+        if name is not None and not self._agrees(name, told):
+            return known
+        return replace(known, category_id=told.category_id, kind=told.kind)
+
+    def _agrees(self, name: str, told: CaseNode) -> bool:
+        if name == NODE:
+            return True
+        if category_and_kind(name)[0] != told.category_id:
+            return False
+        apart = self._cases is not None and EXTRANODAL in self._cases.classes
+        known = class_of(told.category_id, told.kind)
+        return name in (known, MERGED_POSITIVE) or (not apart and name != EXTRANODAL)
+
+    def _instance_class(self, file: LabelFile, value: int) -> str | None:
         ruled = ruled_class(str(value), self._request.rules)
         if ruled is not None or file.instances is None:
-            return ruled or NODE
+            return ruled
         if value not in file.instances:
             raise InputError(
                 f"{file.case}.json",
@@ -228,7 +256,7 @@ class _Reader:
                 got=f"none of instance {value}",
                 remedy="Correct the table, or name the class with --class NUMBER=CLASS.",
             )
-        return NODE if known else self._class(file.instances[value], file.case)
+        return self._class(file.instances[value], file.case)
 
     def _class(self, value: int, where: str) -> str:
         name = self._names.get(value)
@@ -264,15 +292,3 @@ def _default_names(cases: CaseSet | None, layout: Layout) -> Mapping[int, str]:
 def _found(node_id: str, node: LabelNode, name: str) -> FoundNode:
     category, kind = category_and_kind(name)
     return FoundNode(node_id, category, node.sections, kind)
-
-
-def _with_told(node: FoundNode, told: CaseNode) -> FoundNode:
-    """Return the node with what cases.json knows of it."""
-    return replace(
-        node,
-        node_id=told.node_id or node.node_id,
-        category_id=told.category_id,
-        kind=told.kind,
-        level=told.level,
-        short_axis_mm=told.short_axis_mm,
-    )

@@ -35,6 +35,11 @@ def test_of_a_data_set_the_label_maps_are_taken_and_not_the_images(
     assert (file.case, file.path, file.instances) == ("a", tmp_path / labels, None)
 
 
+def test_hidden_files_are_no_label_maps(tmp_path: Path) -> None:
+    empty(tmp_path, "a.nii.gz", "._a.nii.gz")
+    assert [file.case for file in read_label_set(tmp_path, "nnunet").files] == ["a"]
+
+
 def test_one_file_is_a_label_map_of_its_own(tmp_path: Path) -> None:
     empty(tmp_path, "mine.nii", "other.nii")
     (file,) = read_label_set(tmp_path / "mine.nii", "nifti").files

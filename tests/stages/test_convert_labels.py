@@ -480,6 +480,40 @@ def test_a_table_that_lacks_an_instance_or_is_damaged_is_named(
         back(folder, truth, layout)
 
 
+def test_a_class_that_was_corrected_beside_the_map_is_taken_and_the_rest_is_kept(
+    tmp_path: Path,
+) -> None:
+    truth = write_truth(tmp_path)
+    folder = out(truth, "nndetection")
+    table = folder / "raw_splitted/labelsTr/case_0001.json"
+    # left was negative (0), right positive and cystic, ragged with extranodal extension (2).
+    table.write_text('{"instances": {"1": 1, "2": 1, "3": 1}}')
+    found = {str(a.node_id): a for a in back(folder, truth, "nndetection").annotations}
+    assert {(n, a.category_id, a.kind) for n, a in found.items()} == {
+        ("left", METASTATIC, None),
+        ("right", METASTATIC, "cystic"),
+        ("ragged", METASTATIC, None),
+    }
+    assert {(a.level, a.short_axis_mm) for a in found.values()} == {("III", 4.25)}
+    rules = parse_rules(["2=negative", "3=metastatic"])
+    found = {str(a.node_id): a for a in back(folder, truth, "nndetection", rules=rules).annotations}
+    assert {(n, a.category_id, a.kind) for n, a in found.items()} == {
+        ("left", METASTATIC, None),
+        ("right", BENIGN, None),
+        ("ragged", METASTATIC, "extranodal"),
+    }
+
+
+def test_of_merged_classes_the_finer_word_of_cases_json_comes_back(tmp_path: Path) -> None:
+    truth = write_truth(tmp_path)
+    for classes in (ONE, TWO):
+        folder = out(truth, "nndetection", classes=classes, folder=tmp_path / str(len(classes)))
+        found = back(folder, truth, "nndetection")
+        assert sections(found, "category_id", "kind") == sections(
+            read_coco(truth), "category_id", "kind"
+        )
+
+
 def test_masks_of_segments_become_one_map_a_series(tmp_path: Path) -> None:
     truth = two_scans(tmp_path)
     result = nifti_masks(truth, tmp_path / "masks")
