@@ -146,7 +146,8 @@ def write_found(
         annotations += found_annotations(
             nodes, numbered, first=len(annotations) + 1, as_result=request.as_result
         )
-    dataset = CocoDataset(_info(request, source), tuple(images), tuple(annotations))
+    info = _info(request, source, record.command.removeprefix("convert from-"))
+    dataset = CocoDataset(info, tuple(images), tuple(annotations))
     record.add_inputs([("scan", sha256_of_slices(images))])
     write_coco(dataset, request.output, overwrite=request.overwrite)
     record.lap("convert")
@@ -161,7 +162,7 @@ def write_found(
     )
 
 
-def _info(request: FromRequest, source: ScanSource) -> dict[str, Any]:
+def _info(request: FromRequest, source: ScanSource, kind: str) -> dict[str, Any]:
     scan = request.scan
     pixels = scan_root(scan, read_coco(scan), None) if lists_images(scan) else scan
     what = "found by another tool" if request.as_result else "drawn in another tool"
@@ -171,6 +172,7 @@ def _info(request: FromRequest, source: ScanSource) -> dict[str, Any]:
         "scan_root": relative_root(pixels, request.output),
         "coverage": "all_slices",
         "phantom": source.is_phantom,
+        "masks_from": kind,
     }
     if request.as_result:
         info["operating_threshold"] = 0.0

@@ -212,6 +212,7 @@ class _Summary:
     nodes: int
     overlapping_px: int
     lost: int
+    mixed: int
 
 
 def _write_case(
@@ -243,7 +244,7 @@ def _summary(volume: LabelVolume, scan: ScanHandle, by_image: ByImage) -> _Summa
         for image in scan.images
         for node in by_image[image.image_id]
     }
-    return _Summary(len(nodes), volume.overlapping_px, volume.lost)
+    return _Summary(len(nodes), volume.overlapping_px, volume.lost, volume.mixed)
 
 
 def _write_tables(
@@ -263,7 +264,18 @@ def _write_tables(
 def _notes(request: ToLabelsRequest, summaries: Sequence[_Summary]) -> list[str]:
     lost = sum(summary.lost for summary in summaries)
     overlapping = sum(summary.overlapping_px for summary in summaries)
+    mixed = sum(summary.mixed for summary in summaries)
     notes = []
+    if mixed and request.values == "classes":
+        notes.append(
+            f"{counted(mixed, 'node')} whose cross-sections are of several classes: each has its "
+            "own in the map, so they come back in parts"
+        )
+    if mixed and request.values == "instances":
+        notes.append(
+            f"{counted(mixed, 'node')} whose cross-sections are of several classes: the class of "
+            "the first stands for the node"
+        )
     if lost and request.values == "classes":
         notes.append(
             f"{counted(lost, 'node')} touching another of the same class, or in parts, cannot come "

@@ -1,7 +1,7 @@
 """The masks of a COCO file as label maps on the grid of their scan."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ class LabelVolume:
         overlapping_px: pixels that two masks claim; the later annotation has them.
         lost: nodes that do not come back as they are: from a map of classes those that touch
             another of their class or lie in parts, from one of instances those covered whole.
+        mixed: nodes whose annotations are of several classes.
     """
 
     labels: NDArray[np.uint8] | NDArray[np.uint16]
@@ -33,6 +34,7 @@ class LabelVolume:
     class_of: Mapping[int, int]
     overlapping_px: int
     lost: int
+    mixed: int = 0
 
 
 ByImage = Mapping[int, Sequence[NodeAnnotation]]
@@ -59,6 +61,7 @@ def label_volume(
     labels = np.zeros(shape, dtype=np.uint8)
     nodes: dict[int, CaseNode] = {}
     class_of: dict[int, int] = {}
+    mixed: set[int] = set()
     overlapping = 0
     for own, plane, image in zip(instances, labels, images, strict=True):
         for annotation in by_image[image.image_id]:
@@ -68,17 +71,19 @@ def label_volume(
             overlapping += int(np.count_nonzero(own[mask]))
             own[mask], plane[mask] = number, label
             nodes.setdefault(number, _case_node(annotation))
-            class_of.setdefault(number, label)
+            if class_of.setdefault(number, label) != label:
+                mixed.add(number)
     if values == "instances":
-        return _without_covered(LabelVolume(instances, nodes, class_of, overlapping, 0))
+        whole = LabelVolume(instances, nodes, class_of, overlapping, 0, len(mixed))
+        return _without_covered(whole)
     lost = _lost(instances, labels.astype(np.uint16), len(classes))
-    return LabelVolume(labels, {}, {}, overlapping, lost)
+    return LabelVolume(labels, {}, {}, overlapping, len(lost - mixed), len(mixed))
 
 
-def _lost(instances: Labels, labels: Labels, classes: int) -> int:
-    """Return how many nodes are no piece of a map of classes."""
+def _lost(instances: Labels, labels: Labels, classes: int) -> set[int]:
+    """Return the numbers of the nodes that are no piece of a map of classes."""
     pieces = {_places(node) for node in touching_nodes(labels, range(1, classes + 1), joined=False)}
-    return sum(_places(node) not in pieces for node in numbered_nodes(instances))
+    return {node.value for node in numbered_nodes(instances) if _places(node) not in pieces}
 
 
 def _places(node: LabelNode) -> frozenset[tuple[int, tuple[float, ...], int]]:
@@ -141,12 +146,12 @@ def _without_covered(volume: LabelVolume) -> LabelVolume:
         return volume
     number_of = np.zeros(LARGEST_LABEL + 1, dtype=np.uint16)
     number_of[present] = np.arange(1, len(present) + 1)
-    return LabelVolume(
-        number_of[volume.labels],
-        {number: volume.nodes[value] for number, value in enumerate(present, start=1)},
-        {number: volume.class_of[value] for number, value in enumerate(present, start=1)},
-        volume.overlapping_px,
-        len(volume.nodes) - len(present),
+    return replace(
+        volume,
+        labels=number_of[volume.labels],
+        nodes={number: volume.nodes[value] for number, value in enumerate(present, start=1)},
+        class_of={number: volume.class_of[value] for number, value in enumerate(present, start=1)},
+        lost=len(volume.nodes) - len(present),
     )
 
 

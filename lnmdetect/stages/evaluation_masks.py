@@ -64,6 +64,10 @@ class MaskFigures:
     found_classes: FoundClasses
 
 
+MADE_OF_MASKS = frozenset({"segmenter", "masks_from"})
+"""Of these `info` has one where the file is of masks, of `segment` or of another tool."""
+
+
 def mask_figures(inputs: EvalInputs, truth: Truth) -> MaskFigures | None:
     """Return the figures of masks, None where truth or answer has none.
 
@@ -80,12 +84,13 @@ def mask_figures(inputs: EvalInputs, truth: Truth) -> MaskFigures | None:
 
 
 def _with_masks(inputs: EvalInputs) -> Predictions | None:
-    """Return the predictions that carry masks; a segmenter's file may hold no node at all."""
+    """Return the predictions that carry masks; a file of these may hold no node at all."""
     for found in (inputs.labelled, inputs.detections):
         if found.on_truth_boxes and found.classified:
             continue  # truth boxes that were classified: their masks are truth's own
         masks = any(runs is not None for runs in found.columns.nodes.runs)
-        if masks or (not len(found.columns.nodes) and "segmenter" in found.columns.info):
+        is_empty = not len(found.columns.nodes)
+        if masks or (is_empty and not MADE_OF_MASKS.isdisjoint(found.columns.info)):
             return found
     return None
 

@@ -17,6 +17,8 @@ from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.stages.convert_from_labels import FromLabelsRequest, from_labels
 from lnmdetect.stages.convert_in import FromResult
 from lnmdetect.stages.convert_out import ToLabelsRequest, nifti_masks, to_labels
+from lnmdetect.stages.evaluate import evaluate
+from lnmdetect.stages.evaluation_request import EvalRequest
 from tests.masked_scans import (
     ORIENTATIONS,
     ROWS,
@@ -374,6 +376,27 @@ def test_parts_on_a_slice_that_meet_on_another_are_one_node_and_no_loss(tmp_path
     assert sections(back(tmp_path / "converted", truth)) == sections(dataset)
 
 
+def test_a_node_of_two_classes_is_told(tmp_path: Path) -> None:
+    truth = write_truth(tmp_path)
+    dataset = read_coco(truth)
+    first, *others = dataset.annotations
+    assert (first.node_id, first.category_id) == ("left", BENIGN)
+    changed = (replace(first, category_id=METASTATIC, kind=None), *others)
+    write_coco(replace(dataset, annotations=changed), truth, overwrite=True)
+    result = to_labels(ToLabelsRequest(truth, tmp_path / "classes"))
+    assert result.notes == (
+        "1 node whose cross-sections are of several classes: each has its own in the map, so they "
+        "come back in parts",
+    )
+    assert sections(back(tmp_path / "classes", truth), "category_id") == sections(
+        read_coco(truth), "category_id"
+    )
+    kept = to_labels(ToLabelsRequest(truth, tmp_path / "instances", values="instances"))
+    assert kept.notes[0].endswith("the class of the first stands for the node")
+    merged = ToLabelsRequest(truth, tmp_path / "one", classes=ONE)
+    assert to_labels(merged).notes == ()
+
+
 def test_more_nodes_than_numbers_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -400,6 +423,27 @@ def test_of_overlapping_masks_the_later_has_the_pixels(tmp_path: Path) -> None:
     labels = np.asarray(nibabel.load(tmp_path / "converted/labels/case_0001.nii.gz").dataobj)
     assert set(np.unique(labels)) == {0, 1, 2}
     assert {a.node_id for a in back(tmp_path / "converted", truth).annotations} == {"under", "over"}
+
+
+def test_answers_of_another_tool_are_scored_by_eval_also_where_they_are_empty(
+    tmp_path: Path,
+) -> None:
+    truth = write_truth(tmp_path)
+    folder = out(truth, "nnunet")
+    request = EvalRequest((truth,), nodes=(tmp_path / "back.json",), bootstrap=0)
+    found = back(folder, truth, "nnunet", as_result=True)
+    assert found.info["masks_from"] == "nnunet"
+    masks = evaluate(request).masks
+    assert masks is not None
+    assert masks.dice.per_volume["all"].value == 1
+    assert masks.detection["negative"].called_over_half.value == 1
+    path = folder / "labelsTr/case_0001.nii.gz"
+    stored = nibabel.load(path)
+    nibabel.save(nibabel.Nifti1Image(np.zeros(stored.shape, np.uint8), stored.affine), path)
+    assert back(folder, truth, "nnunet", as_result=True).annotations == ()
+    masks = evaluate(request).masks
+    assert masks is not None
+    assert masks.dice.per_volume["all"].value == masks.detection["all"].over_0.value == 0
 
 
 def test_a_test_fold_stays_out_of_training_and_no_patient_is_parted(tmp_path: Path) -> None:

@@ -243,6 +243,8 @@ def test_a_segmenter_that_found_nothing_has_a_dice_of_0(write: Write) -> None:
     masks = scored(write(TRUTH, []))
     assert masks.dice.per_slice["all"].value == masks.detection["all"].over_0.value == 0
     assert masks.surface.mean_mm.reason == "no node of truth with an answered node on it"
+    other_tool = {"operating_threshold": 0.0, "masks_from": "nnunet"}
+    assert scored(write(TRUTH, [], other_tool)).dice.per_volume["all"].value == 0
     assert evaluate(write(TRUTH, [], {"operating_threshold": 0.0})).masks is None
 
 
