@@ -78,7 +78,11 @@ RESAMPLES = 2000
 """As `metrics.resampling` has it, which --help need not load; a test holds the two together."""
 Figures = Annotated[
     Path | None,
-    typer.Option("--figures", help="Folder for the figures as SVG and PNG.", metavar="DIR"),
+    typer.Option(
+        "--figures",
+        help="Folder for the figures as SVG and PNG; `eval` adds masks.md, the tables of masks.",
+        metavar="DIR",
+    ),
 ]
 Compare = Annotated[
     tuple[Path, Path] | None,

@@ -9,6 +9,8 @@ from lnmdetect.io.figures_data import OverlapPlot, SizeRatesPlot
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 _MARKERS = ("o", "s", "^", "D", "v")
 _BAND_ALPHA = 0.2
+_MARGIN = 0.04
+"""Beyond 0 and 1, so that marks there are whole."""
 _SPREAD = 0.7
 """Share of a group's width that its marks take."""
 
@@ -52,8 +54,8 @@ def draw_size_rates(axes: Axes, plot: SizeRatesPlot) -> None:
         groups, [f"{name}\nn {n}" for name, n in zip(plot.groups, plot.nodes, strict=True)]
     )
     axes.set_xlim(-0.5, len(groups) - 0.5)
-    axes.set_ylim(0, 1.02)
+    axes.set_ylim(-_MARGIN, 1 + _MARGIN)
     axes.set_xlabel("short axis of the node, mm")
     axes.set_ylabel("detection rate (any overlap)")
     # Below the axes: intervals of a few nodes may reach from 0 to 1, and leave no free place.
-    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.24), ncols=2, columnspacing=0.8)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.29), ncols=2, columnspacing=0.8)

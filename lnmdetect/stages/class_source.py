@@ -14,7 +14,8 @@ def class_source(info: Mapping[str, Any]) -> str:
     """
     segmenter, classifier = (_name(info, arm) for arm in ("segmenter", "classifier"))
     if classifier is None:
-        return NO_SOURCE if segmenter is None else segmenter
+        tool = info.get("masks_from")
+        return segmenter or (f"masks read from {tool}" if tool else NO_SOURCE)
     if segmenter is None:
         return classifier
     return f"{classifier}; extranodal extension: {segmenter}"

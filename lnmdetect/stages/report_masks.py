@@ -1,7 +1,5 @@
 """The figures of masks as a part of a report, and what its plots are drawn from."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from lnmdetect.io.figures_data import Band, Curve, OverlapPlot, SizeRates, SizeRatesPlot
@@ -10,11 +8,12 @@ from lnmdetect.metrics.mask_counts import ALL
 from lnmdetect.stages.evaluation_masks import MaskFigures
 from lnmdetect.stages.evaluation_masks_tables import (
     call_rows,
-    class_text,
+    called_title,
     mask_rows,
     masks_sentence,
 )
-from lnmdetect.stages.report_tables import Named, figure_table
+from lnmdetect.stages.mask_tables import class_text, text_tables
+from lnmdetect.stages.report_tables import figure_table
 
 CAPTIONS = (
     (
@@ -74,22 +73,7 @@ def masks_section(masks: MaskFigures, plots: tuple[Plot, ...]) -> Section:
         plots=plots,
         figures=(
             figure_table("Masks, all classes as one", mask_rows(masks)),
-            figure_table("Masks by class of the node in truth", _by_class(masks)),
-            figure_table(
-                f"Class of the nodes found by masks, said by {masks.classes_of}",
-                call_rows(masks.found_classes),
-            ),
+            figure_table(called_title(masks), call_rows(masks.found_classes)),
         ),
+        tables=tuple(text_tables(masks)),
     )
-
-
-def _by_class(masks: MaskFigures) -> Iterator[Named]:
-    for name, rates in masks.detection.items():
-        if name == ALL:
-            continue
-        words = class_text(name)
-        yield f"Dice, whole volumes: {words}", masks.dice.per_volume[name]
-        yield f"Nodes found, covered at all: {words}", rates.over_0
-        yield f"Nodes found, more than half covered: {words}", rates.over_half
-        false = masks.false_positives.per_volume_by_class[name]
-        yield f"False positive nodes a volume called: {words}", false

@@ -18,16 +18,19 @@ from lnmdetect.io.figures_data import (
     SizesPlot,
 )
 from lnmdetect.io.figures_evaluation import write_figures
+from lnmdetect.io.json_files import atomic_output, refuse_existing
 from lnmdetect.metrics.calibration import Calibration
 from lnmdetect.metrics.classification import Classification
 from lnmdetect.metrics.error_kinds import FOUND, WRONG_CLASS
 from lnmdetect.metrics.figure import Figure
 from lnmdetect.metrics.froc import Froc, OperatingPoint
 from lnmdetect.stages.evaluate import Evaluation
+from lnmdetect.stages.evaluation_masks_tables import masks_markdown
 from lnmdetect.stages.evaluation_result import ClassificationFigures, EvalResult
 from lnmdetect.stages.report_masks import overlap_plot, size_rates_plot
 
 Numbers = NDArray[np.float64]
+MASKS = "masks.md"
 
 
 def write_evaluation_figures(
@@ -35,10 +38,20 @@ def write_evaluation_figures(
 ) -> tuple[Path, ...]:
     """Return the SVG and PNG files that are written into `folder`, those that can be drawn.
 
+    Where there are masks, masks.md holds their tables.
+
     Raises:
         OutputError: a file exists and `overwrite` is false, or the folder cannot be written.
     """
-    return write_figures(evaluation_plots(evaluation), folder, overwrite=overwrite)
+    result, tables = evaluation.result, folder / MASKS
+    if result.masks is None:
+        return write_figures(evaluation_plots(evaluation), folder, overwrite=overwrite)
+    refuse_existing(tables, overwrite=overwrite)
+    drawn = write_figures(evaluation_plots(evaluation), folder, overwrite=overwrite)
+    suffix = ", phantom figures" if result.info.phantom else ""
+    with atomic_output(tables, overwrite=overwrite) as stream:
+        stream.write(masks_markdown(result.masks, suffix).encode("utf-8"))
+    return (*drawn, tables)
 
 
 def evaluation_plots(evaluation: Evaluation) -> EvaluationPlots:
