@@ -60,7 +60,7 @@ check: $(STAMP) ## ruff, formatting, mypy --strict, the layering rules; warnings
 	$(BIN)/mypy --strict lnmdetect tests
 	$(BIN)/python -m pytest -q tests/test_layering.py
 
-weights: $(STAMP) ## train both bundled models from scratch on phantoms (about 75 minutes on 2 cores)
+weights: $(STAMP) ## train the bundled models from scratch on phantoms (about 2.5 hours on 2 cores, 20 GB)
 	$(BIN)/python -m lnmdetect.stages.weights
 
 bench: $(STAMP) ## 40 held-out phantom patients: AP50, sensitivity, AUC, beside trivial methods

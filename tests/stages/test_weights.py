@@ -1,5 +1,6 @@
 """`make weights`: the commands it gives, what it takes up again, where the bundles go."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -49,24 +50,27 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return started
 
 
-def test_phantoms_are_made_both_arms_trained_and_the_bundles_installed(
+def test_phantoms_are_made_all_arms_trained_and_the_bundles_installed(
     commands: list[str], tmp_path: Path
 ) -> None:
     work, installed = tmp_path / "work", tmp_path / "installed"
     weights.make_weights(work, installed)
     kinds = [" ".join(command.split()[:2]) for command in commands]
-    assert kinds == ["phantom ct", "phantom ct", "train detector", "train classifier"]
-    truth = read_coco(work / "truth.json")
-    assert truth.patients() == ("training", "lifelike")
-    assert truth.info["scan_root"] == "."
-    assert [part["seed"] for part in truth.info["phantoms"]] == [1000, 2000]
-    for arm in weights.ARMS:
+    boxes = ["phantom ct", "phantom ct", "train detector", "train classifier"]
+    assert kinds == [*boxes, "phantom ct", "phantom ct", "train segmenter"]
+    for name, seeds in (("boxes", [1000, 2000]), ("masks", [3000, 3100])):
+        truth = read_coco(work / name / "truth.json")
+        assert truth.patients() == ("training", "lifelike")
+        assert truth.info["scan_root"] == "."
+        assert [part["seed"] for part in truth.info["phantoms"]] == seeds
+    for arm in ("detector", "classifier", "segmenter"):
         assert (installed / f"{arm}-compact" / "card.md").read_text() == arm
 
 
 def test_no_seed_of_training_is_one_of_evaluation() -> None:
-    assert all(part.seed + part.patients < 9000 for part in weights.PARTS)
-    assert len({part.seed for part in weights.PARTS}) == len(weights.PARTS)
+    parts = [part for group in weights.SETS for part in group.parts]
+    assert all(part.seed + part.patients < 9000 for part in parts)
+    assert len({part.seed for part in parts}) == len(parts)
 
 
 def test_finished_phantoms_and_begun_trainings_are_taken_up(
@@ -75,13 +79,12 @@ def test_finished_phantoms_and_begun_trainings_are_taken_up(
     work = tmp_path / "work"
     weights.make_weights(work, tmp_path / "installed")
     commands.clear()
-    (work / "detector" / "bundle" / "card.md").unlink()
-    (work / "detector" / "bundle").rmdir()
-    (work / "detector" / "last.pt").touch()
-    (work / "classifier" / "bundle" / "card.md").unlink()
-    (work / "classifier" / "bundle").rmdir()
+    for run in ("boxes/detector", "boxes/classifier", "masks/segmenter"):
+        shutil.rmtree(work / run / "bundle")
+    (work / "boxes" / "detector" / "last.pt").touch()
     weights.make_weights(work, tmp_path / "installed")
-    assert [command.split()[-1] for command in commands] == ["--resume", "--overwrite"]
+    again = [command.split()[-1] for command in commands]
+    assert again == ["--resume", "--overwrite", "--overwrite"]
 
 
 def test_a_step_that_fails_stops_the_rest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
