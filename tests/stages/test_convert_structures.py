@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.pixels.utils import pack_bits
 
@@ -167,13 +168,9 @@ def test_a_fractional_seg_counts_from_more_than_half(tmp_path: Path) -> None:
     assert masks(found) == masks(read_coco(truth))
 
 
-def test_a_label_map_of_another_tool_is_read_by_its_values(tmp_path: Path) -> None:
+def made_by_highdicom(truth: Path, kind: str, pixels: NDArray[np.uint8], **options: Any) -> Path:
+    """A SEG of another tool; `pixels` in the order of the truth's slices."""
     highdicom = pytest.importorskip("highdicom")
-    nodes = three_nodes()
-    truth = write_truth(tmp_path, nodes, orientation=ORIENTATIONS["slices run downwards"])
-    labels = np.zeros(nodes[0].inside.shape, np.uint8)
-    for number, node in enumerate(nodes, start=1):
-        labels[node.inside] = number
     headers = {str(h.SOPInstanceUID): h for h in map(dcmread, truth.parent.glob("scan/*.dcm"))}
     ordered = [headers[image.sop_instance_uid] for image in read_coco(truth).images]
     coded = highdicom.sr.CodedConcept
@@ -191,13 +188,41 @@ def test_a_label_map_of_another_tool_is_read_by_its_values(tmp_path: Path) -> No
         warnings.simplefilter("ignore")
         made = highdicom.seg.Segmentation(
             ordered,
-            labels,
-            highdicom.seg.SegmentationTypeValues.LABELMAP,
+            pixels,
+            highdicom.seg.SegmentationTypeValues[kind],
             described,
             *("1.2.3.4", 1, "1.2.3.5", 1, "Other", "Other", "1", "1"),
+            **options,
         )
-    made.save_as(tmp_path / "map.dcm")
-    found = back("seg", tmp_path / "map.dcm", truth)
+    made.save_as(truth.parent / "made.dcm")
+    return truth.parent / "made.dcm"
+
+
+def test_a_label_map_of_another_tool_is_read_by_its_values(tmp_path: Path) -> None:
+    nodes = three_nodes()
+    truth = write_truth(tmp_path, nodes, orientation=ORIENTATIONS["slices run downwards"])
+    labels = np.zeros(nodes[0].inside.shape, np.uint8)
+    for number, node in enumerate(nodes, start=1):
+        labels[node.inside] = number
+    found = back("seg", made_by_highdicom(truth, "LABELMAP", labels), truth)
+    assert masks(found) == masks(read_coco(truth))
+    assert {a.node_id for a in found.annotations} == {"n1", "n2", "n3"}
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS.values(), ids=ORIENTATIONS)
+@pytest.mark.parametrize("sparse", [True, False])
+def test_nodes_over_each_other_in_a_seg_of_highdicom_stay_whole_in_every_orientation(
+    tmp_path: Path, orientation: tuple[float, ...], sparse: bool
+) -> None:
+    left, right, _ = three_nodes()
+    over = Drawn("over", METASTATIC, ball((3, 14, 11), (2.2, 5, 4)))
+    assert (over.inside & left.inside).any()
+    nodes = (left, right, over)
+    truth = write_truth(tmp_path, nodes, orientation=orientation)
+    pixels = np.stack([node.inside for node in nodes], axis=-1).astype(np.uint8)
+    path = made_by_highdicom(truth, "BINARY", pixels, omit_empty_frames=sparse)
+    assert (int(dcmread(path).NumberOfFrames) == 3 * SLICES) == (not sparse)
+    found = back("seg", path, truth)
     assert masks(found) == masks(read_coco(truth))
     assert {a.node_id for a in found.annotations} == {"n1", "n2", "n3"}
 
