@@ -116,8 +116,9 @@ class SegmenterSampling(Part):
     """Where training patches are cut.
 
     Attributes:
-        node_share: of the patches that are placed on a node; each then holds at least its centre,
-            at a random place within the patch.
+        node_share: of the patches that are placed on a node, at a random place within the patch,
+            and hold some of it after all changes; of any first n patches of an epoch at least this
+            share.
         class_balanced: whether each class is as likely as any other to be the one placed on,
             however rare it is.
         validation_patches: fixed ones, on nodes and elsewhere in the same shares.

@@ -1,5 +1,6 @@
 """Volumes and label volumes as batches of patches for the segmenter."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,10 @@ from lnmdetect.transforms.volume_grid import Window, blend_slices, cut_labels, c
 from lnmdetect.transforms.windows import window
 
 ROOM = 1.25
-"""Patches are cut this much wider than the network sees, so that turning shows no empty corners."""
+"""Patches are cut this much wider than the network sees, so that turning shows few empty corners: a
+square one turned by 12 degrees needs 1.19."""
+TRIES = 10
+"""Of a patch on a node, until turning and shrinking have left a voxel of one in it."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,17 @@ def with_coarse(
     return np.concatenate([channels, window(thousandths, COARSE_RANGE)[None]])
 
 
+def is_on_node(number: int, node_share: float) -> bool:
+    """Return whether a patch is placed on a node: of the first n at least `node_share * n` are.
+
+    Args:
+        number: of the patch, from 0.
+        node_share: of the patches, in [0, 1]; spread evenly over them.
+    """
+    before, after = (math.ceil(n * node_share - 1e-9) for n in (number, number + 1))
+    return after > before
+
+
 class Patches:
     """Where patches are cut, and the cutting: the part that training and validation share.
 
@@ -91,14 +106,20 @@ class Patches:
                 group = node.label if recipe.sampling.class_balanced else 0
                 self.nodes.setdefault(group, []).append((scan, node))
 
-    def place(self, rng: np.random.Generator) -> tuple[LabelledSeries, tuple[float, float, float]]:
+    def on_node(self, number: int) -> bool:
+        """Return whether the patch of this number is placed on a node."""
+        return bool(self.nodes) and is_on_node(number, self.recipe.sampling.node_share)
+
+    def place(
+        self, rng: np.random.Generator, *, on_node: bool
+    ) -> tuple[LabelledSeries, tuple[float, float, float]]:
         """Return a series and the middle of a patch in it: (mm along z, row, column) of its grid.
 
         On a node the middle is moved so that the node lies anywhere within the patch.
         """
         depth, height, width = self.plan.patch
         reach = np.array([depth * self.plan.spacing_mm[0], height, width]) * 0.4
-        if self.nodes and rng.random() < self.recipe.sampling.node_share:
+        if on_node:
             groups = sorted(self.nodes)
             nodes = self.nodes[groups[int(rng.integers(len(groups)))]]
             scan, node = nodes[int(rng.integers(len(nodes)))]
@@ -147,16 +168,29 @@ class TrainingPatches(Dataset[SegmenterItem]):
         return max(len(self.patches.series), sum(map(len, self.patches.nodes.values())))
 
     def __getitem__(self, draw: Draw) -> SegmenterItem:
-        """Return the patch of a draw; the same draw gives the same patch."""
-        rng = draw.generator()
-        item = self.patches.cut(*self.patches.place(rng), room=ROOM)
+        """Return the patch of a draw; the same draw gives the same patch.
+
+        One that is placed on a node holds a voxel of a node, unless ten tries have not found any.
+        """
+        rng, on_node = draw.generator(), self.patches.on_node(draw.number)
+        for _ in range(TRIES):
+            item, labels = self._changed(rng, on_node=on_node)
+            if not on_node or labels.any():
+                break
+        return item
+
+    def _changed(
+        self, rng: np.random.Generator, *, on_node: bool
+    ) -> tuple[SegmenterItem, NDArray[np.uint8]]:
+        """Return one patch after random changes, and its labels."""
+        item = self.patches.cut(*self.patches.place(rng, on_node=on_node), room=ROOM)
         assert item.labels is not None
         move, light = (int(seed) for seed in rng.integers(2**31, size=2))
         channels, depth = item.channels, len(item.labels)
         flat = channels.reshape(-1, *channels.shape[2:])
         moved, labels = self.augmentation.geometric_labels(flat, item.labels, seed=move)
         lit = self.augmentation.photometric(moved, seed=light)
-        return SegmenterItem(lit.reshape(-1, depth, *lit.shape[1:]), labels)
+        return SegmenterItem(lit.reshape(-1, depth, *lit.shape[1:]), labels), labels
 
 
 class ValidationPatches(Dataset[SegmenterItem]):
@@ -178,4 +212,4 @@ class ValidationPatches(Dataset[SegmenterItem]):
     def __getitem__(self, index: int) -> SegmenterItem:
         """Return one patch."""
         rng = np.random.default_rng(index)
-        return self.patches.cut(*self.patches.place(rng))
+        return self.patches.cut(*self.patches.place(rng, on_node=self.patches.on_node(index)))

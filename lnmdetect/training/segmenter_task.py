@@ -99,12 +99,14 @@ class SegmenterTask:
         ]
 
     def score(self, predictions: Sequence[Confusion]) -> dict[str, float]:
-        """Return the Dice of all classes merged, and of each class that truth or answer holds."""
+        """Return the Dice of all classes merged, and of each class that truth holds."""
         total = np.sum(predictions, axis=0)
-        by_class = dice_by_class(total)
-        named = zip(self.classes, by_class, strict=True)
-        apart = {f"dice_{name}": dice or 0.0 for name, dice in named}
-        return {"dice": merged_dice(total) or 0.0, **(apart if len(self.classes) > 1 else {})}
+        merged = {"dice": merged_dice(total) or 0.0}
+        if len(self.classes) == 1:
+            return merged
+        held = total.sum(axis=1)[1:] > 0
+        named = zip(self.classes, dice_by_class(total), held, strict=True)
+        return merged | {f"dice_{name}": dice or 0.0 for name, dice, is_held in named if is_held}
 
     def _volumes(self, batch: SegmenterBatch) -> Tensor:
         return batch.volumes.to(self.device, memory_format=torch.channels_last_3d)

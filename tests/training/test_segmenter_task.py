@@ -66,13 +66,16 @@ def test_windows_are_answered_by_shares_that_sum_to_one(task: SegmenterTask) -> 
     assert shares.sum(axis=0) == pytest.approx(np.ones((4, 16, 16)), abs=1e-5)
 
 
-def test_the_score_names_each_class_beside_all_merged(task: SegmenterTask) -> None:
-    confusion = np.array([[900, 10, 0], [10, 30, 10], [0, 0, 0]])
+def test_the_score_names_each_class_of_the_truth_beside_all_merged(task: SegmenterTask) -> None:
+    confusion = np.array([[900, 10, 0], [10, 30, 10], [5, 0, 0]])
     assert task.score([confusion]) == {
-        "dice": pytest.approx(2 * 40 / (50 + 50)),
+        "dice": pytest.approx(2 * 40 / (55 + 50)),
         "dice_negative": pytest.approx(2 * 30 / (50 + 40)),
         "dice_metastatic": 0.0,
     }
+    # Dice of what truth does not hold says nothing, answered or not.
+    without = np.array([[900, 10, 3], [10, 30, 0], [0, 0, 0]])
+    assert list(task.score([without])) == ["dice", "dice_negative"]
 
 
 def test_the_plans_memory_is_what_a_step_keeps_and_a_little_more(recipe_fields: Fields) -> None:
