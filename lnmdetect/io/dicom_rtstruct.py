@@ -60,14 +60,17 @@ def read_structures(path: Path) -> StructureSet:
     """Return the structures of an RT Structure Set, by number.
 
     Raises:
-        InputError: the file is none, or is damaged.
+        InputError: the file is none, is damaged, or numbers two structures alike.
     """
     try:
         with quiet_dicom(), path.open("rb") as stream:
             stored = dcmread(stream)
             if text(stored, "SOPClassUID") != RT_STRUCTURE_SET:
                 raise _unreadable(path, "another kind of DICOM object")
-            return StructureSet(_series(stored), _structures(stored))
+            structures = _structures(stored)
+            if len({one.number for one in structures}) != len(structures):
+                raise _unreadable(path, "two structures of one number")
+            return StructureSet(_series(stored), structures)
     except READ_ERRORS as error:
         raise _unreadable(path, type(error).__name__) from None
 
@@ -87,15 +90,15 @@ def _structures(stored: Dataset) -> tuple[Structure, ...]:
         number = whole(one, "ReferencedROINumber")
         if number is not None:
             drawn.setdefault(number, []).extend(one.get("ContourSequence") or ())
-    found = {}
+    found = []
     for roi in stored.get("StructureSetROISequence") or ():
         number = whole(roi, "ROINumber")
         if number is not None:
             contours = [_contour(one) for one in drawn.get(number, [])]
             closed = tuple(contour for contour in contours if contour is not None)
             unread = len(contours) - len(closed)
-            found[number] = Structure(number, text(roi, "ROIName"), closed, unread)
-    return tuple(found[number] for number in sorted(found))
+            found.append(Structure(number, text(roi, "ROIName"), closed, unread))
+    return tuple(sorted(found, key=lambda one: one.number))
 
 
 def _contour(stored: Dataset) -> PlanarContour | None:

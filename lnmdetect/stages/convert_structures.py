@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lnmdetect.core.errors import InputError
-from lnmdetect.core.grid_match import TOLERANCE_VOXELS, GridMatch, match_grid
+from lnmdetect.core.grid_match import GridMatch, match_grid
 from lnmdetect.core.node_classes import NODE, POSITIVE
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.structure_names import (
@@ -18,9 +18,10 @@ from lnmdetect.core.structure_names import (
     speaks_of_nodes,
 )
 from lnmdetect.core.wording import counted
-from lnmdetect.io.dicom_rtstruct import PlanarContour, Structure, read_structures
+from lnmdetect.io.dicom_rtstruct import read_structures
 from lnmdetect.io.dicom_seg_read import Segment, SegmentationFile, SegmentFrame, read_segmentation
 from lnmdetect.io.input_files import printable
+from lnmdetect.stages.convert_contours import filled_contours
 from lnmdetect.stages.convert_in import (
     FromRequest,
     FromResult,
@@ -31,12 +32,8 @@ from lnmdetect.stages.convert_in import (
     write_found,
 )
 from lnmdetect.stages.convert_nodes import FoundNode
-from lnmdetect.transforms.contour_fill import Contour, fill_contours, fill_drawn
 from lnmdetect.transforms.label_nodes import CrossSection, split_sections
 from lnmdetect.transforms.mask_pieces import Mask
-
-OUTSIDE_PX = 1.0
-"""How far beyond the centres of the outermost pixels a contour may run, whose edges lie at half."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,9 @@ def from_rtstruct(request: FromStructuresRequest, progress: Progress = SILENT) -
     classes = {one.number: _name_class(one.name, request.rules) for one in stored.structures}
     kept = [one for one in stored.structures if classes[one.number] not in (IGNORE, None)]
     made = [
-        _Drawn(_filled(one, scan, printable(request.source.name)), classes[one.number] or NODE)
+        _Drawn(
+            filled_contours(one, scan, printable(request.source.name)), classes[one.number] or NODE
+        )
         for one in progress.track(kept, description="filling", total=len(kept))
     ]
     notes = _left_out(len(stored.structures) - len(kept))
@@ -206,54 +205,6 @@ def _united(
     return CrossSection.of(section.index, known.plane(shape) | section.plane(shape))
 
 
-def _filled(structure: Structure, scan: PlacedScan, where: str) -> list[CrossSection]:
-    """Return the cross-sections of a structure's contours, one a slice, rising.
-
-    Raises:
-        InputError: a contour lies across or between the slices, or beyond the scan.
-    """
-    by_slice: dict[int, list[Contour]] = {}
-    excluding: set[int] = set()
-    for contour in structure.contours:
-        index, points = _on_slice(contour, scan, where)
-        by_slice.setdefault(index, []).append(points)
-        if contour.excludes:
-            excluding.add(index)
-    shape = scan.grid.shape[1:]
-    masks = {
-        index: (fill_contours if index in excluding else fill_drawn)(by_slice[index], shape)
-        for index in sorted(by_slice)
-    }
-    return [CrossSection.of(index, mask) for index, mask in masks.items() if mask.any()]
-
-
-def _on_slice(contour: PlanarContour, scan: PlacedScan, where: str) -> tuple[int, Contour]:
-    """Return the slice of a contour, and its points (N, 2) as column and row there.
-
-    Raises:
-        InputError: it lies across or between the slices, or beyond the scan.
-    """
-    indices = scan.grid.indices(contour.points_mm)
-    index = int(np.rint(indices[:, 2].mean()))
-    highest = np.array(scan.grid.sides, dtype=np.float64) - 1
-    low, high = indices.min(axis=0), indices.max(axis=0)
-    beside = (low[:2] < -OUTSIDE_PX).any() or (high[:2] > highest[:2] + OUTSIDE_PX).any()
-    if high[2] - low[2] > 2 * TOLERANCE_VOXELS:
-        got = "one across them"
-    elif beside or not 0 <= index <= highest[2]:
-        got = "one beyond the scan"
-    elif np.abs(indices[:, 2] - index).max() > TOLERANCE_VOXELS:
-        got = "one between them"
-    else:
-        return index, indices[:, :2]
-    raise InputError(
-        where,
-        expected="contours that lie on the scan's slices",
-        got=got,
-        remedy="Give the scan on which the structures were drawn.",
-    )
-
-
 def _nodes(
     request: FromStructuresRequest, scan: PlacedScan, drawn: Sequence[_Drawn], notes: list[str]
 ) -> list[FoundNode]:
@@ -273,6 +224,12 @@ def _nodes(
     if len(shown) < len(drawn):
         empty = counted(len(drawn) - len(shown), "structure")
         notes.append(f"{empty} left out: no pixel's centre lies inside")
+    gaps = sum(_has_gap(one.sections) for one in shown) if not request.split else 0
+    if gaps:
+        notes.append(
+            f"{counted(gaps, 'structure')} with slices on which nothing is drawn between others: "
+            "nothing is added there; --split makes the parts nodes each"
+        )
     shape = scan.grid.shape[1:]
     found: list[FoundNode] = []
     for number, one in enumerate(shown, start=1):
@@ -292,3 +249,7 @@ def _left_out(count: int) -> list[str]:
         f"{counted(count, 'structure')} left out: neither code nor name says lymph node, or a rule "
         "ignores it; --class NAME=CLASS takes others"
     ]
+
+
+def _has_gap(sections: Sequence[CrossSection]) -> bool:
+    return sections[-1].index - sections[0].index >= len(sections)

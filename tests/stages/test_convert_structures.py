@@ -428,6 +428,32 @@ def test_contours_drawn_twice_or_over_each_other_stay_unless_they_exclude_each_o
         assert drawn_px(path, truth) == excluded_px
 
 
+def test_slices_that_were_left_out_are_told_and_stay_empty(tmp_path: Path) -> None:
+    truth = write_truth(tmp_path)
+    around = ((3.5, 3.5), (9.5, 3.5), (9.5, 9.5), (3.5, 9.5))
+    contours = [outline(around, index, truth) for index in (1, 2, 4)]
+    path = write_rtstruct(
+        tmp_path / "rs.dcm", [("LN", contours), ("LN 2", contours[:2])], series=SERIES
+    )
+    result = read("rtstruct", path, truth)
+    assert (result.nodes, result.sections) == (2, 5)
+    (note,) = result.notes
+    assert note.startswith("1 structure with slices on which nothing is drawn between others")
+    split = read("rtstruct", path, truth, split=True)
+    assert (split.nodes, split.sections, split.notes) == (3, 5, ())
+
+
+def test_two_structures_of_one_number_are_refused(tmp_path: Path) -> None:
+    truth = write_truth(tmp_path)
+    drawn = squares((3.5, 9.5), truth=truth)
+    path = write_rtstruct(tmp_path / "rs.dcm", [("LN", drawn), ("LN 2", drawn)], series=SERIES)
+    stored = dcmread(path)
+    stored.StructureSetROISequence[1].ROINumber = 1
+    stored.save_as(path)
+    with pytest.raises(InputError, match="got two structures of one number"):
+        read("rtstruct", path, truth)
+
+
 def test_a_structure_set_of_two_of_the_scans_asks_which(tmp_path: Path) -> None:
     truth = write_truth(tmp_path)
     write_scan(tmp_path / "scan/more", [], seed="second")
