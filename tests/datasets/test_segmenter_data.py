@@ -17,6 +17,7 @@ from lnmdetect.datasets.draws import Draw
 from lnmdetect.datasets.label_cache import LabelledSeries, label_series
 from lnmdetect.datasets.segmentation_plan import ScanShape, plan_segmentation
 from lnmdetect.datasets.segmenter_data import (
+    Patches,
     TrainingPatches,
     ValidationPatches,
     collate_segmenter,
@@ -170,17 +171,46 @@ def test_of_any_first_patches_the_share_is_on_nodes_and_hardly_more(share: float
     assert (chosen < wanted + 1).all()
 
 
-def test_a_third_of_the_patches_hold_a_node_however_they_are_turned(
+def test_a_patch_on_a_node_that_has_left_it_is_drawn_again(
+    labelled: list[LabelledSeries],
+    recipe_fields: Fields,
+    recipe: SegmenterRecipe,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    third = SegmenterRecipe(**recipe_fields("segmenter", sampling={"node_share": 1 / 3}))
+    data = TrainingPatches(labelled, third.model_copy(update={"plan": recipe.plan}))
+    own, asked = data.patches.place, []
+
+    def place(rng: np.random.Generator, *, on_node: bool) -> Any:
+        asked.append(on_node)
+        scan, centre = own(rng, on_node=on_node)
+        return scan, centre if len(asked) % 4 == 0 else (centre[0], -50.0, -50.0)
+
+    monkeypatch.setattr(data.patches, "place", place)
+    on_node, elsewhere = data[Draw(0, 3, 0)], data[Draw(0, 3, 1)]
+    assert asked == [True] * 4 + [False]
+    assert on_node.labels is not None
+    assert elsewhere.labels is not None
+    assert on_node.labels.any()
+    assert not elsewhere.labels.any()
+
+
+def test_a_rare_class_is_placed_on_as_often_as_a_common_one(
     labelled: list[LabelledSeries], recipe_fields: Fields, recipe: SegmenterRecipe
 ) -> None:
-    changes = {
-        "sampling": {"node_share": 1 / 3},
-        "augmentation": {"rotation_deg": 45, "scale": 0.5},
-    }
-    turned = SegmenterRecipe(**recipe_fields("segmenter", **changes))
-    data = TrainingPatches(labelled, turned.model_copy(update={"plan": recipe.plan}))
-    labels = (data[Draw(0, 3, number)].labels for number in range(0, 180, 3))
-    assert all(own is not None and own.any() for own in labels)
+    rare, common = ([n for n in labelled[i].nodes if n.label == i + 1] for i in (0, 1))
+    series = [
+        replace(labelled[0], nodes=tuple(rare)),
+        replace(labelled[1], nodes=tuple(common) * 9),
+    ]
+    shares = []
+    for balanced in (True, False):
+        made = recipe_fields("segmenter", sampling={"class_balanced": balanced})
+        patches = Patches(series, SegmenterRecipe(**made).model_copy(update={"plan": recipe.plan}))
+        rng = np.random.default_rng(0)
+        places = [patches.place(rng, on_node=True)[0] for _ in range(300)]
+        shares.append(sum(scan is series[0] for scan in places) / 300)
+    assert shares == [pytest.approx(0.5, abs=0.07), pytest.approx(0.1, abs=0.05)]
 
 
 def test_nodes_lie_anywhere_within_their_patches(
