@@ -23,6 +23,7 @@ from lnmdetect.core.thresholds import Threshold
 from lnmdetect.datasets.segmentation_plan import ScanShape, plan_segmentation
 from lnmdetect.io.bundles import Bundle, write_bundle
 from lnmdetect.io.coco import read_coco
+from lnmdetect.io.dicom_sr_read import read_report
 from lnmdetect.io.linked_nodes_file import read_linked_nodes
 from lnmdetect.stages import segment_scan
 from lnmdetect.stages.classify import ClassifyRequest, classify
@@ -323,6 +324,47 @@ def test_names_that_two_scans_of_a_patient_share_are_given_anew(
     segments.write_text(json.dumps(data))
     linked = link_nodes(NodesRequest(segments, tmp_path / "linked.json"))
     assert [node.node_id for node in linked.nodes] == [f"n{k}" for k in range(1, 11)]
+
+
+def test_where_one_box_has_no_mask_all_are_linked_anew(run: Segment, tmp_path: Path) -> None:
+    segments = run().output
+    data = json.loads(segments.read_text())
+    del data["annotations"][0]["segmentation"]
+    for node in data["annotations"]:
+        node["node_id"] = "whole"
+    segments.write_text(json.dumps(data))
+    linked = link_nodes(NodesRequest(segments, tmp_path / "linked.json"))
+    assert [node.node_id for node in linked.nodes] == ["n1", "n2"] * 5
+
+
+def test_a_lone_node_of_boxes_has_a_name(run: Segment, tmp_path: Path) -> None:
+    segments = run().output
+    data = json.loads(segments.read_text())
+    data["annotations"] = [{**data["annotations"][0], "node_id": None}]
+    segments.write_text(json.dumps(data))
+    (node,) = link_nodes(NodesRequest(segments, tmp_path / "linked.json")).nodes
+    assert node.node_id == "n1"
+
+
+def test_pieces_below_the_recipes_volume_are_left_out(run: Segment, bundle: Path) -> None:
+    # Four slices of 3 mm: discs of 5 mm across hold 235 mm3, those of 6 mm 339 mm3.
+    config = json.loads((bundle / "config.json").read_text())
+    config["recipe"]["min_volume_mm3"] = 280
+    (bundle / "config.json").write_text(json.dumps(config))
+    found = read_coco(run().output)
+    assert {node.category_id for node in found.annotations} == {METASTATIC}
+    assert len(found.annotations) == 20
+
+
+def test_of_classified_masks_the_segmenter_found_and_the_classifier_called(
+    run: Segment, bundles: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("highdicom")
+    nodes = tmp_path / "nodes.json"
+    model = str(bundles / "classifier-tiny")
+    classify(ClassifyRequest(run().output, nodes, model=model, device="cpu"))
+    report = export(ExportRequest(nodes, "sr", tmp_path / "sr.dcm")).outputs[0]
+    assert {one.role for one in read_report(report).algorithms} == {"segmenter", "classifier"}
 
 
 def test_dicom_results_name_the_segmenter(run: Segment, tmp_path: Path) -> None:

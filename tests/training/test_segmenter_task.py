@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 pytest.importorskip("monai", reason="the extra `segmentation` is not installed")
 
 from lnmdetect.core.segmenter_config import SegmenterConfig, SegmenterRecipe
 from lnmdetect.datasets.segmentation_plan import ScanShape, plan_segmentation
 from lnmdetect.datasets.segmenter_data import SegmenterItem, collate_segmenter
-from lnmdetect.training.devices import Compute
+from lnmdetect.io.recipes import read_recipe
+from lnmdetect.training.devices import Compute, usable_cores
 from lnmdetect.training.engine import predict
 from lnmdetect.training.segmenter_task import SegmenterTask, WindowAnswers
 
@@ -56,6 +58,25 @@ def test_answers_count_each_voxel_once_by_truth_and_answer(task: SegmenterTask) 
     first, second = predict(task, [collate_segmenter([patch(0), patch(1)])], Compute(CPU))
     assert first.shape == (3, 3)
     assert first.sum(axis=1).tolist() == second.sum(axis=1).tolist() == [924, 50, 50]
+
+
+@pytest.mark.skipif(usable_cores() < 2, reason="one core")
+def test_one_thread_and_two_answer_a_window_of_the_compact_network_alike() -> None:
+    """A network of a size at which torch shares the work out, which tiny ones are not."""
+    bare = read_recipe("compact", "segmenter")
+    assert isinstance(bare, SegmenterRecipe)
+    plan = plan_segmentation([ScanShape((80, 512, 512), (2.0, 0.5, 0.5))], bare)
+    torch.manual_seed(0)
+    task = SegmenterTask(bare.model_copy(update={"plan": plan}), CPU)
+    noise = np.random.default_rng(0).random((1, *plan.patch), dtype=np.float32)
+    answers: list[NDArray[np.float32]] = []
+    before = torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        batch = collate_segmenter([SegmenterItem(noise)])
+        answers += predict(WindowAnswers(task), [batch], Compute(CPU))
+    torch.set_num_threads(before)
+    np.testing.assert_array_equal(answers[0], answers[1])
 
 
 def test_windows_are_answered_by_shares_that_sum_to_one(task: SegmenterTask) -> None:
