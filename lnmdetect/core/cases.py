@@ -20,6 +20,8 @@ class CaseNode:
     Attributes:
         node_id: as in the file it came from; None where that had none.
         kind, level, short_axis_mm: None where they are not known.
+        voxels: it has in the label map, by which one that was edited since is known; None where
+            it is not known.
     """
 
     node_id: str | None
@@ -27,6 +29,7 @@ class CaseNode:
     kind: str | None = None
     level: str | None = None
     short_axis_mm: float | None = None
+    voxels: int | None = None
 
     def __post_init__(self) -> None:
         if self.category_id not in CATEGORY_NAMES:

@@ -56,6 +56,7 @@ def _node_to_json(value: int, node: CaseNode) -> dict[str, Any]:
         "kind": node.kind,
         "level": node.level,
         "short_axis_mm": node.short_axis_mm,
+        "voxels": node.voxels,
     }
 
 
@@ -118,4 +119,5 @@ def _node(record: JsonObject) -> CaseNode:
         kind=record.optional("kind", record.text),
         level=record.optional("level", record.text),
         short_axis_mm=record.optional("short_axis_mm", record.positive),
+        voxels=record.optional("voxels", record.integer),
     )

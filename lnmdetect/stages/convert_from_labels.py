@@ -28,7 +28,7 @@ from lnmdetect.stages.convert_in import (
     open_scans,
     write_found,
 )
-from lnmdetect.stages.convert_nodes import FoundNode
+from lnmdetect.stages.convert_nodes import FoundNode, voxels_of
 from lnmdetect.stages.convert_scores import scored_nodes
 from lnmdetect.transforms.label_nodes import LabelNode, Labels, numbered_nodes, touching_nodes
 
@@ -230,7 +230,8 @@ class _Reader:
             node,
             node_id=told.node_id or node.node_id,
             level=told.level,
-            short_axis_mm=told.short_axis_mm,
+            # Of a mask that was edited since, the axis is measured again.
+            short_axis_mm=told.short_axis_mm if told.voxels in (None, voxels_of(node)) else None,
         )
         if name is not None and not self._agrees(name, told):
             return known

@@ -39,6 +39,11 @@ class FoundNode:
     class_probabilities: Mapping[str, float] | None = None
 
 
+def voxels_of(node: FoundNode) -> int:
+    """Return how many voxels a node has."""
+    return sum(int(np.count_nonzero(section.inside)) for section in node.sections)
+
+
 def found_annotations(
     nodes: Iterable[FoundNode], images: Sequence[ImageRecord], *, first: int, as_result: bool
 ) -> Iterator[NodeAnnotation]:

@@ -75,7 +75,7 @@ def label_volume(
                 mixed.add(number)
     if values == "instances":
         whole = LabelVolume(instances, nodes, class_of, overlapping, 0, len(mixed))
-        return _without_covered(whole)
+        return _counted(_without_covered(whole))
     lost = _lost(instances, labels.astype(np.uint16), len(classes))
     return LabelVolume(labels, {}, {}, overlapping, len(lost - mixed), len(mixed))
 
@@ -153,6 +153,13 @@ def _without_covered(volume: LabelVolume) -> LabelVolume:
         class_of={number: volume.class_of[value] for number, value in enumerate(present, start=1)},
         lost=len(volume.nodes) - len(present),
     )
+
+
+def _counted(volume: LabelVolume) -> LabelVolume:
+    """Return the instances, each with the number of its voxels."""
+    voxels = np.bincount(volume.labels.ravel(), minlength=len(volume.nodes) + 1)
+    nodes = {n: replace(node, voxels=int(voxels[n])) for n, node in volume.nodes.items()}
+    return replace(volume, nodes=nodes)
 
 
 _Key = tuple[bool, str]

@@ -78,6 +78,28 @@ def test_maps_of_instances_bring_back_what_is_known_of_each_node(
     assert sections(found, *more) == sections(read_coco(truth), *more)
 
 
+def test_the_short_axis_of_an_edited_instance_is_measured_again(tmp_path: Path) -> None:
+    truth = write_truth(tmp_path)
+    folder = out(truth, values="instances")
+    path = folder / "labels/case_0001.nii.gz"
+    stored = nibabel.load(path)
+    values = np.array(stored.dataobj)
+    values[values == 2] = 0
+    values[14:21, :12, 3] = 2
+    nibabel.save(nibabel.Nifti1Image(values, stored.affine), path)
+    axes = {a.node_id: a.short_axis_mm for a in back(folder, truth).annotations}
+    # 12 rows of 0.4 mm, 7 columns of 0.7 mm; an ellipse of the same moments, 2 / sqrt(3) as wide.
+    assert axes == {"left": 4.25, "right": round(12 * 0.4 * 2 / 3**0.5, 3), "ragged": 4.25}
+    cases = json.loads((folder / "cases.json").read_text())
+    given = [node["voxels"] for node in cases["cases"][0]["nodes"]]
+    drawn = three_nodes()
+    assert given[0] == drawn[0].inside.sum() - (drawn[0].inside & drawn[1].inside).sum()
+    for node in cases["cases"][0]["nodes"]:
+        del node["voxels"]
+    (folder / "cases.json").write_text(json.dumps(cases))
+    assert {a.short_axis_mm for a in back(folder, truth).annotations} == {4.25}
+
+
 def test_nnunet_finds_the_layout_that_its_documentation_asks_for(tmp_path: Path) -> None:
     folder = out(write_truth(tmp_path), "nnunet")
     files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
