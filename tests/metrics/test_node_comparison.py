@@ -143,6 +143,9 @@ def test_what_is_ignored_in_truth_is_neither_found_nor_false() -> None:
     assert values(found, "found_overlap") == [1, 1]
     assert values(found, "false_positives_per_scan_centre") == [0, 1]
     assert values(found, "false_positives_per_scan_overlap") == [0, 1 / 2]
+    assert compared(GOOD, GOOD, of=truth(ignored=(3,))).found_by_all == 3
+    pole = answered((0.9, 0.2, 4.0, [(1, A)]))  # of node 0, which counts on image 0
+    assert values(compared(pole, GOOD, of=truth(ignored=(1,))), "found_overlap")[0] == 0
     nameless = compared(GOOD, POOR, of=truth(nameless=(3,)))
     assert nameless.truth == 3
     assert values(nameless, "false_positives_per_scan_centre") == [0, 1]

@@ -198,6 +198,20 @@ def test_the_probability_of_a_node_is_the_mean_by_area_over_its_slices(
     assert values(beside(routes, "masks", "boxes"), "auc")[0] == 1
 
 
+def test_the_axis_of_a_node_is_that_of_its_largest_mask(
+    write: Write, routes: dict[str, Path]
+) -> None:
+    found = [
+        block(patient, z, 2 + (10 - side) // 2, side, score=0.9, node_id="a")
+        for patient in range(PATIENTS)
+        for z, side in ((0, 4), (1, 10), (2, 6))
+    ]
+    routes["masks"] = write("segments.json", found, SEGMENTER)
+    expected = 2 / np.sqrt(3) * 5 - 5
+    error = values(beside(routes, "masks", "boxes"), "short_axis_error_mm")[0]
+    assert error == pytest.approx(expected, abs=1e-3)
+
+
 def test_the_table_goes_beside_the_file_as_csv(routes: dict[str, Path], tmp_path: Path) -> None:
     output = tmp_path / "comparison.json"
     result = beside(routes, "boxes", "masks", "classified", output=output)

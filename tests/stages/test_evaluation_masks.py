@@ -27,6 +27,7 @@ from lnmdetect.stages.evaluation_masks import MaskFigures
 from lnmdetect.stages.evaluation_request import EvalRequest
 from lnmdetect.stages.evaluation_result import EvalResult
 from lnmdetect.stages.evaluation_tables import result_tables
+from lnmdetect.stages.mask_tables import text_tables
 
 SIDE, SLICES = 20, 4
 SCANS = ("a", "b")
@@ -185,6 +186,23 @@ def test_a_name_is_a_nodes_within_its_scan_and_the_nameless_stand_alone(write: W
     assert masks.false_positives.nodes == 3
 
 
+def test_a_node_called_differently_on_its_slices_has_the_class_of_most_of_its_pixels(
+    write: Write,
+) -> None:
+    """A classifier calls slice by slice, as it calls boxes."""
+    said = [{"benign": round(1 - p, 1), "metastatic": p} for p in (0.8, 0.1, 0.3)]
+    found = [
+        answer(1, (2, 2), "x", (2, 2), category_id=METASTATIC, probabilities=said[0]),
+        answer(2, (2, 2), "x", (4, 4), probabilities=said[1]),  # 4 and 16 px: benign, 0.24
+        answer(5, (8, 8), "x", category_id=METASTATIC, probabilities=said[2]),
+    ]  # fmt: skip
+    told = scored(write(TRUTH, found, {**SEGMENTS, "classifier": {"name": "c"}}))
+    assert told.found_classes.confusion == ((1, 0, 0), (0, 1, 0), (0, 0, 0))
+    # 0.24 < 0.3; the plain mean, 0.45, and the highest, 0.8, are above it.
+    assert told.found_classes.auc.value == 1
+    assert told.classes_of == "classifier c; extranodal extension: segmenter tiny"
+
+
 def test_ignored_cross_sections_neither_help_nor_harm(write: Write) -> None:
     pole = section(3, (2, 2), "n1", ignored=True)
     right = [answer(1, (2, 2), "x"), answer(2, (2, 2), "x"), answer(2, (12, 12), "y")]
@@ -318,6 +336,12 @@ def test_the_tables_say_what_is_counted(write: Write) -> None:
         "Surface distance of found nodes, mean, mm",
     ):
         assert title in text
+
+
+def test_nodes_under_10_mm_are_summed_as_the_paper_has_them(write: Write) -> None:
+    sizes = next(text_tables(scored(write(TRUTH, []))))  # axes of 4, 12 and 7 mm
+    assert sizes.rows[4][:3] == ("of these under 10 mm", "2 (67 %)", "1 (100 %)")
+    assert sizes.rows[5][:3] == ("all", "3 (100 %)", "1 (100 %)")
 
 
 def test_boxes_alone_have_no_figures_of_masks_and_load_no_scipy(write: Write) -> None:
