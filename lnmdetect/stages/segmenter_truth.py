@@ -39,9 +39,7 @@ def require_labelled_volumes(truth: CocoDataset, classes: NodeClasses) -> tuple[
         shared += sum(_shared_px(nodes, image))
     if not shared:
         return ()
-    return (
-        f"{counted(shared, 'pixel')} of the truth lie in two masks: the later annotation has them",
-    )
+    return (f"{counted(shared, 'pixel')} claimed by two masks: the later annotation has them",)
 
 
 def require_nodes(part: CocoDataset, side: str) -> None:

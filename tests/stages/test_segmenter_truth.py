@@ -21,11 +21,15 @@ def truth(masked_toy: Path) -> CocoDataset:
     return read_coco(masked_toy / "truth.json")
 
 
-def first_image(**fields: Any) -> Change:
-    """A change of the second of the first scan's six slices."""
+def image_at(place: int, **fields: Any) -> Change:
+    """A change of one of the first scan's six slices."""
     return lambda truth: replace(
         truth,
-        images=(truth.images[0], replace(truth.images[1], **fields), *truth.images[2:]),
+        images=(
+            *truth.images[:place],
+            replace(truth.images[place], **fields),
+            *truth.images[place + 1 :],
+        ),
     )
 
 
@@ -51,7 +55,8 @@ def without_image(place: int) -> Change:
         (lambda t: replace(t, info={**t.info, "coverage": "key_images"}), "got key images, whose"),
         (lambda t: replace(t, images=t.images[:1], annotations=()), "slices or more .*got one"),
         (without_image(2), r"every 3\.00 mm, got 6\.00 mm between those at 3\.00 and 9\.00 mm"),
-        (first_image(position_mm=0.0), r"every 3\.00 mm, got 0\.00 mm between those at 0\.00"),
+        (image_at(5, position_mm=12.5), r"every 3\.00 mm, got 0\.50 mm between those at 12\.00"),
+        (image_at(1, position_mm=0.0), r"every 3\.00 mm, got 0\.00 mm between those at 0\.00"),
         (first_node(segmentation=None), "annotation 1: .*got a box alone"),
         (first_node(category_id=LYMPH_NODE), "annotation 1: .*--classes one"),
     ],
@@ -81,7 +86,7 @@ def test_pixels_in_two_masks_are_counted_and_said_to_be_the_later_ones(truth: Co
     both = replace(truth, annotations=(first, twice, *truth.annotations[2:]))
     # A disc of 6 px radius around a corner of pixels.
     assert require_labelled_volumes(both, THREE) == (
-        "112 pixels of the truth lie in two masks: the later annotation has them",
+        "112 pixels claimed by two masks: the later annotation has them",
     )
 
 
