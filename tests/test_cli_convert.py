@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from lnmdetect.cli import app
 from lnmdetect.io.coco import read_coco
-from tests.masked_scans import sections, write_truth
+from tests.masked_scans import SLICES, sections, write_truth
 
 pytest.importorskip("nibabel")
 
@@ -79,9 +79,14 @@ def test_a_file_or_rule_that_names_the_patient_leaves_no_trace(runner: CliRunner
     assert result.exit_code == 0, result.output
     record = json.loads(Path("back.run.json").read_text())
     assert record["config"]["rules"] == [["a name", "ignore"], ["3", "metastatic"]]
-    assert list(record["inputs"]) == ["label map", "scan"]
     digest = hashlib.sha256((maps / "Doe^Jane.nii.gz").read_bytes()).hexdigest()
-    assert record["inputs"]["label map"] == digest
+    uids = sorted(image.sop_instance_uid for image in read_coco(Path("back.json")).images)
+    lines = "".join(f"{uid}\n" for uid in uids)
+    assert len(uids) == SLICES
+    assert record["inputs"] == {
+        "label map": digest,
+        "scan": hashlib.sha256(lines.encode()).hexdigest(),
+    }
     said = (
         result.output
         + Path("back.run.json").read_text()

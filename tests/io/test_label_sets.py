@@ -1,6 +1,7 @@
 """Label maps in the folders of each tool, and what is read beside them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,9 @@ def test_cases_json_is_taken_from_the_folder_or_from_where_it_is_said(tmp_path: 
     assert read_label_set(tmp_path / "set", "nifti", tmp_path / "elsewhere.json").cases == cases
     write_cases(cases, tmp_path / "set/cases.json")
     assert read_label_set(tmp_path / "set", "nifti").cases == cases
+    other = replace(cases, is_phantom=True)
+    write_cases(other, tmp_path / "other.json")
+    assert read_label_set(tmp_path / "set", "nifti", tmp_path / "other.json").cases == other
 
 
 def test_a_place_without_label_maps_is_refused(tmp_path: Path) -> None:
