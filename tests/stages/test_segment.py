@@ -139,20 +139,27 @@ def test_a_threshold_that_makes_no_mask_is_refused(run: Segment, threshold: floa
         run(threshold=threshold, scan=Path("nowhere"))
 
 
-def damaged(masked_toy: Path, folder: Path, change: Callable[[Path], None]) -> Path:
-    """A copy of the scans with the first file of the second patient changed."""
-    shutil.copytree(masked_toy / "scan", folder / "scans")
-    change(min((folder / "scans" / "p1").iterdir()))
-    return folder / "scans"
+def cut_short(scan: Path) -> None:
+    """Take the last pixels of one slice away."""
+    path = min(scan.iterdir())
+    path.write_bytes(path.read_bytes()[:-5000])
 
 
+def shift_hu(scan: Path) -> None:
+    """Make the values no Hounsfield units."""
+    for path in scan.iterdir():
+        dataset = dcmread(path)
+        dataset.RescaleIntercept = float(dataset.RescaleIntercept) + 3000
+        dataset.save_as(path)
+
+
+@pytest.mark.parametrize("damage", [cut_short, shift_hu])
 def test_one_damaged_study_of_a_cohort_is_named_and_the_others_are_written(
-    run: Segment, masked_toy: Path, tmp_path: Path
+    run: Segment, masked_toy: Path, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
-    def cut(path: Path) -> None:
-        path.write_bytes(path.read_bytes()[:-5000])
-
-    result = run(scan=damaged(masked_toy, tmp_path, cut))
+    shutil.copytree(masked_toy / "scan", tmp_path / "scans")
+    damage(tmp_path / "scans" / "p1")
+    result = run(scan=tmp_path / "scans")
     assert len(result.failures) == 1
     assert (result.scans, result.slices) == (4, 24)
     written = json.loads(result.output.read_text())
@@ -165,10 +172,7 @@ def test_a_scan_that_is_not_in_hounsfield_units_is_refused(
 ) -> None:
     scan = tmp_path / "scans" / "p0"
     shutil.copytree(masked_toy / "scan" / "p0", scan)
-    for path in scan.iterdir():
-        dataset = dcmread(path)
-        dataset.RescaleIntercept = float(dataset.RescaleIntercept) + 3000
-        dataset.save_as(path)
+    shift_hu(scan)
     with pytest.raises(InputError, match="a neck in Hounsfield units"):
         run(scan=tmp_path / "scans")
     assert not (tmp_path / "segments.json").exists()
