@@ -15,6 +15,7 @@ from lnmdetect.metrics.node_comparison import NodeComparison, compare_nodes
 from lnmdetect.stages.class_source import class_source
 from lnmdetect.stages.evaluation_inputs import Predictions, read_predictions
 from lnmdetect.stages.evaluation_linked import lacking_for_nodes, truth_nodes
+from lnmdetect.stages.evaluation_masks import MADE_OF_MASKS
 from lnmdetect.stages.evaluation_truth import FileStamp, Truth
 from lnmdetect.stages.linked_tables import linked_of_boxes, linked_of_files
 
@@ -51,7 +52,8 @@ class Side:
             return "linked nodes"
         names = self.found.columns.nodes.node_ids
         named = any(names[row] is not None for row in self.found.rows.tolist())
-        return "nodes of the masks" if named else "boxes linked across slices"
+        of_masks = named or not MADE_OF_MASKS.isdisjoint(self.info)
+        return "nodes of the masks" if of_masks else "boxes linked across slices"
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def nodes_notes(
         if side.found is None:
             yield (
                 f"{side.name} ({side.stamp.file}) holds nodes alone: it counts as of all slices "
-                "of truth, and not whether its models were trained or tuned on these patients is "
+                "of truth, and whether its models were trained or tuned on these patients is not "
                 "checked."
             )
     nodes = counted(compared.comparison.classified_found_by_all, "node")

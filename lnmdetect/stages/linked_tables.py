@@ -207,7 +207,7 @@ def linked_of_files(paths: Sequence[Path], truth: Truth) -> LinkedTable:
     scored: set[int] = set()
     for path in paths:
         own = [_part(node, place, path) for node in read_linked_nodes(path).nodes]
-        scans = {int(truth.cohort.scan_of_image[part.image[0]]) for part in own}
+        scans = {_scan_of(part, truth, path) for part in own}
         if scans & scored:
             raise InputError(
                 path.name,
@@ -220,6 +220,18 @@ def linked_of_files(paths: Sequence[Path], truth: Truth) -> LinkedTable:
     positions = positions_mm(truth)
     assert positions is not None
     return _table(parts, positions, images.spacing_mm)
+
+
+def _scan_of(part: _Part, truth: Truth, path: Path) -> int:
+    scans = np.unique(truth.cohort.scan_of_image[part.image])
+    if len(scans) > 1:
+        raise InputError(
+            path.name,
+            expected="nodes whose cross-sections are of one scan each",
+            got=f"one on slices of {len(scans)} scans",
+            remedy=_REMEDY,
+        )
+    return int(scans[0])
 
 
 def _part(node: LinkedNode, place: dict[str, int], path: Path) -> _Part:

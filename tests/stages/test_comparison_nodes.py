@@ -251,6 +251,27 @@ def test_linked_nodes_of_other_slices_are_refused(routes: dict[str, Path]) -> No
         beside(routes, "masks", "linked")
 
 
+def test_a_linked_node_on_slices_of_two_scans_is_refused(routes: dict[str, Path]) -> None:
+    mixed = json.loads(routes["linked"].read_text())
+    first, other = mixed["nodes"][0], mixed["nodes"][-1]
+    other["sections"][0]["sop_instance_uid"] = "1.1.0"
+    first["sections"][0]["sop_instance_uid"] = "1.2.0"
+    routes["linked"].write_text(json.dumps(mixed))
+    with pytest.raises(InputError, match="one on slices of 2 scans"):
+        beside(routes, "masks", "linked")
+
+
+def test_a_segmenter_that_found_nothing_has_found_no_node(
+    write: Write, routes: dict[str, Path]
+) -> None:
+    routes["none"] = write("none.json", [], SEGMENTER)
+    result = beside(routes, "boxes", "none")
+    assert result.nodes is not None
+    assert result.nodes.files["B"].nodes_are == "nodes of the masks"
+    assert values(result, "found_centre") == [1, 0]
+    assert values(result, "short_axis_error_mm") == [None, None]
+
+
 def test_a_mask_that_cannot_be_decoded_is_named(write: Write, routes: dict[str, Path]) -> None:
     bad = answers(masks=True)
     bad[1] = replace(bad[1], segmentation={"size": [SIDE, SIDE], "counts": [5, 5]})
