@@ -47,7 +47,8 @@ class ByBrightness:
         hu = batch.volumes.numpy()[:, 0] * 400 - 160
         found = np.zeros((4, *hu.shape), dtype=np.float32)
         found[1] = np.where(hu > METASTATIC_HU, 0.1, np.where(hu > BENIGN_HU, 0.7, 0))
-        found[2] = np.where(hu > METASTATIC_HU, 0.8, np.where(hu > BENIGN_HU, 0.2, 0))
+        found[2] = np.where(hu > METASTATIC_HU, 0.6, np.where(hu > BENIGN_HU, 0.2, 0))
+        found[3] = np.where(hu > METASTATIC_HU, 0.2, 0)
         found[0] = 1 - found[1:].sum(axis=0)
         return list(found.swapaxes(0, 1))
 
@@ -121,14 +122,14 @@ def test_a_node_has_one_name_score_and_class_on_all_its_slices(run: Segment) -> 
     nodes = [node for node in found.annotations if node.image_id in first]
     assert [node.node_id for node in nodes] == ["n1"] * 4 + ["n2"] * 4
     assert [node.category_id for node in nodes] == [METASTATIC] * 4 + [BENIGN] * 4
-    for node, positive in ((nodes[0], 0.8 / 0.9), (nodes[4], 0.2 / 0.9)):
-        shares = node.extra["class_probabilities"]
-        assert shares == pytest.approx(
-            {"negative": 1 - positive, "positive": positive, "extranodal_extension": 0}, abs=0.02
+    for node, expected in ((nodes[0], (1 / 9, 6 / 9, 2 / 9)), (nodes[4], (7 / 9, 2 / 9, 0))):
+        negative, positive, extranodal = expected
+        assert node.extra["class_probabilities"] == pytest.approx(
+            {"negative": negative, "positive": positive, "extranodal_extension": extranodal},
+            abs=0.02,
         )
-        assert node.probabilities == pytest.approx(
-            {"benign": 1 - positive, "metastatic": positive}, abs=0.02
-        )
+        told = {"benign": negative, "metastatic": positive + extranodal}
+        assert node.probabilities == pytest.approx(told, abs=0.02)
         assert node.score == pytest.approx(0.9, abs=0.02)
     assert found.info["probabilities_of"] == "segmenter"
 
