@@ -53,8 +53,8 @@ def overlay_text(result: "OverlayResult") -> str:
 def train_text(result: "TrainResult") -> str:
     """Return what a training reached, in two lines."""
     return (
-        f"Best validation {result.metric} {result.best:.3f} in epoch {result.best_epoch}; "
-        f"operating threshold {result.threshold:.3f}\n"
+        f"Validation {result.metric} {result.reached:.3f} in epoch {result.kept_epoch}, which is "
+        f"kept; operating threshold {result.threshold:.3f}\n"
         f"{result.bundle}: the model; {result.curves}: its learning curves"
     )
 

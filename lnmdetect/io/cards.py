@@ -32,7 +32,7 @@ Research software, not a medical device.
   slices at {list(recipe.input.slice_offsets_mm)} mm
 {_segmenter_lines(recipe)}- Operating threshold: {threshold.value:.4f}; {threshold.rule},
   chosen on {threshold.chosen_on}
-{_temperature_line(bundle)}{data}
+{_node_threshold_line(bundle)}{_temperature_line(bundle)}{data}
 
 | figure ({label}) | value |
 |---|---|
@@ -57,6 +57,16 @@ def _segmenter_lines(recipe: Recipe) -> str:
     return (
         f"- Classes: {', '.join(recipe.model.classes)}\n"
         f"- Voxels of {voxel} mm, patches of {patch} (z x row x column)\n"
+    )
+
+
+def _node_threshold_line(bundle: Bundle) -> str:
+    of_nodes = bundle.node_threshold
+    if of_nodes is None:
+        return ""
+    return (
+        f"- Threshold of a node's score: {of_nodes.value:.4f}; {of_nodes.rule},\n"
+        f"  chosen on {of_nodes.chosen_on}\n"
     )
 
 
