@@ -19,8 +19,8 @@ from lnmdetect.stages.segment_annotations import node_score
 from lnmdetect.stages.segment_scan import Segmenter, segment_scans
 from lnmdetect.transforms.mask_pieces import Piece
 
-FALSE_NODES_A_SCAN = 1.0
-RULE = f"at most {FALSE_NODES_A_SCAN:g} false node a scan, touching no node of truth"
+FALSE_NODES_A_SCAN = 2.0
+RULE = f"at most {FALSE_NODES_A_SCAN:g} false nodes a scan, touching no node of truth"
 
 Nodes = Mapping[int, Sequence[NodeAnnotation]]
 
@@ -42,7 +42,7 @@ def choose_node_threshold(
     voxel_threshold: float,
     progress: Progress,
 ) -> tuple[Threshold, dict[str, float | None]]:
-    """Return the lowest score with at most one false node a scan, and figures there.
+    """Return the lowest score with at most two false nodes a scan, and figures there.
 
     Args:
         truth: of the validation patients, with masks.

@@ -74,24 +74,24 @@ def answer(monkeypatch: pytest.MonkeyPatch, *pieces: Sequence[Piece]) -> None:
 
 def choose(dataset: CocoDataset) -> tuple[float, dict[str, float | None]]:
     threshold, figures = choose_node_threshold(dataset, None, None, 0.5, SILENT)  # type: ignore[arg-type]
-    assert threshold.rule == "at most 1 false node a scan, touching no node of truth"
+    assert threshold.rule == "at most 2 false nodes a scan, touching no node of truth"
     return threshold.value, figures
 
 
-def test_it_is_the_lowest_score_with_one_false_node_a_scan(
+def test_it_is_the_lowest_score_with_two_false_nodes_a_scan(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Three false nodes in two scans, two of which may stay: at 0.6, not at 0.55, where n2 is.
+    # Five false nodes in two scans, four of which may stay: at 0.6, not at 0.55, where n2 is.
     answer(
         monkeypatch,
-        [piece(0.9, 0, 0), piece(0.8, 0, RIGHT), piece(0.7, 1, RIGHT), piece(0.55, 1, 5)],
+        [piece(0.9, 0, 0), *[piece(0.8, 0, RIGHT)] * 3, piece(0.7, 1, RIGHT), piece(0.55, 1, 5)],
         [piece(0.6, 0, 0), piece(0.55, 0, RIGHT)],
     )
     value, figures = choose(truth())
     assert value == 0.6
     assert figures == {
         "nodes_found_at_node_threshold": pytest.approx(2 / 3, abs=1e-4),
-        "false_nodes_per_scan_at_node_threshold": 1.0,
+        "false_nodes_per_scan_at_node_threshold": 2.0,
     }
 
 
