@@ -176,10 +176,11 @@ def segment(request: SegmentRequest, progress: Progress = SILENT) -> SegmentResu
 
 
 def _check(request: SegmentRequest) -> None:
-    """Raise, before any work, where the threshold makes no mask or an output cannot be written.
+    """Raise, before any work, where a threshold is none or an output cannot be written.
 
     Raises:
-        UsageError: the threshold is not in (0, 1], or segments.json would lie in the maps' folder.
+        UsageError: the threshold on voxels is not in (0, 1] or that on nodes not in [0, 1], or
+            segments.json would lie in the maps' folder.
         OutputError: an output exists and `overwrite` is not set.
         MissingExtraError: nibabel, which label maps need, is not installed.
     """
@@ -189,6 +190,14 @@ def _check(request: SegmentRequest) -> None:
             "--threshold",
             expected="P(node) above 0 and up to 1",
             got=f"{threshold:g}",
+            remedy="Leave it out for the bundle's own.",
+        )
+    of_nodes = request.node_threshold
+    if of_nodes is not None and not 0 <= of_nodes <= 1:
+        raise UsageError(
+            "--node-threshold",
+            expected="a score from 0 to 1",
+            got=f"{of_nodes:g}",
             remedy="Leave it out for the bundle's own.",
         )
     refuse_existing(request.output, overwrite=request.overwrite)

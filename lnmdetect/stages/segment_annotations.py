@@ -43,8 +43,11 @@ def node_annotations(
 
 
 def node_score(piece: Piece) -> float:
-    """Return the mean P(node) over the voxels of a node."""
-    return float(np.clip(piece.means.sum(), 0, 1))
+    """Return the mean P(node) over the voxels of a node, to 1e-6 as files hold it.
+
+    So whoever reads the file counts the same nodes at a threshold as whoever wrote it.
+    """
+    return round(float(np.clip(piece.means.sum(), 0, 1)), 6)
 
 
 def _of_node(piece: Piece, classes: Sequence[str]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The threshold on a node's score, chosen on whole scans of validation patients."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -66,9 +65,9 @@ def choose_node_threshold(
     scores = np.array(tally.scores, dtype=np.float64)
     allowed = FALSE_NODES_A_SCAN * len(scans)
     lowest = score_at_false_positives(scores, np.array(tally.is_wrong, dtype=bool), allowed)
-    # Rounded down, so that the node of that very score stays.
-    value = 0.0 if lowest is None else math.floor(lowest * 1000) / 1000
-    return Threshold(value, RULE, "validation patients"), _figures(tally, value, len(scans))
+    if lowest is None:  # no node was answered, or the surest alone hold too many false ones
+        lowest = 1.0 if len(scores) else 0.0
+    return Threshold(lowest, RULE, "validation patients"), _figures(tally, lowest, len(scans))
 
 
 def _figures(tally: _Tally, value: float, scans: int) -> dict[str, float | None]:

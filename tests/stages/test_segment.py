@@ -32,6 +32,7 @@ from lnmdetect.stages.export import ExportRequest, export
 from lnmdetect.stages.nodes import NodesRequest, link_nodes
 from lnmdetect.stages.segment import SegmentRequest, SegmentResult, segment
 from lnmdetect.training.segmenter_task import SegmenterTask
+from lnmdetect.transforms.mask_pieces import Piece
 
 Segment = Callable[..., SegmentResult]
 BENIGN_HU, METASTATIC_HU = 0, 110
@@ -139,6 +140,24 @@ def test_a_node_has_one_name_score_and_class_on_all_its_slices(run: Segment) -> 
 def test_a_threshold_that_makes_no_mask_is_refused(run: Segment, threshold: float) -> None:
     with pytest.raises(UsageError, match=r"--threshold: expected P\(node\) above 0 and up to 1"):
         run(threshold=threshold, scan=Path("nowhere"))
+
+
+@pytest.mark.parametrize("threshold", [-0.1, float("nan"), 1.5])
+def test_a_threshold_that_no_score_can_be_compared_with_is_refused(
+    run: Segment, threshold: float
+) -> None:
+    with pytest.raises(UsageError, match=r"--node-threshold: expected a score from 0 to 1"):
+        run(node_threshold=threshold, scan=Path("nowhere"))
+
+
+def test_a_score_is_compared_with_the_threshold_as_the_file_holds_it(
+    run: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    means = np.array([0.1, 0.3, 0.3499996])  # 0.7499996, which a file holds as 0.75
+    monkeypatch.setattr(Piece, "means", means)
+    result = run(node_threshold=0.75)
+    scores = [node.score for node in read_coco(result.output).annotations]
+    assert (scores, result.nodes) == ([0.75] * 40, 10)
 
 
 def cut_short(scan: Path) -> None:

@@ -98,7 +98,7 @@ def test_it_is_the_lowest_score_with_two_false_nodes_a_scan(
 def test_with_few_false_nodes_none_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch, [piece(0.5678, 0, 0), piece(0.9, 0, RIGHT)], [])
     value, figures = choose(truth())
-    assert value == 0.567  # rounded down, so that the node of that score stays
+    assert value == 0.5678
     assert figures["nodes_found_at_node_threshold"] == pytest.approx(1 / 3, abs=1e-4)
     assert figures["false_nodes_per_scan_at_node_threshold"] == 0.5
 
@@ -114,6 +114,25 @@ def test_a_node_that_touches_only_an_ignored_one_is_neither_found_nor_false(
     answer(monkeypatch, [piece(0.9, 1, 5)], [])
     figures = choose(truth(ignored=True))[1]
     assert figures["nodes_found_at_node_threshold"] == 0.0
+    assert figures["false_nodes_per_scan_at_node_threshold"] == 0.0
+
+
+def test_no_false_node_slips_in_just_below_the_lowest_score(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wrong = [piece(score, 0, RIGHT) for score in (0.9, 0.8, 0.7, 0.6, 0.5671)]
+    answer(monkeypatch, [piece(0.5678, 0, 0), *wrong], [])
+    value, figures = choose(truth())
+    assert value == 0.5678
+    assert figures["false_nodes_per_scan_at_node_threshold"] == 2.0
+
+
+def test_where_the_surest_nodes_hold_too_many_false_ones_only_the_surest_could_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer(monkeypatch, [piece(0.9, 0, RIGHT)] * 5, [])
+    value, figures = choose(truth())
+    assert value == 1.0
     assert figures["false_nodes_per_scan_at_node_threshold"] == 0.0
 
 
