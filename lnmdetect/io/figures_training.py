@@ -8,11 +8,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from lnmdetect.core.node_classes import CLASS_SETS
 from lnmdetect.io.figures import COLOURS, STYLE, new_figure, save_png
 
 NOT_DRAWN = frozenset({"epoch", "learning_rate", "seconds"})
-VALIDATION_FIGURES = ("ap50", "auc", "accuracy")
-"""Higher is better; the first that a row has chooses the best epoch."""
+_DICE = ("dice", *(f"dice_{name}" for classes in CLASS_SETS for name in classes))
+VALIDATION_FIGURES = tuple(dict.fromkeys(("ap50", "auc", "accuracy", *_DICE)))
+"""Higher is better; the first that a row has is the one that is watched."""
 
 
 def plot_learning_curves(
@@ -20,6 +22,7 @@ def plot_learning_curves(
     path: Path,
     *,
     figures: Sequence[str] = VALIDATION_FIGURES,
+    kept_epoch: int | None = None,
     title: str = "",
     overwrite: bool = False,
 ) -> None:
@@ -29,6 +32,7 @@ def plot_learning_curves(
         rows: one an epoch, with `epoch`, loss terms and validation figures.
         path: of the PNG.
         figures: keys of the validation figures; those that the rows lack are passed over.
+        kept_epoch: whose weights are kept, which is marked; None marks the best.
         title: of the picture.
         overwrite: whether an existing file is replaced.
 
@@ -45,7 +49,7 @@ def plot_learning_curves(
         _draw(left, epochs, {key: _column(rows, key) for key in losses}, "training loss")
         _draw(right, epochs, {key: _column(rows, key) for key in shown}, "validation")
         if shown:
-            _mark_best(right, epochs, _column(rows, shown[0]), shown[0])
+            _mark(right, epochs, _column(rows, shown[0]), shown[0], kept_epoch)
         figure.suptitle(title)
         save_png(figure, path, overwrite=overwrite)
 
@@ -120,7 +124,11 @@ def _draw(axes: Axes, epochs: np.ndarray, curves: Mapping[str, list[float]], tit
         axes.legend()
 
 
-def _mark_best(axes: Axes, epochs: np.ndarray, values: list[float], name: str) -> None:
-    best = int(np.nanargmax(values))
-    axes.axvline(epochs[best], color="grey", linewidth=0.8, linestyle="--")
-    axes.set_title(f"validation: best {name} {values[best]:.3f} in epoch {epochs[best]:g}")
+def _mark(
+    axes: Axes, epochs: np.ndarray, values: list[float], name: str, kept_epoch: int | None
+) -> None:
+    """Draw a line at the epoch that is kept, else at the best, and name it in the title."""
+    place = int(np.nanargmax(values)) if kept_epoch is None else list(epochs).index(kept_epoch)
+    axes.axvline(epochs[place], color="grey", linewidth=0.8, linestyle="--")
+    what = "best" if kept_epoch is None else "kept"
+    axes.set_title(f"validation: {what} {name} {values[place]:.3f} in epoch {epochs[place]:g}")

@@ -49,7 +49,7 @@ def finish_training(
     Args:
         request: gives the folder.
         recipe: of the network.
-        fitted: curves and best epoch.
+        fitted: curves and the epoch that is kept.
         metric: name of the validation metric.
         threshold: chosen on the validation patients.
         node_threshold: of a segmenter, on the score of a node.
@@ -75,7 +75,7 @@ def finish_training(
     )
     write_bundle(bundle, load_kept(request.output), bundle_card(bundle), overwrite=True)
     curves = request.output / CURVES_PNG
-    plot_learning_curves(list(fitted.rows), curves, overwrite=True)
+    plot_learning_curves(list(fitted.rows), curves, kept_epoch=fitted.kept_epoch, overwrite=True)
     record.lap("threshold")
     record.model = {recipe.name: read_bundle(str(folder), recipe.arm).sha256}
     record.write(request.output / RUN)
