@@ -36,7 +36,7 @@ def detect_text(result: "DetectResult") -> str:
 def classify_text(result: "ClassifyResult") -> str:
     """Return what the boxes were called, in two lines."""
     return (
-        f"At the detector's operating threshold: {result.metastatic_above_threshold} metastatic, "
+        f"At the operating threshold: {result.metastatic_above_threshold} metastatic, "
         f"{result.benign_above_threshold} benign (P(metastatic) {result.threshold:.2f} or more)\n"
         f"{result.output}: {counted(result.boxes, 'box', 'boxes')} classified "
         f"({result.seconds:.1f} s)"
