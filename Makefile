@@ -85,7 +85,7 @@ tables: $(STAMP) ## the published tables on 300 phantom patients, as in docs/ben
 	cd build/tables && lnmdetect benchmark lee2019-table1 --data truth.json -o lee --width 0.25 --size 96 --epochs 40 \
 	  --budget 5 --test-share 0.23
 
-masks: $(STAMP) ## masks in 3-D as in docs/benchmarks.md: three trainings, 20 held-out phantom patients (about 3 hours on 2 cores)
+masks: $(STAMP) ## masks in 3-D as in docs/benchmarks.md: two more trainings, 20 held-out phantom patients (about 3 hours on 2 cores)
 	@test -f build/weights/masks/truth.json || { \
 	  echo "make masks trains on the phantoms of 'make weights', which are not in build/weights: run that first." >&2; exit 1; }
 	test -f build/masks/truth.json || lnmdetect phantom ct --patients 20 --seed $(MASKS_SEED) --setting lifelike -o build/masks

@@ -13,7 +13,10 @@ class LayoutKeepingInstanceNorm3d(nn.InstanceNorm3d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return the volumes (N, C, D, H, W), each channel of each at mean 0 and variance 1."""
+        """Return the volumes (N, C, D, H, W), each channel of each at mean 0 and variance 1.
+
+        Where the norm is affine, then times its weight and plus its bias.
+        """
         items = (input[place : place + 1] for place in range(len(input)))
         normed = [
             F.batch_norm(item, None, None, self.weight, self.bias, training=True, eps=self.eps)
