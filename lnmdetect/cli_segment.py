@@ -25,8 +25,8 @@ NodeThreshold = Annotated[
         min=0,
         max=1,
         help="On a node's score, the mean P(node) of its voxels, instead of the bundle's; nodes "
-        "below stay in the file, and nothing that reads it counts them. 0 where --threshold is not "
-        "the bundle's, for which its own was chosen.",
+        "below stay in the file; eval, overlay, nodes and export leave them out. 0 where "
+        "--threshold is not the bundle's, for which its own was chosen.",
     ),
 ]
 Nifti = Annotated[

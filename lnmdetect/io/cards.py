@@ -30,7 +30,7 @@ Research software, not a medical device.
 - Recipe: `{recipe.name}`, {recipe.source}{_network(recipe)}
 - Input: {recipe.input.channels} channels, windows {list(recipe.input.windows_hu)} HU,
   slices at {list(recipe.input.slice_offsets_mm)} mm
-{_segmenter_lines(recipe)}- Operating threshold: {threshold.value:.4f}; {threshold.rule},
+{_segmenter_lines(recipe)}- {_threshold_of(recipe)}: {threshold.value:.4f}; {threshold.rule},
   chosen on {threshold.chosen_on}
 {_node_threshold_line(bundle)}{_temperature_line(bundle)}{data}
 
@@ -38,6 +38,11 @@ Research software, not a medical device.
 |---|---|
 {figures}
 """
+
+
+def _threshold_of(recipe: Recipe) -> str:
+    is_segmenter = isinstance(recipe, SegmenterRecipe)
+    return "Threshold of a voxel's P(node)" if is_segmenter else "Operating threshold"
 
 
 def _network(recipe: Recipe) -> str:

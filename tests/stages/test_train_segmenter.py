@@ -20,6 +20,7 @@ from lnmdetect.core.patient_digests import patient_digest
 from lnmdetect.core.records import NodeAnnotation
 from lnmdetect.core.run_lengths import mask_of_runs
 from lnmdetect.core.segmenter_config import SegmentationPlan, SegmenterRecipe
+from lnmdetect.core.thresholds import Threshold
 from lnmdetect.io.bundles import read_bundle
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.scan_source import open_source
@@ -29,7 +30,7 @@ from lnmdetect.stages.segment import SegmentRequest, load_segmenter, segment
 from lnmdetect.stages.segment_scan import slice_maps
 from lnmdetect.stages.segmenter_threshold import choose_voxel_threshold
 from lnmdetect.stages.train_segmenter import train_segmenter
-from lnmdetect.stages.training_run import TrainRequest, TrainResult
+from lnmdetect.stages.training_run import TrainRequest, TrainResult, fit_task
 from lnmdetect.training.devices import training_compute, usable_cores
 from lnmdetect.training.segmenter_task import SegmenterTask
 
@@ -71,6 +72,29 @@ def test_a_training_leaves_a_bundle_with_its_plan(train: Train, tmp_path: Path) 
     card = (result.bundle / "card.md").read_text()
     assert "- Classes: negative, metastatic\n" in card
     assert "- Voxels of 3.0 x 1.0 x 1.0 mm, patches of 4 x 16 x 16 (z x row x column)\n" in card
+    assert "- Threshold of a voxel's P(node): 0." in card
+    assert "- Threshold of a node's score: " in card
+
+
+def test_the_last_epoch_is_kept_and_the_bundle_says_from_which_score_a_node_counts(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = []
+
+    def fit(*given: Any, **options: Any) -> Any:
+        kept.append(options["keep"])
+        return fit_task(*given, **options)
+
+    chosen = Threshold(0.625, "a rule", "validation patients")
+    monkeypatch.setattr(stage, "fit_task", fit)
+    monkeypatch.setattr(stage, "choose_node_threshold", lambda *_: (chosen, {"a figure": 0.5}))
+    result = train()
+    assert kept == ["last"]
+    assert result.kept_epoch == 2
+    bundle = read_bundle(str(result.bundle), "segmenter")
+    assert bundle.node_threshold == replace(chosen, patients=bundle.threshold.patients)
+    assert bundle.threshold.patients is not None
+    assert bundle.figures["a figure"] == 0.5
 
 
 def test_the_plan_is_shown_before_anything_is_prepared(
