@@ -43,6 +43,8 @@ def choose_node_threshold(
 ) -> tuple[Threshold, dict[str, float | None]]:
     """Return the lowest score with at most two false nodes a scan, and figures there.
 
+    Where all answered nodes together hold no more, every node counts: 0.
+
     Args:
         truth: of the validation patients, with masks.
         store: of their pixels.
@@ -64,9 +66,11 @@ def choose_node_threshold(
             _add(tally, piece, done.images, by_image)
     scores = np.array(tally.scores, dtype=np.float64)
     allowed = FALSE_NODES_A_SCAN * len(scans)
-    lowest = score_at_false_positives(scores, np.array(tally.is_wrong, dtype=bool), allowed)
-    if lowest is None:  # no node was answered, or the surest alone hold too many false ones
-        lowest = 1.0 if len(scores) else 0.0
+    lowest: float | None = 0.0  # nothing speaks against any node
+    if sum(tally.is_wrong) > allowed:
+        lowest = score_at_false_positives(scores, np.array(tally.is_wrong, dtype=bool), allowed)
+    if lowest is None:  # the surest nodes alone hold too many false ones
+        lowest = 1.0
     return Threshold(lowest, RULE, "validation patients"), _figures(tally, lowest, len(scans))
 
 
