@@ -16,6 +16,7 @@ from lnmdetect.core.errors import LnmDetectError, ModelError
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.io.benchmark_recipes import chosen_rows, read_benchmark, row_recipe
 from lnmdetect.io.json_files import require_folder
+from lnmdetect.io.machine import usable_cores
 from lnmdetect.io.run_record import RunRecord
 from lnmdetect.metrics.correlation import Correlation, spearman
 from lnmdetect.metrics.figure import Figure, undefined
@@ -30,7 +31,7 @@ from lnmdetect.stages.benchmark_row import RowJob, RowResult, run_row, store_res
 from lnmdetect.stages.benchmark_split import BenchmarkParts, deal_parts
 from lnmdetect.stages.benchmark_tables import NAMES
 from lnmdetect.stages.evaluation_truth import FileStamp, Truth, read_truth
-from lnmdetect.training.devices import choose_device, usable_cores
+from lnmdetect.training.devices import choose_device
 
 Tell = Callable[[str], None]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from lnmdetect.core.errors import LnmDetectError
 from lnmdetect.datasets.merge import merge_datasets
 from lnmdetect.io.coco import read_coco, write_coco
-from lnmdetect.training.devices import usable_cores
+from lnmdetect.io.machine import usable_cores
 
 WORK = Path("build/weights")
 MODEL = "compact"

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from lnmdetect.core.errors import UsageError
+from lnmdetect.io.machine import usable_cores
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -54,14 +55,8 @@ def training_compute(device: torch.device) -> Compute:
     return Compute(device, "bf16")
 
 
-def usable_cores() -> int:
-    """Return how many cores this process may run on."""
-    knows_affinity = hasattr(os, "sched_getaffinity")  # Linux does
-    return len(os.sched_getaffinity(0)) if knows_affinity else os.cpu_count() or 1
-
-
 def limit_threads() -> int:
-    """Return the number of threads torch now uses: the cores this process may run on.
+    """Return the number of threads torch now uses: the cores this process may use.
 
     `OMP_NUM_THREADS` lowers it. More threads than cores is many times slower (design, section 9).
     """

@@ -23,6 +23,7 @@ from lnmdetect.core.segmenter_config import SegmentationPlan, SegmenterRecipe
 from lnmdetect.core.thresholds import Threshold
 from lnmdetect.io.bundles import read_bundle
 from lnmdetect.io.coco import read_coco, write_coco
+from lnmdetect.io.machine import usable_cores
 from lnmdetect.io.scan_source import open_source
 from lnmdetect.stages import segment_scan
 from lnmdetect.stages import train_segmenter as stage
@@ -31,7 +32,7 @@ from lnmdetect.stages.segment_scan import slice_maps
 from lnmdetect.stages.segmenter_threshold import choose_voxel_threshold
 from lnmdetect.stages.train_segmenter import train_segmenter
 from lnmdetect.stages.training_run import TrainRequest, TrainResult, fit_task
-from lnmdetect.training.devices import training_compute, usable_cores
+from lnmdetect.training.devices import training_compute
 from lnmdetect.training.segmenter_task import SegmenterTask
 
 Train = Callable[..., TrainResult]

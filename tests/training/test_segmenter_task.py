@@ -13,8 +13,9 @@ pytest.importorskip("monai", reason="the extra `segmentation` is not installed")
 from lnmdetect.core.segmenter_config import SegmenterConfig, SegmenterRecipe
 from lnmdetect.datasets.segmentation_plan import ScanShape, plan_segmentation
 from lnmdetect.datasets.segmenter_data import SegmenterItem, collate_segmenter
+from lnmdetect.io.machine import usable_cores
 from lnmdetect.io.recipes import read_recipe
-from lnmdetect.training.devices import Compute, usable_cores
+from lnmdetect.training.devices import Compute
 from lnmdetect.training.engine import predict
 from lnmdetect.training.segmenter_task import SegmenterTask, WindowAnswers
 
