@@ -12,6 +12,7 @@ class LnmDetectError(Exception):
         expected: what was needed there.
         got: what was found instead.
         remedy: what to do about it, as one sentence.
+        files: what names files of a scan, said after `got` and never written.
         is_path: `where` is a file's path below a scan, which may name the patient: it is said to
             who typed the command and never written.
     """
@@ -19,31 +20,39 @@ class LnmDetectError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(
-        self, where: str, *, expected: str, got: str, remedy: str, is_path: bool = False
+        self,
+        where: str,
+        *,
+        expected: str,
+        got: str,
+        remedy: str,
+        files: str = "",
+        is_path: bool = False,
     ) -> None:
         self.where = where
         self.expected = expected
         self.got = got
         self.remedy = remedy
+        self.files = files
         self.is_path = is_path
         super().__init__(where, expected, got, remedy)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Return how to rebuild the error: pickle would give its parts by position."""
         parts = {"expected": self.expected, "got": self.got, "remedy": self.remedy}
+        parts["files"] = self.files
         return partial(type(self), self.where, is_path=self.is_path, **parts), ()
 
     def __str__(self) -> str:
-        return f"{self.where}: {self._what}"
+        return f"{self.where}: {self._what(self.files)}"
 
     @property
     def for_file(self) -> str:
         """The sentence as a file may hold it: no file of a scan is named."""
-        return f"{'a file of the scan' if self.is_path else self.where}: {self._what}"
+        return f"{'a file of the scan' if self.is_path else self.where}: {self._what()}"
 
-    @property
-    def _what(self) -> str:
-        return f"expected {self.expected}, got {self.got}. {self.remedy}"
+    def _what(self, files: str = "") -> str:
+        return f"expected {self.expected}, got {self.got}{files}. {self.remedy}"
 
 
 class UsageError(LnmDetectError):

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from lnmdetect.core.errors import InputError
+from lnmdetect.core.wording import counted
 from lnmdetect.io.dicom_header import SliceHeader
 from lnmdetect.io.input_files import printable
 
@@ -122,6 +123,7 @@ def check_one_grid(slices: Sequence[SliceHeader]) -> None:
                 expected=f"the {name} of the other slices of its series, {_listed(usual)}",
                 got=f"{_listed(values[first])} ({differs.sum()} of {len(slices)} slices differ)",
                 remedy="Keep one acquisition in the folder, or name another series with --series.",
+                is_path=True,
             )
 
 
@@ -158,8 +160,8 @@ def check_distinct(slices: Sequence[SliceHeader]) -> None:
         raise InputError(
             f"series {first.series_uid}",
             expected="one slice at every position",
-            got=f"two at {places[doubled[0]]:.2f} mm ({_name(first)} and {_name(second)}; "
-            f"{len(doubled)} doubled in all)",
+            got=f"two at {places[doubled[0]]:.2f} mm, {len(doubled)} doubled in all",
+            files=f": {_name(first)} and {_name(second)} first",
             remedy="Remove the copies, or separate the phases into series of their own.",
         )
 
@@ -254,16 +256,19 @@ def check_steps(slices: Sequence[SliceHeader], unread: Sequence[str]) -> None:
     raise InputError(
         f"series {slices[0].series_uid}",
         expected=f"one slice every {usual:.2f} mm",
-        got=got + _unread_files(unread),
+        got=got + _unread(unread),
+        files=_first_names(unread),
         remedy="Export the series again and whole, or read chosen slices with --key-images.",
     )
 
 
-def _unread_files(unread: Sequence[str]) -> str:
-    if not unread:
-        return ""
+def _unread(unread: Sequence[str]) -> str:
+    return f"; {counted(len(unread), 'file')} could not be read" if unread else ""
+
+
+def _first_names(unread: Sequence[str]) -> str:
     shown = ", ".join(printable(name) for name in unread[:3])
-    return f" ({len(unread)} files could not be read: {shown}{', ...' * (len(unread) > 3)})"
+    return f": {shown}{', ...' * (len(unread) > 3)}" if unread else ""
 
 
 def _name(header: SliceHeader) -> str:

@@ -171,6 +171,7 @@ def fault_error(fault: LeftOut) -> InputError:
         expected=fault.expected,
         got=fault.got,
         remedy="Export or copy the file again from its source, or take it out of the folder.",
+        is_path=True,
     )
 
 
@@ -188,6 +189,7 @@ def check_distinct_uids(series: Series, seen: Container[str]) -> set[str]:
                 expected="a SOP instance uid of its own",
                 got="one that another slice has too",
                 remedy="Export the series again; its anonymisation made uids equal.",
+                is_path=True,
             )
         uids.add(header.sop_uid)
     return uids

@@ -87,7 +87,7 @@ def _nothing_sound(failures: list[LnmDetectError]) -> LnmDetectError:
     return InputError(
         "input",
         expected="at least one sound CT series",
-        got=f"{len(failures)} studies, none of them sound; the first: {failures[0]}",
+        got=f"{len(failures)} studies, none of them sound; the first: {failures[0].for_file}",
         remedy="Mend or take out the studies, or read one series with --series.",
     )
 

@@ -26,3 +26,10 @@ def test_a_path_below_a_scan_is_said_and_not_written_also_after_a_process() -> N
             "a file of the scan: expected a whole file, got a part. Copy it again."
         )
     assert make("boxes.json").for_file.startswith("boxes.json: expected")
+
+
+def test_files_named_beside_what_came_are_said_and_not_written_also_after_a_process() -> None:
+    error = InputError("series 1.2", expected="a", got="b", remedy="C.", files=": DOE and ROE")
+    for one in (error, pickle.loads(pickle.dumps(error))):
+        assert str(one) == "series 1.2: expected a, got b: DOE and ROE. C."
+        assert one.for_file == "series 1.2: expected a, got b. C."

@@ -99,7 +99,9 @@ def test_several_missing_slices_are_counted() -> None:
 
 
 def test_files_that_could_not_be_read_are_named_beside_a_gap() -> None:
-    with pytest.raises(InputError, match=r"\(4 files could not be read: a, b, c, \.\.\.\)"):
+    with pytest.raises(
+        InputError, match=r"first; 4 files could not be read: a, b, c, \.\.\.\. Export"
+    ):
         check(stack(0, 3, 9, 12), unread=("a", "b", "c", "d"))
 
 
@@ -122,8 +124,8 @@ def test_doubled_positions_are_refused_with_both_files() -> None:
     twice = (*stack(0, 3, 6), header(3.001, file="copy"))
     with pytest.raises(
         InputError,
-        match=r"expected one slice at every position, got two at 3\.00 mm "
-        r"\(at_3 and copy; 1 doubled in all\)",
+        match=r"expected one slice at every position, got two at 3\.00 mm, 1 doubled in all: "
+        r"at_3 and copy first",
     ):
         check(twice)
 
