@@ -1,9 +1,5 @@
 """One received series through the pipeline, in a process of its own."""
 
-import multiprocessing
-import os
-import signal
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -71,20 +67,3 @@ def _export(request: AnalysisRequest, nodes: Path, linked: Path) -> None:
 
     for kind in request.kinds:
         export(ExportRequest(nodes, kind, request.output / f"{kind}.dcm", linked=linked))
-
-
-def follow_parent() -> None:
-    """End this process when its parent has ended, however that ended.
-
-    Ctrl-C is the parent's to answer.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def wait() -> None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=wait, daemon=True).start()

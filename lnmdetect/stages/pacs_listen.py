@@ -13,7 +13,7 @@ from lnmdetect.stages.pacs_analysis import analyse, check_models
 from lnmdetect.stages.pacs_listen_request import ListenRequest, ListenResult
 from lnmdetect.stages.pacs_reception import Reception
 from lnmdetect.stages.pacs_shift import Say, Shift, Tell
-from lnmdetect.stages.pacs_workers import Analyst, Courier
+from lnmdetect.stages.pacs_workers import Courier, SeriesAnalyst
 
 POLL_S = 0.1
 
@@ -52,7 +52,7 @@ def listen(
     with ExitStack() as held:
         held.enter_context(inbox.locked())
         reception = Reception(inbox, request.limits, say)
-        analyst = held.enter_context(Analyst(request.pipeline, request.timeout_s))
+        analyst = held.enter_context(SeriesAnalyst(request.pipeline, request.timeout_s))
         courier = held.enter_context(Courier(request.to)) if request.to else None
         shift = Shift(request, inbox, reception, analyst, courier, tell, say, stop)
         if request.pipeline is analyse:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from lnmdetect.io.pacs_inbox import Inbox, SeriesRecord
+from lnmdetect.stages.analyst import Finished
 from lnmdetect.stages.pacs_analysis import AnalysisRequest
 from lnmdetect.stages.pacs_listen_request import LONGEST_WAIT_S, ListenRequest, ListenResult
 from lnmdetect.stages.pacs_reception import Reception
-from lnmdetect.stages.pacs_workers import Analyst, Courier, Finished, Sent
+from lnmdetect.stages.pacs_workers import Courier, Sent, SeriesAnalyst
 
 ROOM_FOR_RESULTS = 1 << 28
 """Bytes; while the disk has less, no analysis is begun that could not write its results."""
@@ -48,7 +49,7 @@ class Shift:
     request: ListenRequest
     inbox: Inbox
     reception: Reception
-    analyst: Analyst
+    analyst: SeriesAnalyst
     courier: Courier | None
     tell: Tell
     say: Say
@@ -145,15 +146,15 @@ class Shift:
         )
         self.analyst.begin(begun, request)
 
-    def _analysed(self, analysed: Finished) -> None:
-        record = analysed.record
-        if analysed.boxes is None:
+    def _analysed(self, analysed: Finished[SeriesRecord, int]) -> None:
+        record = analysed.item
+        if analysed.result is None:
             self.inbox.drop_draft(record)
             self._finish(record.to("failed", reason=analysed.reason))
             return
         if not self._surely(lambda: self.inbox.adopt(record)):
             return
-        record = record.to("analysed", boxes=analysed.boxes)
+        record = record.to("analysed", boxes=analysed.result)
         if self._save(record):
             self.reception.drop_slices(record.series_uid)
             self._pass_on(record)

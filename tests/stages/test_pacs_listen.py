@@ -476,7 +476,7 @@ def test_no_analysis_begins_that_could_not_write_its_results(
 def test_a_hanging_analysis_is_ended_also_when_its_process_is_not_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lnmdetect.stages.pacs_workers.ANALYSES_A_PROCESS", 1)
+    monkeypatch.setattr("lnmdetect.stages.analyst.ANALYSES_A_PROCESS", 1)
     (first, one), (second, two) = make_series(tmp_path, "a", 5), make_series(tmp_path, "b", 4)
     request = request_for(tmp_path, pipeline=pacs_pipelines.go_wrong, timeout_s=6.0)
     with running(request) as service:
