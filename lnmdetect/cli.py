@@ -11,6 +11,7 @@ from lnmdetect import (
     __version__,
     cli_benchmark,
     cli_calibrate,
+    cli_cohort,
     cli_convert,
     cli_doctor,
     cli_evaluate,
@@ -63,6 +64,7 @@ app.command()(cli_segment.segment)
 app.command("eval")(cli_evaluate.evaluate)
 app.command()(cli_nodes.nodes)
 app.command()(cli_stages.run)
+app.command()(cli_cohort.cohort)
 app.command()(cli_stages.overlay)
 app.command()(cli_report.report)
 app.command()(cli_explain.explain)

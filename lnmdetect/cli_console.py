@@ -120,12 +120,15 @@ class Talk:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
+        from lnmdetect.cli_rate import rate_column
+
         console = _stderr()
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
+            rate_column(),
         )
         disable = self.quiet or not console.is_terminal
         with Bars(*columns, console=console, disable=disable, transient=True) as bars:

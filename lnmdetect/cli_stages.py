@@ -222,6 +222,6 @@ def _run_text(result: "RunResult") -> str:
         detect_text(result.detected),
         classify_text(result.classified),
         nodes_text(result.linked),
-        overlay_text(result.picture),
+        *([overlay_text(result.picture)] if result.picture else []),
     )
     return "\n".join(lines)

@@ -32,6 +32,7 @@ COMMANDS = (
     "classify",
     "eval",
     "run",
+    "cohort",
     "nodes",
     "overlay",
     "explain",

@@ -14,11 +14,13 @@ from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
 from referencing import Registry, Resource
 
+from lnmdetect.core.cohort import CohortStatus, CohortStudy, study_from_json
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.records import LYMPH_NODE, CocoDataset
 from lnmdetect.datasets.folds import deal_as_wang2023
 from lnmdetect.io.case_file import cases_to_json, read_cases
 from lnmdetect.io.coco import dataset_to_json, read_coco
+from lnmdetect.io.cohort_table import write_cohort_csv
 from lnmdetect.io.fold_file import read_folds, write_folds
 from lnmdetect.io.recipes import bundled_recipes, parse_recipe, read_recipe
 from lnmdetect.io.run_record import RunRecord
@@ -32,8 +34,9 @@ COCO_FILES = ("truth", "boxes", "nodes", "segments")
 ALL_FILES = (
     *COCO_FILES,
     *("doctor", "folds", "metrics", "comparison", "readers", "benchmark", "explain"),
-    *("linked_nodes", "cases", "push", "pull", "pacs_series", "run", "recipe"),
+    *("linked_nodes", "study", "cases", "push", "pull", "pacs_series", "run", "recipe"),
 )
+TABLES = ("readers.example.csv", "cohort.example.csv")
 REFERRED_TO = ("coco", "metrics", "comparison")
 
 
@@ -75,7 +78,7 @@ def test_every_schema_has_an_example_and_the_folder_holds_nothing_else() -> None
     names = {path.name for path in SPECS.iterdir()}
     examples = {f"{name}.example.json" for name in ALL_FILES if name != "recipe"}
     schemas = {f"{name}.schema.json" for name in (*ALL_FILES, "coco")}
-    assert names == examples | schemas | {"recipe.example.yaml", "readers.example.csv", "README.md"}
+    assert names == examples | schemas | {"recipe.example.yaml", *TABLES, "README.md"}
 
 
 @pytest.mark.parametrize("name", [*ALL_FILES, "coco"])
@@ -165,6 +168,28 @@ def test_comparisons_fit_their_schema_with_and_without_classes(tmp_path: Path) -
             found = compare(request).to_json()
             assert errors("comparison", found) == [], name
             assert found.keys() == example("comparison").keys()
+
+
+def test_the_example_of_a_study_is_read_and_written_back_as_it_stands() -> None:
+    assert json.loads(json.dumps(study_from_json(example("study")).to_json())) == example("study")
+
+
+def test_the_example_of_a_cohorts_table_has_a_row_of_the_example_of_a_study(tmp_path: Path) -> None:
+    reason = "series 1.2.3: expected evenly spaced slices, got one missing. Export it again."
+    studies = (
+        CohortStudy("s-0c4417aa93de6b50", "failed", reason),
+        study_from_json(example("study")),
+    )
+    write_cohort_csv(studies, tmp_path / "cohort.csv")
+    assert (tmp_path / "cohort.csv").read_bytes() == (SPECS / "cohort.example.csv").read_bytes()
+
+
+@pytest.mark.parametrize("status", ["failed", "partial"])
+def test_studies_that_are_not_done_fit_their_schema(status: CohortStatus) -> None:
+    study = study_from_json(example("study"))
+    changed = replace(study, status=status, reason="why")
+    failed = replace(changed, figures=None, files={})
+    assert errors("study", (failed if status == "failed" else changed).to_json()) == []
 
 
 def test_folds_fit_their_schema_and_the_example_is_read_and_written_back(tmp_path: Path) -> None:
@@ -321,6 +346,17 @@ BAD_PARTS: tuple[tuple[str, str, Any], ...] = (
     ("doctor", "scans/0/findings/0/level", "error"),
     ("doctor", "scans/0/expected/seconds", 0),
     ("doctor", "model/sha256", "abc"),
+    ("study", "case", "DOE^JANE"),
+    ("study", "status", "missing"),
+    ("study", "reason", "why"),
+    ("study", "made_with/inputs", KeyError),
+    ("study", "made_with/detector", "abc"),
+    ("study", "figures", None),
+    ("study", "figures/patients", []),
+    ("study", "figures/highest_p_metastatic", 1.2),
+    ("study", "files", {}),
+    ("study", "files", {"DOE^JANE.json": 3}),
+    ("study", "surprise", 1),
     ("run", "seed", "0"),
     ("run", "exit_status", 9),
     ("run", "failures", KeyError),

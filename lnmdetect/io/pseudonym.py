@@ -57,6 +57,12 @@ def patient_pseudonym(patient_id: str, study_uid: str, key: bytes) -> str:
     return "p-" + hmac.new(key, message.encode(), hashlib.sha256).hexdigest()[:16]
 
 
+def keyed_digest(kind: str, text: str, key: bytes) -> str:
+    """Return 64 hex digits of HMAC-SHA256 over a text, which may hold bytes that are no UTF-8."""
+    content = f"{kind}:{text}".encode("utf-8", "surrogateescape")
+    return hmac.new(key, content, hashlib.sha256).hexdigest()
+
+
 def pseudonymise_uid(uid: str, key: bytes) -> str:
     """Return the keyed `2.25.<integer>` that stands for `uid`; a `#<frame>` suffix is kept."""
     base, hash_sign, frame = uid.partition("#")

@@ -54,6 +54,7 @@ class ClassifyRequest:
         above_threshold: classify only boxes at or above the detector's operating threshold; the
             others are left out of nodes.json.
         threshold: on P(metastatic), in [0, 1], instead of the bundle's.
+        named_root: as `detect` takes it.
     """
 
     boxes: Path
@@ -64,6 +65,10 @@ class ClassifyRequest:
     above_threshold: bool = False
     threshold: float | None = None
     overwrite: bool = False
+    named_root: Path | None = None
+
+
+LoadedClassifier = tuple[Bundle, ClassifierTask]
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ class ClassifyResult:
     seconds: float
 
 
-def load_classifier(model: str, device: str) -> tuple[Bundle, ClassifierTask]:
+def load_classifier(model: str, device: str) -> LoadedClassifier:
     """Return a classifier's bundle and its task, ready to predict.
 
     Raises:
@@ -95,8 +100,15 @@ def load_classifier(model: str, device: str) -> tuple[Bundle, ClassifierTask]:
     return bundle, task
 
 
-def classify(request: ClassifyRequest, progress: Progress = SILENT) -> ClassifyResult:
+def classify(
+    request: ClassifyRequest, progress: Progress = SILENT, loaded: LoadedClassifier | None = None
+) -> ClassifyResult:
     """Return what the boxes were called after writing nodes.json and its run record.
+
+    Args:
+        request: which boxes, and how.
+        progress: watches the crops.
+        loaded: the request's model where it is in memory already.
 
     Raises:
         InputError: the file or its pixels are unsound.
@@ -110,7 +122,7 @@ def classify(request: ClassifyRequest, progress: Progress = SILENT) -> ClassifyR
         scan_root(request.boxes, dataset, request.scan), png_folder=request.boxes.parent
     )
     check_listed(store, dataset)
-    bundle, task = load_classifier(request.model, request.device)
+    bundle, task = loaded or load_classifier(request.model, request.device)
     record.config = {**record.config, "device": str(task.device)}
     record.lap("open")
     chosen = _chosen(dataset, above_threshold=request.above_threshold)
@@ -203,7 +215,7 @@ def _info(
     request: ClassifyRequest, dataset: CocoDataset, bundle: Bundle, threshold: float
 ) -> dict[str, Any]:
     chosen = bundle.threshold if request.threshold is None else None
-    root = scan_root(request.boxes, dataset, request.scan)
+    root = request.named_root or scan_root(request.boxes, dataset, request.scan)
     hidden = bool(dataset.info.get("pseudonymised_uids"))
     # Of boxes that were classified before, nothing that another classifier said may stay.
     kept = {k: v for k, v in dataset.info.items() if not k.startswith("classifier_")}

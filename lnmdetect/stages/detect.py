@@ -46,6 +46,8 @@ class DetectRequest:
             the slices of either.
         threshold: operating threshold in [0, 1] instead of the bundle's.
         series, allow_tilt, key_images, pixel_spacing_mm: see `io.scan_source.open_source`.
+        named_root: what `info.scan_root` names instead of `scan`: a folder around it, where the
+            scan's own name may be a patient's.
     """
 
     scan: Path
@@ -59,6 +61,10 @@ class DetectRequest:
     threshold: float | None = None
     overwrite: bool = False
     pseudonymise_uids: bool = False
+    named_root: Path | None = None
+
+
+LoadedDetector = tuple[Bundle, DetectorTask]
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class DetectResult:
 
     Attributes:
         boxes: scored 0.05 or more; boxes_above_threshold: those meant for people.
+        patients: their pseudonyms.
         notes: about series and files that were not read.
         failures: studies of a cohort that could not be read; the others are in the file.
     """
@@ -80,9 +87,10 @@ class DetectResult:
     seconds: float
     notes: tuple[str, ...] = ()
     failures: tuple[LnmDetectError, ...] = field(default=())
+    patients: tuple[str, ...] = ()
 
 
-def load_detector(model: str, device: str) -> tuple[Bundle, DetectorTask]:
+def load_detector(model: str, device: str) -> LoadedDetector:
     """Return a detector's bundle and its task, ready to predict.
 
     Raises:
@@ -97,8 +105,15 @@ def load_detector(model: str, device: str) -> tuple[Bundle, DetectorTask]:
     return bundle, task
 
 
-def detect(request: DetectRequest, progress: Progress = SILENT) -> DetectResult:
+def detect(
+    request: DetectRequest, progress: Progress = SILENT, loaded: LoadedDetector | None = None
+) -> DetectResult:
     """Return what was found after writing boxes.json and its run record.
+
+    Args:
+        request: what to search, and how.
+        progress: watches the slices.
+        loaded: the request's model where it is in memory already.
 
     Raises:
         InputError: nothing at the path can be searched.
@@ -114,7 +129,7 @@ def detect(request: DetectRequest, progress: Progress = SILENT) -> DetectResult:
         key_images=request.key_images,
         pixel_spacing_mm=request.pixel_spacing_mm,
     )
-    bundle, task = load_detector(request.model, request.device)
+    bundle, task = loaded or load_detector(request.model, request.device)
     record.config = {**record.config, "device": str(task.device)}
     record.lap("open")
     failures = list(source.failures)
@@ -150,6 +165,7 @@ def detect(request: DetectRequest, progress: Progress = SILENT) -> DetectResult:
         seconds=sum(record.timings_s.values()),
         notes=(*source.notes, *_neighbour_notes(source, bundle)),
         failures=tuple(failures),
+        patients=tuple(sorted({image.patient for image, _ in pairs})),
     )
 
 
@@ -237,7 +253,8 @@ def _info(request: DetectRequest, bundle: Bundle, threshold: float) -> dict[str,
     if request.pseudonymise_uids:
         place: dict[str, Any] = {"pseudonymised_uids": True}
     else:
-        place = {"scan_root": relative_root(pixel_place(request.scan), request.output)}
+        root = request.named_root or pixel_place(request.scan)
+        place = {"scan_root": relative_root(root, request.output)}
     return {
         "description": "Boxes of cervical lymph nodes. Research use only.",
         "lnmdetect_version": __version__,

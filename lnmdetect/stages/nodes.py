@@ -47,6 +47,7 @@ class NodesRequest:
         threshold: on the detector's score instead of the file's operating threshold.
         boxes_only: read no pixels, which may not be there: axes are those of the boxes, or of the
             file's masks; HU, side and centre in mm stay unknown.
+        named_root: as `detect` takes it.
     """
 
     nodes: Path
@@ -55,6 +56,7 @@ class NodesRequest:
     threshold: float | None = None
     boxes_only: bool = False
     overwrite: bool = False
+    named_root: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def link_nodes(request: NodesRequest, progress: Progress = SILENT) -> NodesResul
         check_listed(store, dataset)
     nodes = _ranked(_measured_nodes(found, store, progress))
     record.lap("measure")
-    info = _info(request, dataset, threshold, root)
+    info = _info(request, dataset, threshold, root and (request.named_root or root))
     linked = LinkedNodes(info, nodes)
     write_linked_nodes(linked, request.output, overwrite=request.overwrite)
     write_linked_nodes_csv(linked, table, overwrite=request.overwrite)

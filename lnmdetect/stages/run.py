@@ -1,4 +1,7 @@
-"""`lnmdetect run`: detect, classify, link and draw in one go, into one folder."""
+"""`lnmdetect run`: detect, classify, link and draw in one go, into one folder.
+
+`lnmdetect cohort` does the same study by study, with models that stay in memory.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,8 +10,21 @@ from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.io.bundles import read_bundle
 from lnmdetect.io.json_files import refuse_existing
 from lnmdetect.stages.classify import DEFAULT_MODEL as CLASSIFIER
-from lnmdetect.stages.classify import NODES, ClassifyRequest, ClassifyResult, classify
-from lnmdetect.stages.detect import BOXES, DetectRequest, DetectResult, detect, pixel_place
+from lnmdetect.stages.classify import (
+    NODES,
+    ClassifyRequest,
+    ClassifyResult,
+    LoadedClassifier,
+    classify,
+)
+from lnmdetect.stages.detect import (
+    BOXES,
+    DetectRequest,
+    DetectResult,
+    LoadedDetector,
+    detect,
+    pixel_place,
+)
 from lnmdetect.stages.detect import DEFAULT_MODEL as DETECTOR
 from lnmdetect.stages.nodes import LINKED, NodesRequest, NodesResult, csv_path, link_nodes
 from lnmdetect.stages.overlay import SHEET, OverlayRequest, OverlayResult, overlay
@@ -23,7 +39,8 @@ class RunRequest:
             takes them.
         model, classifier: bundles of the two stages, by name or folder.
         truth: drawn on the picture where it is known.
-        slices: on the picture.
+        slices: on the picture; 0 draws none.
+        named_root: as `detect` takes it.
     """
 
     scan: Path
@@ -39,20 +56,36 @@ class RunRequest:
     truth: Path | None = None
     slices: int = 24
     overwrite: bool = False
+    named_root: Path | None = None
+
+
+@dataclass(frozen=True)
+class LoadedModels:
+    """The models of both stages, in memory."""
+
+    detector: LoadedDetector
+    classifier: LoadedClassifier
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What each stage returned."""
+    """What each stage returned; there is no picture where none was wanted."""
 
     detected: DetectResult
     classified: ClassifyResult
     linked: NodesResult
-    picture: OverlayResult
+    picture: OverlayResult | None
 
 
-def run(request: RunRequest, progress: Progress = SILENT) -> RunResult:
+def run(
+    request: RunRequest, progress: Progress = SILENT, models: LoadedModels | None = None
+) -> RunResult:
     """Return what the four stages found and wrote.
+
+    Args:
+        request: what to run on what.
+        progress: watches each stage.
+        models: the request's where they are in memory already; else they are read.
 
     Raises:
         InputError: nothing at the path can be searched.
@@ -63,13 +96,16 @@ def run(request: RunRequest, progress: Progress = SILENT) -> RunResult:
     boxes, nodes, linked, sheet = outputs
     for path in (*outputs, csv_path(linked)):
         refuse_existing(path, overwrite=request.overwrite)
-    read_bundle(request.model, "detector")
-    read_bundle(request.classifier, "classifier", option="--classifier")
+    if models is None:
+        read_bundle(request.model, "detector")
+        read_bundle(request.classifier, "classifier", option="--classifier")
+    detector, classifier = (models.detector, models.classifier) if models else (None, None)
+    drawn = _overlay_request(request, nodes, sheet) if request.slices else None
     return RunResult(
-        detect(_detect_request(request, boxes), progress),
-        classify(_classify_request(request, boxes, nodes), progress),
+        detect(_detect_request(request, boxes), progress, detector),
+        classify(_classify_request(request, boxes, nodes), progress, classifier),
         link_nodes(_nodes_request(request, nodes, linked), progress),
-        overlay(_overlay_request(request, nodes, sheet), progress),
+        overlay(drawn, progress) if drawn else None,
     )
 
 
@@ -85,6 +121,7 @@ def _detect_request(request: RunRequest, boxes: Path) -> DetectRequest:
         pixel_spacing_mm=request.pixel_spacing_mm,
         pseudonymise_uids=request.pseudonymise_uids,
         overwrite=request.overwrite,
+        named_root=request.named_root,
     )
 
 
@@ -96,16 +133,24 @@ def _classify_request(request: RunRequest, boxes: Path, nodes: Path) -> Classify
         model=request.classifier,
         device=request.device,
         overwrite=request.overwrite,
+        named_root=request.named_root,
     )
 
 
 def _nodes_request(request: RunRequest, nodes: Path, linked: Path) -> NodesRequest:
-    return NodesRequest(nodes, output=linked, scan=_place(request), overwrite=request.overwrite)
+    return NodesRequest(
+        nodes,
+        output=linked,
+        scan=_place(request),
+        overwrite=request.overwrite,
+        named_root=request.named_root,
+    )
 
 
 def _place(request: RunRequest) -> Path | None:
-    """Return where the pixels are, if boxes.json and nodes.json will not say so."""
-    return pixel_place(request.scan) if request.pseudonymise_uids else None
+    """Return where the pixels are, if boxes.json and nodes.json will not say so, or not near."""
+    hidden = request.pseudonymise_uids or request.named_root
+    return pixel_place(request.scan) if hidden else None
 
 
 def _overlay_request(request: RunRequest, nodes: Path, sheet: Path) -> OverlayRequest:

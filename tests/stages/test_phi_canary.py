@@ -61,6 +61,8 @@ DONE = (
     "overlay nodes.json --truth truth.json --scan {scan} -v",
     "overlay pictures.json -o pictures_sheet.png -v --threshold 0",
     "run {scan} -o results --classifier tiny --truth truth.json " + MODELS,
+    f"cohort {{scan}} -o cohort --classifier tiny --workers 1 --sheets 2 {MODELS}",
+    f"cohort {{scan}} -o keyed --classifier tiny --workers 1 --pseudonymise-uids --json {MODELS}",
     f"explain truth_nodes.json --truth truth.json --scan {{scan}} --count 2 --bootstrap 9 {MODELS}",
     f"explain truth.json --detector tiny -o explained --count 1 --device cpu {FEW}",
     f"report --truth truth.json --boxes boxes.json -o boxes.html {FEW}",
@@ -366,6 +368,48 @@ def test_no_refusal_says_a_canary(
     assert [(s.line, leaks(s.text)) for s in said if leaks(s.text)] == []
     assert [text for text in heard if leaks(text)] == []
     assert holders(tmp_path / "out") == {}
+
+
+def test_a_cohort_names_no_study_by_its_folder_also_where_it_fails(
+    tmp_path: Path, bundles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(MODELS_VARIABLE, str(bundles))
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(ORDER):
+        canary.planted_series(Path("studies", f"{canary.CANARY}^{name}"), seed=str(number))
+    good, gap, cut, empty = (Path("studies", f"{canary.CANARY}^{n}") for n in ORDER)
+    sorted(gap.iterdir())[2].unlink()
+    torn = sorted(cut.iterdir())[1]
+    torn.write_bytes(torn.read_bytes()[:-900])
+    for path in empty.iterdir():
+        path.unlink()
+    (empty / f"{canary.CANARY}.dcm").write_bytes(b"x" * 128 + b"DICM" + b"y" * 40)
+    Path("studies", f"{canary.CANARY}.zip").write_bytes(b"PK\x03\x04, and no more")
+    heard: list[str] = []
+    line = f"cohort studies -o {{}} --classifier tiny --workers 1 {MODELS}"
+    with overheard(heard):
+        said = [typed(line.format("out")), typed(line.format("keyed --pseudonymise-uids --json"))]
+    assert {s.exit_code for s in said} == {6}
+    assert "1 analysed" in said[0].text
+    assert [(s.line, leaks(s.text)) for s in said if leaks(s.text)] == []
+    assert [text for text in heard if leaks(text)] == []
+    for folder in ("out", "keyed"):
+        assert holders(tmp_path / folder) == {}
+        assert [path for path in Path(folder).rglob("*") if leaks(path.name)] == []
+        rows = Path(folder, "cohort.csv").read_text().splitlines()
+        assert sorted(row.split(",")[1] for row in rows[1:]) == ["done", *["failed"] * 4]
+    uid = str(dcmread(min(good.iterdir())).SeriesInstanceUID)
+    written = [path.read_text() for path in Path("keyed").rglob("*.json")]
+    assert not any(uid in text or dcm in text for text in written for dcm in _uids(gap))
+
+
+ORDER = ("GOOD", "GAP", "CUT", "EMPTY")
+
+
+def _uids(folder: Path) -> Iterator[str]:
+    for path in folder.iterdir():
+        header = dcmread(path)
+        yield from (str(header.SeriesInstanceUID), str(header.StudyInstanceUID))
 
 
 @pytest.mark.parametrize("keyword", sorted(canary.READ_FROM_CT))

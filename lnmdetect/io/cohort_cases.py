@@ -1,0 +1,115 @@
+"""The studies of a cohort: which folders and archives they are, and their keyed names."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lnmdetect.core.errors import InputError
+from lnmdetect.core.wording import counted
+from lnmdetect.io.input_files import list_input_files
+from lnmdetect.io.pseudonym import keyed_digest, load_key
+
+CASE_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Case:
+    """One study.
+
+    Attributes:
+        name: `s-` and 16 hex digits, keyed; the same for the same place below the cohort's folder.
+        path: a folder or a zip archive, whose own name may be a patient's.
+    """
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Cases:
+    """The studies in order of their names, and how many files lie beside them."""
+
+    studies: tuple[Case, ...]
+    loose_files: int
+
+
+def list_cases(studies: Path, *, depth: int = 1, leave_out: Path | None = None) -> Cases:
+    """Return the studies below a folder: its folders and zip archives, so many levels down.
+
+    Args:
+        studies: the folder.
+        depth: 1 for the entries of the folder itself, 2 for those of its folders, and so on; an
+            archive higher up is a study too.
+        leave_out: a folder of results, which may lie within.
+
+    Raises:
+        InputError: there is no such folder, or no study in it.
+        OutputError: the pseudonym key can neither be read nor made.
+    """
+    if not studies.is_dir():
+        raise InputError(
+            studies.name or "input",
+            expected="a folder that holds a folder or a zip archive for each study",
+            got="a file" if studies.exists() else "a path at which there is none",
+            remedy="Check the path; `lnmdetect run` takes a single study.",
+        )
+    key = load_key()
+    results = leave_out.resolve() if leave_out else None
+    found, loose = _entries(studies, depth, results)
+    if not found:
+        raise InputError(
+            studies.name or "input",
+            expected="a folder or a zip archive for each study",
+            got=f"neither, and {counted(loose, 'file')}",
+            remedy="Give the folder around the studies, or their level with --depth; "
+            "`lnmdetect run` takes a single study.",
+        )
+    named = (Case(_name(path, studies, key), path) for path in found)
+    return Cases(tuple(sorted(named, key=lambda case: case.name)), loose)
+
+
+def input_stamp(path: Path) -> str:
+    """Return a keyed digest of a study's files: their names, sizes and times of change.
+
+    No file is opened. A file that changes, comes or goes gives another stamp.
+
+    Raises:
+        InputError: nothing is there, or the path is no text.
+        OutputError: the pseudonym key can neither be read nor made.
+    """
+    if path.is_file():
+        lines = [_stat_line(path, path.name)]
+    else:
+        lines = [_stat_line(path / name, name) for name in list_input_files(path).names]
+    return keyed_digest("files", "".join(lines), load_key())
+
+
+def _stat_line(file: Path, name: str) -> str:
+    try:
+        status = file.stat()
+    except OSError:
+        return f"{name} cannot be read\n"
+    return f"{name} {status.st_size} {status.st_mtime_ns}\n"
+
+
+def _entries(folder: Path, depth: int, results: Path | None) -> tuple[list[Path], int]:
+    """Return the studies, and the number of files that are none."""
+    found: list[Path] = []
+    loose = 0
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or (results is not None and path.resolve() == results):
+            continue
+        if not path.is_dir():
+            found += [path] if path.suffix.lower() == ".zip" else []
+            loose += path.suffix.lower() != ".zip"
+        elif depth == 1:
+            found.append(path)
+        else:
+            below, files = _entries(path, depth - 1, results)
+            found += below
+            loose += files
+    return found, loose
+
+
+def _name(path: Path, studies: Path, key: bytes) -> str:
+    place = path.relative_to(studies).as_posix()
+    return f"s-{keyed_digest('case', place, key)[:CASE_DIGITS]}"

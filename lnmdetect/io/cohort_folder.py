@@ -1,0 +1,161 @@
+"""The folder of `lnmdetect cohort`: a folder of results a study, and a record in each."""
+
+import contextlib
+import errno
+import fcntl
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lnmdetect.core.cohort import FINISHED, CohortStudy, study_from_json
+from lnmdetect.core.errors import InputError, OutputError
+from lnmdetect.io.cohort_cases import Case, input_stamp
+from lnmdetect.io.json_files import read_json, require_folder, write_json
+
+STUDIES, RECORD, PART, LOCK = "studies", "study.json", ".part", "lock"
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+
+
+@dataclass(frozen=True)
+class CohortFolder:
+    """The folder `root`; several parts of one cohort may be worked on in it at once."""
+
+    root: Path
+
+    def results(self, case: str) -> Path:
+        """Return where the results of a study lie, all of them or none."""
+        return self.root / STUDIES / case
+
+    def draft(self, case: str) -> Path:
+        """Return where they are written before they are whole."""
+        return self.root / STUDIES / f".{case}{PART}"
+
+    def prepare(self) -> None:
+        """Make the folder.
+
+        Raises:
+            OutputError: it holds something else, or cannot be made.
+        """
+        require_folder(self.root)
+        try:
+            ours = (self.root / STUDIES).is_dir()
+            if not ours and self.root.is_dir() and any(self.root.iterdir()):
+                raise self._unusable("one that holds something else")
+            (self.root / STUDIES).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unusable(error.strerror or type(error).__name__) from None
+
+    @contextlib.contextmanager
+    def locked(self, part: str | None) -> Iterator[None]:
+        """Hold the folder for one part of the cohort, or for all of it where that is None.
+
+        Raises:
+            OutputError: another run works on the same.
+        """
+        with contextlib.ExitStack() as held:
+            self._lock(held, LOCK, fcntl.LOCK_SH if part else fcntl.LOCK_EX)
+            if part:
+                self._lock(held, f"{LOCK}.{part}", fcntl.LOCK_EX)
+            yield
+
+    def record(self, case: str) -> CohortStudy | None:
+        """Return the record of a study, None where there is none that can be read."""
+        try:
+            study = study_from_json(read_json(self.results(case) / RECORD))
+        except (InputError, ValueError):
+            return None
+        return study if study.case == case else None
+
+    def is_current(self, case: Case, study: CohortStudy, made_with: Mapping[str, Any]) -> bool:
+        """Return whether a study's results are whole, and those that a run would give again.
+
+        Args:
+            case: where the study's files are.
+            study: its record.
+            made_with: what else decides the results.
+        """
+        made = dict(study.made_with)
+        inputs = made.pop("inputs", None)
+        if study.status not in FINISHED or made != made_with or not self._is_whole(study):
+            return False
+        try:
+            return bool(inputs == input_stamp(case.path))
+        except InputError:
+            return False
+
+    def new_draft(self, case: str) -> Path:
+        """Return an empty folder for the results of a study.
+
+        Raises:
+            OutputError: the disk refuses.
+        """
+        draft = self.draft(case)
+        try:
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir(parents=True)
+        except OSError as error:
+            raise self._unusable(error.strerror or type(error).__name__) from None
+        return draft
+
+    def publish(self, study: CohortStudy) -> CohortStudy:
+        """Return the study with its files after making its draft its results.
+
+        Raises:
+            OutputError: the disk refuses.
+        """
+        draft, results = self.draft(study.case), self.results(study.case)
+        try:
+            sizes = {path.name: path.stat().st_size for path in sorted(draft.iterdir())}
+            whole = replace(study, files=sizes)
+            write_json(whole.to_json(), draft / RECORD)
+            if results.exists():
+                shutil.rmtree(results)
+            draft.replace(results)
+        except OSError as error:
+            raise self._unusable(error.strerror or type(error).__name__) from None
+        return whole
+
+    def keep_failure(self, study: CohortStudy) -> None:
+        """Put the record of a study that has failed in place of any earlier results.
+
+        Raises:
+            OutputError: the disk refuses.
+        """
+        self.new_draft(study.case)
+        self.publish(study)
+
+    def drop_draft(self, case: str) -> None:
+        """Delete what an analysis that did not end has left."""
+        shutil.rmtree(self.draft(case), ignore_errors=True)
+
+    def other_results(self, cases: frozenset[str]) -> int:
+        """Return how many studies have results here and are none of the cases."""
+        names = (path.name for path in (self.root / STUDIES).iterdir())
+        return sum(not name.startswith(".") and name not in cases for name in names)
+
+    def _is_whole(self, study: CohortStudy) -> bool:
+        folder = self.results(study.case)
+        try:
+            return all((folder / name).stat().st_size == n for name, n in study.files.items())
+        except OSError:
+            return False
+
+    def _lock(self, held: contextlib.ExitStack, name: str, kind: int) -> None:
+        try:
+            stream = held.enter_context((self.root / name).open("a"))
+            fcntl.flock(stream, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise self._unusable("one that another run works in") from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:  # some network disks have none
+                raise self._unusable(error.strerror or type(error).__name__) from None
+
+    def _unusable(self, got: str) -> OutputError:
+        return OutputError(
+            self.root.name or "output",
+            expected="a folder for this cohort",
+            got=got,
+            remedy="Choose another --output, end the other run, or free the disk.",
+        )
