@@ -12,7 +12,7 @@ from lnmdetect.core.neighbours import neighbour_indices
 from lnmdetect.core.records import ImageRecord, spacings_agree
 from lnmdetect.io.dicom_geometry import is_axial, position_mm
 from lnmdetect.io.dicom_header import SliceHeader
-from lnmdetect.io.dicom_index import Progress, index_dicom
+from lnmdetect.io.dicom_index import DicomIndex, Progress, index_dicom
 from lnmdetect.io.dicom_pixels import read_hu
 from lnmdetect.io.dicom_series import Series, group_series, image_records
 from lnmdetect.io.input_files import FolderFiles
@@ -37,7 +37,10 @@ class PixelStore:
     def __init__(
         self, root: Path, *, png_folder: Path | None = None, progress: Progress | None = None
     ) -> None:
-        self.index = index_dicom(root, progress=progress)
+        self._take(index_dicom(root, progress=progress), png_folder)
+
+    def _take(self, index: DicomIndex, png_folder: Path | None) -> None:
+        self.index = index
         self._png_files = None if png_folder is None else FolderFiles(png_folder, ())
         by_uid: dict[str, SliceHeader] = {}
         for header in self.index.slices:

@@ -101,7 +101,10 @@ def load_classifier(model: str, device: str) -> LoadedClassifier:
 
 
 def classify(
-    request: ClassifyRequest, progress: Progress = SILENT, loaded: LoadedClassifier | None = None
+    request: ClassifyRequest,
+    progress: Progress = SILENT,
+    loaded: LoadedClassifier | None = None,
+    store: PixelStore | None = None,
 ) -> ClassifyResult:
     """Return what the boxes were called after writing nodes.json and its run record.
 
@@ -109,6 +112,7 @@ def classify(
         request: which boxes, and how.
         progress: watches the crops.
         loaded: the request's model where it is in memory already.
+        store: the pixels where they are at hand already.
 
     Raises:
         InputError: the file or its pixels are unsound.
@@ -118,9 +122,8 @@ def classify(
     refuse_existing(request.output, overwrite=request.overwrite)
     record = _start_record(request)
     dataset = read_coco(request.boxes)
-    store = PixelStore(
-        scan_root(request.boxes, dataset, request.scan), png_folder=request.boxes.parent
-    )
+    root = scan_root(request.boxes, dataset, request.scan)
+    store = store or PixelStore(root, png_folder=request.boxes.parent)
     check_listed(store, dataset)
     bundle, task = loaded or load_classifier(request.model, request.device)
     record.config = {**record.config, "device": str(task.device)}

@@ -24,7 +24,7 @@ from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.json_files import refuse_existing
 from lnmdetect.io.key_images import lists_images
 from lnmdetect.io.pixel_roots import relative_root, scan_root
-from lnmdetect.io.pseudonym import load_key, pseudonymise_uid
+from lnmdetect.io.pseudonym import load_key, pseudonymise_image
 from lnmdetect.io.run_record import record_path, sha256_of_slices
 from lnmdetect.io.scan_source import ScanSource, open_source
 from lnmdetect.stages.scan_hounsfield import check_hounsfield, sample_places
@@ -106,7 +106,10 @@ def load_detector(model: str, device: str) -> LoadedDetector:
 
 
 def detect(
-    request: DetectRequest, progress: Progress = SILENT, loaded: LoadedDetector | None = None
+    request: DetectRequest,
+    progress: Progress = SILENT,
+    loaded: LoadedDetector | None = None,
+    source: ScanSource | None = None,
 ) -> DetectResult:
     """Return what was found after writing boxes.json and its run record.
 
@@ -114,6 +117,7 @@ def detect(
         request: what to search, and how.
         progress: watches the slices.
         loaded: the request's model where it is in memory already.
+        source: what lies at the request's `scan` where it is open already.
 
     Raises:
         InputError: nothing at the path can be searched.
@@ -122,13 +126,7 @@ def detect(
     """
     refuse_existing(request.output, overwrite=request.overwrite)
     record = start_scan_record("detect", request.scan, _asked(request))
-    source = open_source(
-        request.scan,
-        series=request.series,
-        allow_tilt=request.allow_tilt,
-        key_images=request.key_images,
-        pixel_spacing_mm=request.pixel_spacing_mm,
-    )
+    source = source or _open(request)
     bundle, task = loaded or load_detector(request.model, request.device)
     record.config = {**record.config, "device": str(task.device)}
     record.lap("open")
@@ -166,6 +164,16 @@ def detect(
         notes=(*source.notes, *_neighbour_notes(source, bundle)),
         failures=tuple(failures),
         patients=tuple(sorted({image.patient for image, _ in pairs})),
+    )
+
+
+def _open(request: DetectRequest) -> ScanSource:
+    return open_source(
+        request.scan,
+        series=request.series,
+        allow_tilt=request.allow_tilt,
+        key_images=request.key_images,
+        pixel_spacing_mm=request.pixel_spacing_mm,
     )
 
 
@@ -286,12 +294,4 @@ def pixel_place(scan: Path) -> Path:
 def with_pseudonymous_uids(dataset: CocoDataset) -> CocoDataset:
     """Return the data set with keyed uids in place of the scanner's."""
     key = load_key()
-
-    def mapped(image: ImageRecord) -> ImageRecord:
-        if not image.sop_instance_uid:
-            return image
-        uid = pseudonymise_uid(image.sop_instance_uid, key)
-        series = pseudonymise_uid(image.series, key)
-        return replace(image, sop_instance_uid=uid, series=series, file_name=f"{uid}.dcm")
-
-    return replace(dataset, images=tuple(mapped(image) for image in dataset.images))
+    return replace(dataset, images=tuple(pseudonymise_image(i, key) for i in dataset.images))

@@ -87,8 +87,15 @@ def csv_path(output: Path) -> Path:
     return output.with_suffix(".csv")
 
 
-def link_nodes(request: NodesRequest, progress: Progress = SILENT) -> NodesResult:
+def link_nodes(
+    request: NodesRequest, progress: Progress = SILENT, store: PixelStore | None = None
+) -> NodesResult:
     """Return the nodes after writing them as JSON and CSV, with their run record.
+
+    Args:
+        request: which boxes.
+        progress: watches the slices.
+        store: the pixels where they are at hand already.
 
     Raises:
         UsageError: options clash, or an output would replace the input.
@@ -109,7 +116,8 @@ def link_nodes(request: NodesRequest, progress: Progress = SILENT) -> NodesResul
     scans = scans_of(dataset, request.nodes.name)
     found = list(nodes_of(scans, chosen, dataset.coverage))
     record.lap("link")
-    store = PixelStore(root, png_folder=request.nodes.parent) if found and root else None
+    if store is None and found and root:
+        store = PixelStore(root, png_folder=request.nodes.parent)
     if store is not None:
         check_listed(store, dataset)
     nodes = _ranked(_measured_nodes(found, store, progress))

@@ -77,8 +77,15 @@ class _Shown:
         return len(self.found[image.image_id]) + len(self.truth[image.image_id])
 
 
-def overlay(request: OverlayRequest, progress: Progress = SILENT) -> OverlayResult:
+def overlay(
+    request: OverlayRequest, progress: Progress = SILENT, store: PixelStore | None = None
+) -> OverlayResult:
     """Return what was drawn after writing the contact sheet, or the rows.
+
+    Args:
+        request: what to draw.
+        progress: watches the slices.
+        store: the pixels where they are at hand already.
 
     Raises:
         UsageError: the output is not named .png.
@@ -100,9 +107,8 @@ def overlay(request: OverlayRequest, progress: Progress = SILENT) -> OverlayResu
     threshold = _threshold(request, dataset)
     shown = _Shown(_boxes_at(dataset, threshold), _truth_on(dataset, truth))
     chosen = choose_slices(dataset.images, shown.count, count=request.slices)
-    store = PixelStore(
-        scan_root(request.nodes, dataset, request.scan), png_folder=request.nodes.parent
-    )
+    root = scan_root(request.nodes, dataset, request.scan)
+    store = store or PixelStore(root, png_folder=request.nodes.parent)
     tiles = [
         Tile(image, store.read(image), shown.truth[image.image_id], shown.found[image.image_id])
         for image in progress.track(chosen, description="drawing")

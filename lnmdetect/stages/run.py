@@ -9,6 +9,7 @@ from pathlib import Path
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.io.bundles import read_bundle
 from lnmdetect.io.json_files import refuse_existing
+from lnmdetect.io.loaded_study import LoadedStudy
 from lnmdetect.stages.classify import DEFAULT_MODEL as CLASSIFIER
 from lnmdetect.stages.classify import (
     NODES,
@@ -78,7 +79,10 @@ class RunResult:
 
 
 def run(
-    request: RunRequest, progress: Progress = SILENT, models: LoadedModels | None = None
+    request: RunRequest,
+    progress: Progress = SILENT,
+    models: LoadedModels | None = None,
+    study: LoadedStudy | None = None,
 ) -> RunResult:
     """Return what the four stages found and wrote.
 
@@ -86,6 +90,7 @@ def run(
         request: what to run on what.
         progress: watches each stage.
         models: the request's where they are in memory already; else they are read.
+        study: what lies at the request's `scan`, likewise.
 
     Raises:
         InputError: nothing at the path can be searched.
@@ -100,12 +105,13 @@ def run(
         read_bundle(request.model, "detector")
         read_bundle(request.classifier, "classifier", option="--classifier")
     detector, classifier = (models.detector, models.classifier) if models else (None, None)
+    source, store = (study.source, study.store()) if study else (None, None)
     drawn = _overlay_request(request, nodes, sheet) if request.slices else None
     return RunResult(
-        detect(_detect_request(request, boxes), progress, detector),
-        classify(_classify_request(request, boxes, nodes), progress, classifier),
-        link_nodes(_nodes_request(request, nodes, linked), progress),
-        overlay(drawn, progress) if drawn else None,
+        detect(_detect_request(request, boxes), progress, detector, source),
+        classify(_classify_request(request, boxes, nodes), progress, classifier, store),
+        link_nodes(_nodes_request(request, nodes, linked), progress, store),
+        overlay(drawn, progress, store) if drawn else None,
     )
 
 
