@@ -4,7 +4,7 @@ import signal
 import sys
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -33,7 +33,15 @@ Depth = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="Processes; by default one for each core."),
+    typer.Option("--workers", min=1, help="Processes, or actors of Ray; by default one a core."),
+]
+Engine = Annotated[
+    Literal["processes", "ray"],
+    typer.Option(
+        "--engine",
+        help="Processes of this machine, or Ray (extra ray): on the cluster of RAY_ADDRESS, else "
+        "on this machine.",
+    ),
 ]
 PartOption = Annotated[
     str | None,
@@ -68,6 +76,7 @@ def cohort(
     studies: Studies,
     output: Folder = Path("cohort"),
     depth: Depth = 1,
+    engine: Engine = "processes",
     workers: Workers = None,
     part: PartOption = None,
     collect: Collect = False,
@@ -103,6 +112,7 @@ def cohort(
         output,
         chosen,
         depth=depth,
+        engine=engine,
         workers=workers,
         part=_part(part),
         collect=collect,

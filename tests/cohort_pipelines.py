@@ -15,7 +15,15 @@ LOG = "LNMDETECT_TEST_STUDIES"
 """Names a file to which each analysis adds a line."""
 
 
-def count_files(request: StudyRequest) -> CohortStudy:
+def count_names(request: StudyRequest) -> int:
+    """Return the number of files; one folder cannot be read."""
+    place = request.case.path
+    if place.name == "unreadable":
+        raise InputError(place.name, expected="DICOM", got="none", remedy="Look.")
+    return len(list(place.iterdir()))
+
+
+def count_files(request: StudyRequest, files: int | None = None, /) -> CohortStudy:
     """Return a study with as many slices as it has files; its name may ask for trouble."""
     place = request.case.path
     with Path(os.environ[LOG]).open("a") as log:
@@ -23,7 +31,8 @@ def count_files(request: StudyRequest) -> CohortStudy:
     draft = CohortFolder(request.output).new_draft(request.case.name)
     (draft / "boxes.json").write_text("{}\n")
     _trouble(place, request)
-    slices = len(list(place.iterdir())) if place.is_dir() else 1
+    slices = count_names(request) if place.is_dir() else 1
+    assert files in (None, slices)
     figures = CohortFigures(("p-1",), 1, 0, slices, 3, 2, 1, 1, 8.25, 0.75, True)
     made_with = {**request.made_with, "inputs": input_stamp(place)}
     study = CohortStudy(request.case.name, "done", "", made_with, figures, seconds=1.5)

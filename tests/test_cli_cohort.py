@@ -116,10 +116,11 @@ def test_json_has_the_counts_the_failures_and_the_rate(asked: list[Any]) -> None
 
 def test_options_become_the_request(asked: list[Any]) -> None:
     words = "--part 3/16 --workers 4 --depth 2 --sheets 6 --allow-tilt --collect --time-limit 60"
-    run(*words.split())
+    run(*words.split(), "--engine", "ray")
     request = asked[1]
     assert request.part == Part(3, 16)
     assert (request.workers, request.depth, request.collect) == (4, 2, True)
+    assert request.engine == "ray"
     assert (request.options.sheets, request.options.allow_tilt, request.timeout_s) == (6, True, 60)
 
 

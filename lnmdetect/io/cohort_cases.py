@@ -67,6 +67,15 @@ def list_cases(studies: Path, *, depth: int = 1, leave_out: Path | None = None) 
     return Cases(tuple(sorted(named, key=lambda case: case.name)), loose)
 
 
+def case_name(path: Path, studies: Path) -> str:
+    """Return the name of the study at a path below the cohort's folder.
+
+    Raises:
+        OutputError: the pseudonym key can neither be read nor made.
+    """
+    return _name(path, studies, load_key())
+
+
 def input_stamp(path: Path) -> str:
     """Return a keyed digest of a study's files: their names, sizes and times of change.
 

@@ -14,7 +14,7 @@ from lnmdetect.core.errors import InputError, OutputError
 from lnmdetect.io.cohort_cases import Case, input_stamp
 from lnmdetect.io.json_files import read_json, require_folder, write_json
 
-STUDIES, RECORD, PART, LOCK = "studies", "study.json", ".part", "lock"
+STUDIES, RECORD, PART, LOCK, TRIES = "studies", "study.json", ".part", "lock", ".tries"
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
@@ -113,6 +113,7 @@ class CohortFolder:
             if results.exists():
                 shutil.rmtree(results)
             draft.replace(results)
+            self.drop_draft(study.case)
         except OSError as error:
             raise self._unusable(error.strerror or type(error).__name__) from None
         return whole
@@ -129,6 +130,40 @@ class CohortFolder:
     def drop_draft(self, case: str) -> None:
         """Delete what an analysis that did not end has left."""
         shutil.rmtree(self.draft(case), ignore_errors=True)
+        for path in (self.root / STUDIES).glob(f".{case}.*{TRIES}"):
+            path.unlink(missing_ok=True)
+
+    def forget(self, case: str) -> None:
+        """Delete the results of a study, and all that earlier runs have left of it."""
+        self.drop_draft(case)
+        shutil.rmtree(self.results(case), ignore_errors=True)
+
+    def attempt(self, case: str, step: str) -> int:
+        """Return the number of this attempt at a step, from 1, whichever process made the others.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        path = self.root / STUDIES / f".{case}.{step}{TRIES}"
+        with path.open("ab") as stream:
+            stream.write(b".")
+        return path.stat().st_size
+
+    def give_up(self, case: str, reason: str) -> None:
+        """Write down, before its process ends itself, why a study is not to be tried again.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        self._given_up(case).write_text(reason, encoding="utf-8")
+
+    def why_given_up(self, case: str) -> str:
+        """Return what `give_up` wrote, nothing where it did not."""
+        path = self._given_up(case)
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+    def _given_up(self, case: str) -> Path:
+        return self.root / STUDIES / f".{case}.given_up{TRIES}"
 
     def other_results(self, cases: frozenset[str]) -> int:
         """Return how many studies have results here and are none of the cases."""

@@ -6,31 +6,32 @@ options they were made: a run takes up what is not done with just these.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-from lnmdetect import __version__
 from lnmdetect.core.cohort import FINISHED, CohortFigures, CohortStudy
 from lnmdetect.core.errors import LnmDetectError, ModelError, OutputError, UsageError
 from lnmdetect.core.pace import Pace
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.wording import counted
-from lnmdetect.io.bundle_config import read_bundle
 from lnmdetect.io.cohort_cases import Case, list_cases
 from lnmdetect.io.cohort_folder import CohortFolder
-from lnmdetect.io.cohort_table import require_parquet, write_cohort_csv, write_cohort_parquet
+from lnmdetect.io.cohort_table import write_cohort_csv, write_cohort_parquet
 from lnmdetect.io.machine import usable_cores
 from lnmdetect.io.run_record import RunRecord
-from lnmdetect.stages.cohort_processes import Crew, StudyEnd, analyse_by_processes, crew_for
+from lnmdetect.stages.cohort_end import Crew, StudyEnd
+from lnmdetect.stages.cohort_processes import analyse_by_processes
+from lnmdetect.stages.cohort_ray import RayWork, analyse_by_ray
 from lnmdetect.stages.cohort_request import (
     CohortRequest,
     CohortResult,
     FailedStudy,
     Say,
 )
-from lnmdetect.stages.cohort_study import CohortOptions, StudyRequest, reason_for
+from lnmdetect.stages.cohort_start import check_request, crew_of, made_with_of, start_record
+from lnmdetect.stages.cohort_study import StudyRequest, reason_for
 
 SAY_EVERY_S = 60.0
 FATAL = (UsageError, ModelError, OutputError)
@@ -93,8 +94,8 @@ def run_cohort(
     """
     began = time.monotonic()
     cores = usable_cores()
-    _check(request, cores)
-    made_with, record = _made_with(request.options), _start_record(request)
+    check_request(request, cores)
+    made_with, record = made_with_of(request.options), start_record(request)
     cases = list_cases(request.studies, depth=request.depth, leave_out=request.output)
     chosen = [c for c in cases.studies if request.part is None or request.part.holds(c.name)]
     folder = CohortFolder(request.output)
@@ -103,7 +104,7 @@ def run_cohort(
         book = _Book(request, folder)
         to_do = _to_do(chosen, book, made_with)
         record.lap("list")
-        crew = crew_for(cores, request.workers, len(to_do), request.timeout_s)
+        crew = crew_of(request, cores, len(to_do))
         stopped_by = None
         if to_do and not request.collect:
             stopped_by = _analyse(to_do, made_with, book, _Run(crew, stop, progress, say))
@@ -141,45 +142,6 @@ class _Run:
     say: Say
 
 
-def _check(request: CohortRequest, cores: int) -> None:
-    """Refuse at the start what cannot end well."""
-    if request.workers is not None and not 1 <= request.workers <= cores:
-        raise UsageError(
-            "--workers",
-            expected=f"1 to {cores}, as many as the cores that may be used",
-            got=str(request.workers),
-            remedy="Give fewer, or leave it out: more threads than cores are many times slower.",
-        )
-    if request.parquet:
-        require_parquet()
-
-
-def _made_with(options: CohortOptions) -> dict[str, Any]:
-    """Return what decides the results of any study, beside its files.
-
-    The device is left out: it moves a score by less than a thousandth.
-    """
-    chosen = {k: v for k, v in asdict(options).items() if k not in _NOT_OPTIONS}
-    return {
-        "lnmdetect": __version__,
-        "detector": read_bundle(options.model, "detector").sha256,
-        "classifier": read_bundle(options.classifier, "classifier", option="--classifier").sha256,
-        "options": chosen,
-    }
-
-
-_NOT_OPTIONS = ("model", "classifier", "device")
-
-
-def _start_record(request: CohortRequest) -> RunRecord:
-    asked = asdict(request.options)
-    models = {key: Path(asked[key]).name for key in ("model", "classifier")}
-    part = f"{request.part.number}/{request.part.of}" if request.part else None
-    config: dict[str, Any] = {"depth": request.depth, "workers": request.workers, "part": part}
-    config |= {"collect": request.collect, "timeout_s": request.timeout_s}
-    return RunRecord("cohort", {**asked, **models, **config})
-
-
 def _to_do(cases: Sequence[Case], book: _Book, made_with: dict[str, Any]) -> list[StudyRequest]:
     """Return the studies to analyse; the others' results are current."""
     to_do, request = [], book.request
@@ -204,7 +166,7 @@ def _analyse(
     pace = Pace(len(to_do), "study", "studies")
     for request in to_do:  # what earlier runs said of it is no more so
         book.known.pop(request.case.name, None)
-    ends = analyse_by_processes(to_do, book.request.pipeline, run.crew, run.stop)
+    ends = _ends(book.request, to_do, run)
     watched = run.progress.track(ends, description="analysing", total=len(to_do))
     said = pace.clock()
     try:
@@ -224,6 +186,13 @@ def _analyse(
             if request.case.name not in book.known:
                 book.leave(request)
     return None
+
+
+def _ends(request: CohortRequest, to_do: Sequence[StudyRequest], run: _Run) -> Iterator[StudyEnd]:
+    if request.engine == "ray":
+        work = RayWork(request.load, request.pipeline, request.timeout_s)
+        return analyse_by_ray(to_do, work, run.crew, run.stop)
+    return analyse_by_processes(to_do, request.pipeline, run.crew, run.stop)
 
 
 def _close(*iterators: Iterator[StudyEnd]) -> None:

@@ -1,15 +1,14 @@
 """The studies of a cohort on one machine: processes that each analyse one at a time."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from threading import Event
 
 from lnmdetect.core.cohort import CohortStudy
-from lnmdetect.core.errors import LnmDetectError
 from lnmdetect.stages.analyst import Analyst, Finished
-from lnmdetect.stages.cohort_study import StudyRequest
+from lnmdetect.stages.cohort_end import Crew, StudyEnd
+from lnmdetect.stages.cohort_study import Pipeline, StudyRequest
 
 POLL_S = 0.02
 STUDIES_A_PROCESS = 200
@@ -18,42 +17,9 @@ ATTEMPTS = 2
 """Of a study amid which its process died: too little memory may be enough when others are done."""
 
 
-@dataclass(frozen=True)
-class StudyEnd:
-    """What came of a study: its record, or why there is none."""
-
-    request: StudyRequest
-    study: CohortStudy | None
-    reason: str = ""
-    error: LnmDetectError | None = None
-
-
-@dataclass(frozen=True)
-class Crew:
-    """How many processes, and of how many threads each."""
-
-    workers: int
-    threads: int
-    timeout_s: float
-
-
-def crew_for(cores: int, wanted: int | None, studies: int, timeout_s: float) -> Crew:
-    """Return processes that together have no more threads than there are cores.
-
-    Args:
-        cores: that may be used.
-        wanted: processes; None takes one a core, since two of one thread are faster than one of
-            two.
-        studies: to analyse; no more processes than these.
-        timeout_s: longest analysis.
-    """
-    workers = max(1, min(wanted or cores, cores, studies))
-    return Crew(workers, max(1, cores // workers), timeout_s)
-
-
 def analyse_by_processes(
     requests: Sequence[StudyRequest],
-    pipeline: Callable[[StudyRequest], CohortStudy],
+    pipeline: Pipeline,
     crew: Crew,
     stop: Event,
 ) -> Iterator[StudyEnd]:

@@ -5,13 +5,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from lnmdetect.core.cohort import CohortStudy
 from lnmdetect.core.errors import LnmDetectError, UsageError
-from lnmdetect.stages.cohort_study import CohortOptions, StudyRequest, analyse_study
+from lnmdetect.stages.cohort_study import (
+    CohortOptions,
+    Loader,
+    Pipeline,
+    analyse_study,
+    load_for,
+)
 
 Say = Callable[[str], None]
 """Called with a sentence for whoever runs the cohort."""
-EngineName = Literal["processes"]
+EngineName = Literal["processes", "ray"]
 
 
 @dataclass(frozen=True)
@@ -53,26 +58,29 @@ class CohortRequest:
         studies: a folder with a folder or zip archive a study; `depth` says so many levels down.
         output: the folder of the results.
         options: what decides the results of a study.
-        workers: processes; None takes one a core.
+        engine: processes of this machine, or Ray, on the cluster of RAY_ADDRESS where that is set.
+        workers: processes, or actors of Ray; None takes one a core of this machine.
         part: which studies; None takes all.
         collect: make the table of what is there already, and analyse nothing.
         parquet: write the table as Parquet too.
         timeout_s: longest analysis of a study.
         overwrite: analyse again what is done.
-        pipeline: what is run on a study, importable by name.
+        load, pipeline: what is run on a study, importable by name; only Ray loads apart.
     """
 
     studies: Path
     output: Path
     options: CohortOptions = field(default_factory=CohortOptions)
     depth: int = 1
+    engine: EngineName = "processes"
     workers: int | None = None
     part: Part | None = None
     collect: bool = False
     parquet: bool = False
     timeout_s: float = 3600.0
     overwrite: bool = False
-    pipeline: Callable[[StudyRequest], CohortStudy] = analyse_study
+    load: Loader = load_for
+    pipeline: Pipeline = analyse_study
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lnmdetect.core.cohort import CohortFigures, CohortStudy
-from lnmdetect.core.errors import LnmDetectError, ModelError
-from lnmdetect.io.cohort_cases import Case, input_stamp
+from lnmdetect.core.errors import LnmDetectError, ModelError, UsageError
+from lnmdetect.io.cohort_cases import Case, case_name, input_stamp
 from lnmdetect.io.cohort_folder import CohortFolder
 from lnmdetect.io.input_files import printable
-from lnmdetect.io.pseudonym import load_key, pseudonymise_uid
+from lnmdetect.io.pseudonym import KEY_FILE_VARIABLE, load_key, pseudonymise_uid
 
 if TYPE_CHECKING:
+    from lnmdetect.io.loaded_study import LoadedStudy
     from lnmdetect.stages.run import LoadedModels, RunResult
 
 _UID = re.compile(r"\b[0-2](?:\.\d+){2,}\b")
@@ -55,19 +56,51 @@ class StudyRequest:
     made_with: Mapping[str, Any] = field(default_factory=dict)
 
 
-def analyse_study(request: StudyRequest) -> CohortStudy:
+class Pipeline(Protocol):
+    """What is run on a study, which may be in memory already."""
+
+    def __call__(self, request: StudyRequest, study: Any = None, /) -> CohortStudy:
+        """Return what was found."""
+
+
+class Loader(Protocol):
+    """What reads a study into memory for a pipeline."""
+
+    def __call__(self, request: StudyRequest, /) -> Any:
+        """Return the study as the pipeline takes it."""
+
+
+def load_for(request: StudyRequest) -> "LoadedStudy":
+    """Return a study with its voxels in memory.
+
+    Raises:
+        InputError: the study cannot be read.
+        UsageError: this machine has another pseudonym key.
+    """
+    from lnmdetect.io.loaded_study import load_study
+
+    _check_key(request)
+    return load_study(request.case.path, allow_tilt=request.options.allow_tilt)
+
+
+def analyse_study(request: StudyRequest, study: "LoadedStudy | None" = None, /) -> CohortStudy:
     """Return what was found in a study after writing its folder of results.
+
+    Args:
+        request: which study, and how.
+        study: in memory already; else it is read.
 
     Raises:
         InputError: the study cannot be read.
         ModelError: a bundle is absent, damaged, or no more the one that the cohort began with.
         OutputError: the disk refuses.
-        UsageError: there is no such device.
+        UsageError: there is no such device, or this machine has another pseudonym key.
     """
     # Imported here: the cohort itself needs no torch.
     from lnmdetect.stages.run import RunRequest, run
 
     began = time.monotonic()
+    _check_key(request)
     options, folder = request.options, CohortFolder(request.output)
     made_with = {**request.made_with, "inputs": input_stamp(request.case.path)}
     models = _loaded_models(options.model, options.classifier, options.device)
@@ -85,16 +118,17 @@ def analyse_study(request: StudyRequest) -> CohortStudy:
             named_root=request.studies,
         ),
         models=models,
+        study=study,
     )
     failures = done.detected.failures
-    study = CohortStudy(
+    found = CohortStudy(
         request.case.name,
         "partial" if failures else "done",
         reason_for(failures[0], request) if failures else "",
         made_with,
         _figures(done),
     )
-    return folder.publish(replace(study, seconds=round(time.monotonic() - began, 3)))
+    return folder.publish(replace(found, seconds=round(time.monotonic() - began, 3)))
 
 
 def reason_for(error: LnmDetectError, request: StudyRequest) -> str:
@@ -117,6 +151,21 @@ def _loaded_models(model: str, classifier: str, device: str) -> "LoadedModels":
     from lnmdetect.stages.run import LoadedModels
 
     return LoadedModels(load_detector(model, device), load_classifier(classifier, device))
+
+
+def _check_key(request: StudyRequest) -> None:
+    """Do nothing where this machine gives the study the name that it has.
+
+    Raises:
+        UsageError: it has another key, and would give its patients other pseudonyms.
+    """
+    if case_name(request.case.path, request.studies) != request.case.name:
+        raise UsageError(
+            KEY_FILE_VARIABLE,
+            expected="the same pseudonym key on every machine of the cohort",
+            got="another one on this machine",
+            remedy="Let it name one file on a disk that all of them see.",
+        )
 
 
 def _check_models(models: "LoadedModels", made_with: Mapping[str, Any]) -> None:

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from lnmdetect.core.errors import InputError, ModelError, OutputError, UsageError
+from lnmdetect.core.errors import InputError, MissingExtraError, ModelError, OutputError, UsageError
 from lnmdetect.io.bundle_config import MODELS_VARIABLE, package_weights
 from lnmdetect.io.cohort_folder import CohortFolder
 from lnmdetect.stages import cohort as stage
 from lnmdetect.stages.cohort import run_cohort
+from lnmdetect.stages.cohort_end import Crew, crew_for
 from lnmdetect.stages.cohort_list import list_studies
-from lnmdetect.stages.cohort_processes import Crew, crew_for
 from lnmdetect.stages.cohort_request import CohortRequest, CohortResult, Part
 from lnmdetect.stages.cohort_study import CohortOptions
 from tests.cohort_pipelines import LOG, count_files
@@ -284,6 +284,18 @@ def test_what_cannot_end_well_is_refused_before_any_study(tmp_path: Path, log: P
     (tmp_path / "out" / "thesis.txt").touch()
     refused(request, OutputError, "out: expected a folder for this cohort, got one that holds")
     assert analyses(log) == {}
+
+
+def test_ray_needs_its_extra_and_on_a_cluster_the_number_of_actors(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_studies(tmp_path / "studies", "a")
+    request = request_for(tmp_path, engine="ray")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    refused(request, MissingExtraError, r"--engine ray: expected the package ray.*lnmdetect\[ray\]")
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    refused(request, UsageError, "--workers: expected the number of actors, since RAY_ADDRESS")
+    assert not (tmp_path / "out").exists()
 
 
 def test_two_runs_of_the_same_studies_do_not_work_in_one_folder(tmp_path: Path, log: Path) -> None:

@@ -1,0 +1,95 @@
+"""A cohort on a real Ray of this machine, in which processes are killed and studies are bad."""
+
+import csv
+import json
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from lnmdetect.io.bundle_config import MODELS_VARIABLE
+from lnmdetect.stages.cohort import run_cohort
+from lnmdetect.stages.cohort_list import list_studies
+from lnmdetect.stages.cohort_request import CohortRequest
+from lnmdetect.stages.cohort_study import CohortOptions
+from tests.cohort_pipelines import LOG, count_files, count_names
+
+pytest.importorskip("ray", reason="the extra `ray` is not installed")
+pytest.importorskip("pandas", reason="the extra `ray` is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),  # those of Ray are not ours
+]
+
+
+def test_killed_processes_and_bad_studies_stop_no_other_and_a_restart_takes_up_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    log.touch()
+    monkeypatch.setenv(LOG, str(log))
+    names = ("good", "corrupt", "bug", "dies", "dies_once", "also_good", "hangs", "unreadable")
+    for name in names:
+        (tmp_path / "studies" / name).mkdir(parents=True)
+        (tmp_path / "studies" / name / "1.dcm").write_text("a slice")
+    request = CohortRequest(
+        tmp_path / "studies",
+        tmp_path / "out",
+        engine="ray",
+        workers=2,
+        timeout_s=10.0,
+        load=count_names,
+        pipeline=count_files,
+    )
+    result = run_cohort(request, Event())
+    cases = {study.path.name: study.case for study in list_studies(request)}
+    with (tmp_path / "out" / "cohort.csv").open(newline="") as stream:
+        table = {row["case"]: (row["status"], row["reason"]) for row in csv.DictReader(stream)}
+    assert {name: table[case] for name, case in cases.items()} == {
+        **dict.fromkeys(("good", "also_good", "dies_once"), ("done", "")),
+        "corrupt": ("failed", f"{cases['corrupt']}: expected a scan, got none. Mend it."),
+        "unreadable": ("failed", f"{cases['unreadable']}: expected DICOM, got none. Look."),
+        "bug": ("failed", "internal error: an unexpected ValueError"),
+        "hangs": ("failed", "the analysis took longer than 10 s and was ended"),
+        "dies": ("failed", "the process of the analysis died, as of too little memory"),
+    }
+    assert (result.analysed, len(result.failed), result.missing) == (3, 5, 0)
+    analysed = Counter(line.split()[0] for line in log.read_text().splitlines())
+    assert (analysed["dies_once"], analysed["dies"], analysed["unreadable"]) == (2, 3, 0)
+    assert analysed["hangs"] == 1
+    left = {path.name for path in (tmp_path / "out" / "studies").iterdir()}
+    assert left == set(cases.values())
+    log.write_text("dies_once \n")
+    for name in ("dies", "hangs", "corrupt"):
+        (tmp_path / "studies" / name).rename(tmp_path / name)
+    again = run_cohort(request, Event())
+    assert (again.analysed, again.skipped, len(again.failed)) == (0, 3, 2)
+    assert os.environ.get("RAY_USAGE_STATS_ENABLED") == "0"
+
+
+def test_it_gives_what_the_processes_give(
+    tmp_path: Path, toy_data: Path, bundles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(MODELS_VARIABLE, str(bundles))
+    monkeypatch.chdir(tmp_path)
+    studies = tmp_path / "studies"
+    for number in (0, 1, 2):
+        shutil.copytree(toy_data / "scan" / f"p{number}", studies / f"p{number}")
+    sorted((studies / "p2").iterdir())[2].unlink()
+    options = CohortOptions("tiny", "tiny", "cpu", sheets=2)
+    by_ray = CohortRequest(studies, Path("ray"), options, engine="ray", workers=1)
+    request = CohortRequest(studies, Path("processes"), options, workers=1)
+    results = [run_cohort(one, Event()) for one in (by_ray, request)]
+    assert [(one.analysed, len(one.failed)) for one in results] == [(2, 1)] * 2
+    for study in list_studies(request):
+        ours, theirs = (Path(root, "studies", study.case) for root in ("ray", "processes"))
+        for name in ("boxes.json", "nodes.json", "linked_nodes.csv", "contact_sheet.png"):
+            if study.status == "done":
+                assert (ours / name).read_bytes() == (theirs / name).read_bytes()
+        records = [json.loads((folder / "study.json").read_text()) for folder in (ours, theirs)]
+        assert [{**record, "seconds": 0, "files": {}} for record in records] == [
+            {**records[0], "seconds": 0, "files": {}}
+        ] * 2
