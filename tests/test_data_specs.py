@@ -22,6 +22,7 @@ from lnmdetect.io.coco import dataset_to_json, read_coco
 from lnmdetect.io.fold_file import read_folds, write_folds
 from lnmdetect.io.recipes import bundled_recipes, parse_recipe, read_recipe
 from lnmdetect.io.run_record import RunRecord
+from lnmdetect.io.ultrasound_files import read_ultrasound, ultrasound_to_json
 from lnmdetect.stages.comparison import CompareRequest, compare
 from lnmdetect.stages.evaluate import evaluate
 from lnmdetect.stages.evaluation_request import EvalRequest
@@ -32,7 +33,7 @@ COCO_FILES = ("truth", "boxes", "nodes", "segments")
 ALL_FILES = (
     *COCO_FILES,
     *("doctor", "folds", "metrics", "comparison", "readers", "benchmark", "explain"),
-    *("linked_nodes", "cases", "push", "pull", "pacs_series", "run", "recipe"),
+    *("linked_nodes", "cases", "push", "pull", "pacs_series", "ultrasound", "run", "recipe"),
 )
 REFERRED_TO = ("coco", "metrics", "comparison")
 
@@ -100,6 +101,15 @@ def test_the_example_of_cases_is_read_and_written_back_as_it_stands() -> None:
     data = cases_to_json(read_cases(SPECS / "cases.example.json"))
     assert data == example("cases")
     assert errors("cases", data) == []
+
+
+def test_the_example_of_ultrasound_is_read_and_written_back_as_it_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lnmdetect.io.ultrasound_files.require_readable", lambda *_: None)
+    data = ultrasound_to_json(read_ultrasound(SPECS / "ultrasound.example.json"))
+    assert data == example("ultrasound")
+    assert errors("ultrasound", data) == []
 
 
 def test_the_example_of_metrics_is_what_eval_says_of_the_other_examples() -> None:
@@ -314,6 +324,16 @@ BAD_PARTS: tuple[tuple[str, str, Any], ...] = (
     ("folds", "info/protocol", "wang2023"),
     ("folds", "info/truth/file", "home/someone/truth.json"),
     ("folds", "balance/0/deviation", -1),
+    ("ultrasound", "cases/0/patient", ""),
+    ("ultrasound", "cases/0/finding", KeyError),
+    ("ultrasound", "cases/0/label", "malignant"),
+    ("ultrasound", "cases/0/bmode/frame", 0),
+    ("ultrasound", "cases/0/bmode/frame", "last"),
+    ("ultrasound", "cases/0/bmode/file_name", "/x.png"),
+    ("ultrasound", "cases/0/bmode/file_name", "a/../x.png"),
+    ("ultrasound", "cases/0/ceus", "x.png"),
+    ("ultrasound", "cases/0/max_size_mm", 0),
+    ("ultrasound", "cases/0/split", "train"),
     ("doctor", "verdict", "fine"),
     ("doctor", "series/0/plane", "oblique"),
     ("doctor", "series/0/contrast", "yes"),

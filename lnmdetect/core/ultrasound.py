@@ -1,0 +1,183 @@
+"""The cases of the ultrasound arm: a B-mode image, contrast-enhanced frames and a finding each.
+
+Guang et al. 2023 (QIMS 13:8370): whether a thyroid carcinoma has spread to the neck's nodes, told
+from a B-mode image of it, a contrast-enhanced (CEUS) frame, and what the ultrasound of the neck
+found at the nodes.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+MODALITIES = ("bmode", "ceus", "finding")
+"""What a fusion network may take, in the order in which the paper joins them."""
+
+Finding = Literal["present", "absent", "unknown"]
+FINDING_VALUE: Mapping[str, float] = MappingProxyType(
+    {"present": 1.0, "absent": -1.0, "unknown": 0.0}
+)
+"""The finding in the fused vector (Guang 2023: +1 and -1; 0 leaves it out)."""
+Label = Literal["benign", "metastatic"]
+"""Whether nodes are free of metastasis or not; metastatic is the positive class."""
+Sex = Literal["F", "M"]
+Split = Literal["training", "validation", "test"]
+PEAK: Literal["peak"] = "peak"
+
+
+@dataclass(frozen=True)
+class ImagePlace:
+    """Where an image lies.
+
+    Attributes:
+        file_name: PNG, JPEG or DICOM, relative to the root of the images, / between folders.
+        frame: of a multi-frame DICOM file, from 1 as DICOM counts; `peak`, the frame of the highest
+            mean intensity; None for a file of one image.
+    """
+
+    file_name: str
+    frame: int | Literal["peak"] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.file_name:
+            raise ValueError("image: expected a file name, got none")
+        if self.frame is None or self.frame == PEAK:
+            return
+        if isinstance(self.frame, bool) or not isinstance(self.frame, int) or self.frame < 1:
+            raise ValueError(f"image: expected a frame from 1, or peak, got {self.frame!r}")
+
+
+@dataclass(frozen=True)
+class UltrasoundCase:
+    """One carcinoma of one patient.
+
+    Attributes:
+        case_id: within its file. patient: pseudonym; data are split by it.
+        bmode: None where there is none, as `ceus` is then empty.
+        ceus: one frame, or several around the peak of enhancement.
+        finding: of the clinical ultrasound of the neck: nodes suspicious of metastasis.
+        label: by pathology; None where it is not known.
+        location: in words. max_size_mm: largest diameter of the nodule.
+        split: the part the file puts the patient in, None where it does not say.
+    """
+
+    case_id: str
+    patient: str
+    bmode: ImagePlace | None
+    ceus: tuple[ImagePlace, ...]
+    finding: Finding
+    label: Label | None
+    age_years: float | None = None
+    sex: Sex | None = None
+    location: str | None = None
+    max_size_mm: float | None = None
+    split: Split | None = None
+
+    def __post_init__(self) -> None:
+        name = f"case {self.case_id!r}"
+        _require(bool(self.case_id and self.patient), name, "a case_id and a patient", "none")
+        _require(self.finding in FINDING_VALUE, name, "a finding of " + _known(Finding), "another")
+        if self.label is not None:
+            _require(self.label in get_args(Label), name, "a label of " + _known(Label), "another")
+        if self.sex is not None:
+            _require(self.sex in get_args(Sex), name, "a sex of F or M", "another")
+        if self.split is not None:
+            _require(self.split in get_args(Split), name, "a split of " + _known(Split), "another")
+        if self.age_years is not None:
+            _require(0 <= self.age_years < 150, name, "an age in years", self.age_years)
+        if self.max_size_mm is not None:
+            good = self.max_size_mm > 0 and math.isfinite(self.max_size_mm)
+            _require(good, name, "a max_size_mm above 0", self.max_size_mm)
+        places = list(self.places())
+        _require(len(set(places)) == len(places), name, "each image once", "one twice")
+
+    def places(self) -> Iterator[ImagePlace]:
+        """Yield its images: B-mode first, then CEUS in their order."""
+        if self.bmode is not None:
+            yield self.bmode
+        yield from self.ceus
+
+    @property
+    def finding_value(self) -> float:
+        """The finding as the fused vector has it: 1, -1, or 0 where it is not known."""
+        return FINDING_VALUE[self.finding]
+
+    def modalities(self) -> tuple[str, ...]:
+        """Return which of `MODALITIES` the case has."""
+        there = (self.bmode is not None, bool(self.ceus), self.finding != "unknown")
+        return tuple(name for name, has in zip(MODALITIES, there, strict=True) if has)
+
+
+@dataclass(frozen=True)
+class UltrasoundDataset:
+    """An ultrasound file in memory.
+
+    Attributes:
+        info: the file's `info` object (version, phantom, scan_root, ...).
+    """
+
+    info: Mapping[str, Any]
+    cases: tuple[UltrasoundCase, ...]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        by_id: dict[str, UltrasoundCase] = {}
+        owners: dict[ImagePlace, UltrasoundCase] = {}
+        splits: dict[str, UltrasoundCase] = {}
+        for case in self.cases:
+            _require_one("case_id", by_id.setdefault(case.case_id, case), case)
+            for place in case.places():
+                _require_one("image", owners.setdefault(place, case), case)
+            first = splits.setdefault(case.patient, case)
+            if first.split != case.split:
+                raise RepeatError(
+                    case, first, "split", "a patient in one split", "its patient in two"
+                )
+
+    @property
+    def is_phantom(self) -> bool:
+        """Whether the images are synthetic."""
+        return bool(self.info.get("phantom", False))
+
+    def patients(self) -> tuple[str, ...]:
+        """Return the distinct patients in order of first appearance."""
+        return tuple(dict.fromkeys(case.patient for case in self.cases))
+
+    def subset(self, patients: Set[str]) -> "UltrasoundDataset":
+        """Return the part of the data set that belongs to `patients`."""
+        kept = tuple(case for case in self.cases if case.patient in patients)
+        return replace(self, cases=kept)
+
+
+class RepeatError(ValueError):
+    """Two cases that contradict each other.
+
+    Attributes:
+        case: the later of the two. first: the earlier. field: of the case that is at fault.
+    """
+
+    def __init__(
+        self, case: UltrasoundCase, first: UltrasoundCase, field: str, expected: str, got: str
+    ) -> None:
+        self.case, self.first, self.field = case, first, field
+        self.expected, self.got = expected, got
+        super().__init__(f"case {case.case_id!r}: expected {expected}, got {got}")
+
+
+def _require_one(field: str, first: UltrasoundCase, case: UltrasoundCase) -> None:
+    """Refuse a case that has the id or an image of an earlier one."""
+    if first is case:
+        return
+    if first.label != case.label:
+        raise RepeatError(case, first, field, f"one label for this {field}", "two labels")
+    raise RepeatError(case, first, field, f"its own {field}", "that of another case")
+
+
+def _require(condition: bool, where: str, expected: str, got: object) -> None:
+    if not condition:
+        raise ValueError(f"{where}: expected {expected}, got {got}")
+
+
+def _known(names: Any) -> str:
+    return ", ".join(get_args(names))
