@@ -60,6 +60,7 @@ class UltrasoundCase:
         label: by pathology; None where it is not known.
         location: in words. max_size_mm: largest diameter of the nodule.
         split: the part the file puts the patient in, None where it does not say.
+        extra: other fields of the file (as `hospital`), written back as they were read.
     """
 
     case_id: str
@@ -73,6 +74,7 @@ class UltrasoundCase:
     location: str | None = None
     max_size_mm: float | None = None
     split: Split | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         name = f"case {self.case_id!r}"

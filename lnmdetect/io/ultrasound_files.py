@@ -25,6 +25,7 @@ from lnmdetect.io.ultrasound_pixels import require_readable
 ULTRASOUND = "ultrasound.json"
 _DESCRIPTION = "Ultrasound cases: B-mode, CEUS and the clinical finding. Research use only."
 _MAX_AGE_YEARS = 150
+_FIELDS = tuple(UltrasoundCase.__dataclass_fields__)
 
 
 def read_ultrasound(path: Path, *, scan: Path | None = None) -> UltrasoundDataset:
@@ -101,6 +102,7 @@ def _case(record: JsonObject) -> UltrasoundCase:
         location=record.optional("location", record.text),
         max_size_mm=record.optional("max_size_mm", record.positive),
         split=cast(Split | None, record.optional("split", _chosen(record, get_args(Split)))),
+        extra=record.without(_FIELDS),
     )
 
 
@@ -183,6 +185,7 @@ def _case_to_json(case: UltrasoundCase) -> dict[str, Any]:
         "location": case.location,
         "max_size_mm": case.max_size_mm,
         "split": case.split,
+        **case.extra,
     }
 
 

@@ -20,6 +20,7 @@ from lnmdetect.io.ultrasound_files import (
 FULL = UltrasoundCase(
     "a", "p-1", ImagePlace("a.png"), (ImagePlace("b.png"), ImagePlace("c.png", "peak")),
     "present", "metastatic", 41.5, "F", "left lobe", 12.25, "test",
+    {"hospital": "A"},
 )  # fmt: skip
 BARE = UltrasoundCase("b", "p-2", None, (), "unknown", None)
 DATASET = UltrasoundDataset(
