@@ -1,4 +1,4 @@
-"""`lnmdetect train detector|classifier|segmenter`."""
+"""`lnmdetect train detector|classifier|segmenter|fusion`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from lnmdetect.core.errors import UsageError
 if TYPE_CHECKING:
     from lnmdetect.stages.training_run import TrainRequest, TrainResult
 
-Arm = Literal["detector", "classifier", "segmenter"]
+Arm = Literal["detector", "classifier", "segmenter", "fusion"]
 _NEXT = {
     "detector": ("detect", "scan/"),
     "classifier": ("classify", "boxes.json"),
@@ -21,7 +21,10 @@ _NEXT = {
 }
 RecipeName = Annotated[
     str,
-    typer.Option("--recipe", help="compact, wang2023, tzuchi2023, tzuchi2023-coarse, or a .yaml."),
+    typer.Option(
+        "--recipe",
+        help="compact, wang2023, tzuchi2023, tzuchi2023-coarse, guang2023, or a .yaml.",
+    ),
 ]
 Folds = Annotated[Path | None, typer.Option("--folds", help="folds.json of lnmdetect split.")]
 Init = Annotated[
@@ -40,6 +43,12 @@ Classes = Annotated[
         "metastatic: the positive ones merged) or one (node: all merged); else the recipe's.",
     ),
 ]
+Modalities = Annotated[
+    str | None,
+    typer.Option(
+        "--modalities", help="fusion: some of bmode,ceus,finding; else those of the recipe."
+    ),
+]
 Fold = Annotated[
     str | None, typer.Option("--fold", help="The fold that is not touched: 1 .. k, or test.")
 ]
@@ -52,7 +61,7 @@ Workers = Annotated[
 
 def train(
     arm: Annotated[Arm, typer.Argument(help="The stage to train.")],
-    data: Annotated[Path, typer.Option("--data", help="truth.json with boxes and classes.")],
+    data: Annotated[Path, typer.Option("--data", help="truth.json; fusion: ultrasound.json.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run.")],
     recipe: RecipeName = "compact",
     folds: Folds = None,
@@ -63,6 +72,7 @@ def train(
     init: Init = None,
     coarse: Coarse = None,
     classes: Classes = None,
+    modalities: Modalities = None,
     resume: Resume = False,
     workers: Workers = 0,
     overwrite: options.Overwrite = False,
@@ -75,7 +85,8 @@ def train(
     from lnmdetect.stages.training_run import TrainRequest
 
     talk = Talk(quiet, verbose, as_json)
-    _refuse_of_segmenter(arm, {"--coarse": coarse, "--classes": classes})
+    _refuse_elsewhere("segmenter", arm, {"--coarse": coarse, "--classes": classes})
+    _refuse_elsewhere("fusion", arm, {"--modalities": modalities})
     request = TrainRequest(
         data,
         recipe=recipe,
@@ -86,6 +97,7 @@ def train(
         init=init,
         coarse=coarse,
         classes=classes,
+        modalities=modalities,
         resume=resume,
         overwrite=overwrite,
         workers=workers,
@@ -95,22 +107,23 @@ def train(
     result = _train(arm, request, talk)
     talk.result(result, text=train_text(result))
     talk.notes(result.notes)
-    talk.hint("lnmdetect", *_NEXT[arm], "--model", result.bundle)
+    if arm in _NEXT:
+        talk.hint("lnmdetect", *_NEXT[arm], "--model", result.bundle)
 
 
-def _refuse_of_segmenter(arm: Arm, given: Mapping[str, str | None]) -> None:
-    """Do nothing unless an option that only a segmenter has is given to another arm.
+def _refuse_elsewhere(owner: Arm, arm: Arm, given: Mapping[str, str | None]) -> None:
+    """Do nothing unless an option that only the arm `owner` has is given to another.
 
     Raises:
         UsageError: it is.
     """
     for option, value in given.items():
-        if value is not None and arm != "segmenter":
+        if value is not None and arm != owner:
             raise UsageError(
                 option,
-                expected="lnmdetect train segmenter",
+                expected=f"lnmdetect train {owner}",
                 got=f"lnmdetect train {arm}",
-                remedy="Leave it out: only a segmenter has it.",
+                remedy=f"Leave it out: only a {owner} has it.",
             )
 
 
@@ -124,6 +137,10 @@ def _train(arm: Arm, request: "TrainRequest", talk: Talk) -> "TrainResult":
         from lnmdetect.stages.train_segmenter import train_segmenter
 
         return train_segmenter(request, talk, show=lambda plan: talk.table(plan_table(plan)))
+    if arm == "fusion":
+        from lnmdetect.stages.train_fusion import train_fusion
+
+        return train_fusion(request, talk)
     from lnmdetect.stages.train_classifier import train_classifier
 
     return train_classifier(request, talk)

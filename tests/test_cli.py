@@ -258,7 +258,12 @@ def test_anchors_prints_table_recipe_and_files(
             2,
             "--classes: expected lnmdetect train segmenter",
         ),
-        (["train", "fusion", "--data", "truth.json", "-o", "run"], 2, "fusion"),
+        (["train", "fuser", "--data", "truth.json", "-o", "run"], 2, "fuser"),
+        (
+            ["train", "detector", "--data", "t.json", "-o", "run", "--modalities", "bmode"],
+            2,
+            "--modalities: expected lnmdetect train fusion",
+        ),
         (["phantom", "ct", "--patients", "0", "-o", "out"], 2, "patients"),
         (["anchors", "truth.json", "--recipe", "vast"], 3, "truth.json: expected"),
         (["detect", "nothing", "--threshold", "1.5"], 2, "threshold"),

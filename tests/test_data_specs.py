@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -20,7 +20,7 @@ from lnmdetect.datasets.folds import deal_as_wang2023
 from lnmdetect.io.case_file import cases_to_json, read_cases
 from lnmdetect.io.coco import dataset_to_json, read_coco
 from lnmdetect.io.fold_file import read_folds, write_folds
-from lnmdetect.io.recipes import bundled_recipes, parse_recipe, read_recipe
+from lnmdetect.io.recipes import Arm, bundled_recipes, parse_recipe, read_recipe
 from lnmdetect.io.run_record import RunRecord
 from lnmdetect.io.ultrasound_files import read_ultrasound, ultrasound_to_json
 from lnmdetect.stages.comparison import CompareRequest, compare
@@ -207,8 +207,8 @@ def test_the_example_recipe_is_read() -> None:
 
 
 def test_every_bundled_recipe_fits_the_schema() -> None:
-    recipes = [read_recipe(name, arm) for arm in ARMS for name in bundled_recipes(arm)]
-    assert len(recipes) >= 4
+    recipes = [read_recipe(name, arm) for arm in get_args(Arm) for name in bundled_recipes(arm)]
+    assert len(recipes) >= 9
     for recipe in recipes:
         assert errors("recipe", json.loads(recipe.model_dump_json())) == []
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.patient_digests import PatientDigests
-from lnmdetect.core.scan_ranges import SCANS_SEEN, ranges_of
 from lnmdetect.core.thresholds import Threshold
+from lnmdetect.datasets.splits import PatientSplit
 from lnmdetect.io.bundles import Bundle, read_bundle, write_bundle
 from lnmdetect.io.cards import bundle_card
 from lnmdetect.io.figures_training import plot_learning_curves
@@ -21,11 +21,34 @@ from lnmdetect.stages.training_run import (
     BUNDLE,
     CURVES_PNG,
     RUN,
-    TrainingInputs,
     TrainRequest,
     TrainResult,
 )
+from lnmdetect.stages.training_split import HeldOut
 from lnmdetect.training.engine import FitResult
+
+
+class TrainedOn(Protocol):
+    """What a training was given, of any arm."""
+
+    @property
+    def split(self) -> PatientSplit:
+        """Who was trained on and who chose epoch and threshold."""
+        ...
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """Who was not touched."""
+        ...
+
+    @property
+    def is_phantom(self) -> bool:
+        """Whether the pixels are synthetic."""
+        ...
+
+    def described(self) -> dict[str, Any]:
+        """Return what only data of this kind have to tell a card's reader."""
+        ...
 
 
 def finish_training(
@@ -36,7 +59,7 @@ def finish_training(
     metric: str,
     threshold: Threshold,
     figures: Mapping[str, float | None],
-    inputs: TrainingInputs,
+    inputs: TrainedOn,
     record: RunRecord,
     first_stage: PatientDigests | None = None,
 ) -> TrainResult:
@@ -60,7 +83,7 @@ def finish_training(
         recipe=recipe,
         threshold=replace(threshold, patients=seen(inputs.split.validation)),
         trained_on=seen(inputs.split.training).with_those_of(first_stage),
-        is_phantom=inputs.truth.is_phantom,
+        is_phantom=inputs.is_phantom,
         figures={metric: fitted.best, "epoch": fitted.best_epoch, **figures},
         sha256="",
         folder=folder,
@@ -87,19 +110,14 @@ def finish_training(
     )
 
 
-def _described(request: TrainRequest, inputs: TrainingInputs) -> dict[str, Any]:
+def _described(request: TrainRequest, inputs: TrainedOn) -> dict[str, Any]:
     """Return what tells a card's reader which data a bundle has seen."""
-    phantoms = inputs.truth.info.get("phantoms") or [
-        {key: inputs.truth.info.get(key) for key in ("setting", "seed")}
-    ]
-    ranges = ranges_of(inputs.training.images)
     return {
         "seed of the training": request.seed,
         "patients trained on": len(inputs.split.training),
         "patients validated on": len(inputs.split.validation),
         **(inputs.held_out.described() if inputs.held_out else {}),
-        **({"phantoms": phantoms} if inputs.truth.is_phantom else {}),
-        **({SCANS_SEEN: ranges.to_json()} if ranges else {}),
+        **inputs.described(),
         "sha256 of the truth file": sha256_of_file(request.data),
     }
 

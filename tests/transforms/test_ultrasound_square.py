@@ -1,0 +1,27 @@
+"""Ultrasound images on the square of a branch."""
+
+import numpy as np
+import pytest
+
+from lnmdetect.transforms.ultrasound_square import square_image
+
+
+def test_a_wide_image_keeps_its_proportions_between_black_bars() -> None:
+    square = square_image(np.full((40, 80), 0.5, dtype=np.float32), 16)
+    assert square.shape == (16, 16)
+    assert square.dtype == np.float32
+    assert square[4:12] == pytest.approx(0.5)
+    assert not square[:4].any()
+    assert not square[12:].any()
+
+
+def test_a_tall_image_has_its_bars_left_and_right() -> None:
+    square = square_image(np.ones((3, 1), dtype=np.float32), 9)
+    assert square.sum(axis=0).tolist() == [0, 0, 0, 9, 9, 9, 0, 0, 0]
+
+
+def test_shrinking_averages_and_the_argument_stays() -> None:
+    checks = (np.indices((32, 32)).sum(axis=0) % 2).astype(np.float32)
+    before = checks.copy()
+    assert square_image(checks, 8) == pytest.approx(0.5)
+    assert np.array_equal(checks, before)
