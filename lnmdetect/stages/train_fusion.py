@@ -29,6 +29,7 @@ from lnmdetect.datasets.fusion_data import (
     read_item,
 )
 from lnmdetect.datasets.splits import PatientSplit
+from lnmdetect.datasets.ultrasound_splits import deal_off
 from lnmdetect.io.recipes import read_recipe
 from lnmdetect.io.ultrasound_files import image_root, read_ultrasound
 from lnmdetect.io.ultrasound_pixels import read_frame
@@ -159,7 +160,8 @@ def _parsed(modalities: str) -> tuple[str, ...]:
 def open_fusion(request: TrainRequest, recipe: FusionRecipe) -> FusionInputs:
     """Return the inputs after making the run's folder; the split is the folder's own on resume.
 
-    Validation patients are those the file puts into the split `validation`, if it does.
+    Validation patients are those the file puts into the split `validation`; where it puts nobody
+    there, the recipe's share, spread evenly by label.
 
     Raises:
         OutputError: the folder holds a training and neither resume nor overwrite is set.
@@ -171,13 +173,14 @@ def open_fusion(request: TrainRequest, recipe: FusionRecipe) -> FusionInputs:
     ours, held_out = hold_out_cases(whole, request.data, request.folds, request.fold)
     labelled = [case for case in ours.cases if case.label is not None]
     usable = tuple(case for case in labelled if can_be_answered(case, recipe.model))
-    named = tuple(dict.fromkeys(case.patient for case in usable if case.split == "validation"))
     left_out = {
         "cases have no label": len(ours.cases) - len(labelled),
         "cases have none of the modalities": len(labelled) - len(usable),
     }
     cases = replace(ours, cases=usable)
-    split = begin_run(request, cases, recipe, held_out, validation=named or None)
+    named = {case.patient for case in usable if case.split == "validation"}
+    validation = tuple(named) or deal_off(cases, recipe.validation_share, request.seed)[1]
+    split = begin_run(request, cases, recipe, held_out, validation=validation)
     counted = {why: count for why, count in left_out.items() if count}
     return FusionInputs(cases, root, split, held_out, counted)
 

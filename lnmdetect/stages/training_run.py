@@ -194,7 +194,8 @@ def begin_run(
         truth: what may be trained on.
         recipe: gives the share of validation patients.
         held_out: what may not.
-        validation: patients that the data's own file names, where the request does not.
+        validation: patients that take this part unless the request names others; None: the
+            recipe's share is drawn.
 
     Raises:
         InputError: fewer than two patients, or others than the resumed run began with.
