@@ -241,6 +241,23 @@ def test_a_fold_is_not_touched(train: Train, tmp_path: Path) -> None:
         train("other", folds=tmp_path / "few.json", fold="2")
 
 
+def test_test_patients_of_the_file_stay_untouched_whatever_the_fold(
+    train: Train, ultrasound_toy: Path, tmp_path: Path
+) -> None:
+    data = changed_file(
+        ultrasound_toy,
+        tmp_path / "split.json",
+        lambda case: replace(case, split="test" if case.patient in ("p0", "p1") else "training"),
+    )
+    names = [tuple(f"p{n}" for n in range(PATIENTS) if n % 2 == k) for k in (0, 1)]
+    halves = tuple((*names[k][:3], *names[1 - k][3:]) for k in (0, 1))
+    write_folds(FoldSet((Fold("1", halves[0]), Fold("2", halves[1]))), tmp_path / "folds.json")
+    train(data=data, folds=tmp_path / "folds.json", fold="2")
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    trained = {*split["training"], *split["validation"]}
+    assert trained == set(halves[0]) - {"p0", "p1"}
+
+
 def test_a_class_that_is_missing_on_one_side_is_refused(
     train: Train, ultrasound_toy: Path, tmp_path: Path
 ) -> None:

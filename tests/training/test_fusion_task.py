@@ -66,6 +66,40 @@ def test_a_case_is_answered_alike_alone_and_in_a_batch(recipe_fields: Fields) ->
     assert len(set(together)) == 4
 
 
+@pytest.mark.parametrize("modality", ["bmode", "ceus", "finding"])
+def test_what_one_modality_alone_shows_is_learnt_from_it(
+    recipe_fields: Fields, modality: str
+) -> None:
+    rng = np.random.default_rng(0)
+    labels = (0, 1) * 6
+
+    def image(is_bright: bool, *axes: int) -> Any:
+        low = 0.5 if is_bright else 0.0
+        return rng.uniform(low, low + 0.5, (*axes, SIDE, SIDE)).astype(np.float32)
+
+    cases = [
+        FusionItem(
+            image(modality == "bmode" and label == 1, 1),
+            image(modality == "ceus" and label == 1, 1, 1),
+            2.0 * label - 1 if modality == "finding" else 1.0,
+            label,
+        )
+        for label in labels
+    ]
+    task = build(recipe_fields, labels)
+    batch = collate_fusion(cases)
+    optimiser = torch.optim.Adam(task.module.parameters(), lr=0.02)
+    for _ in range(20):
+        task.module.train()
+        (loss,) = task.losses(batch).values()
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    task.module.eval()
+    with torch.inference_mode():
+        assert task.score(task.predict(batch))["auc"] > 0.9
+
+
 def test_cases_are_scored_by_auc_and_accuracy(recipe_fields: Fields) -> None:
     # metastatic 0.9 and 0.4, benign 0.6 and 0.1: 3 of 4 pairs are in order, 2 of 4 calls right
     task = build(recipe_fields, (0, 1, 1, 0))
