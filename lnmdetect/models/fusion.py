@@ -174,11 +174,8 @@ class FusionNet(nn.Module):
     def _ceus(self, inputs: FusionInputs, rows: Tensor) -> Tensor:
         frames = inputs.ceus[rows]  # (n, F, 1, S, S)
         features = self.branches[CEUS](frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
-        if self.pooling is None:
-            mean: Tensor = features.mean(dim=1)  # (n, K)
-            return mean
-        pooled: Tensor = self.pooling(features)  # (n, K)
-        return pooled
+        pooled: Tensor = features[:, 0] if self.pooling is None else self.pooling(features)
+        return pooled  # (n, K)
 
 
 def _equal_gates(told: int, modalities: int) -> nn.Linear:

@@ -132,8 +132,9 @@ def test_modalities_are_left_out_as_often_as_is_asked_but_never_all() -> None:
     drawn = [left_out(("bmode", "ceus", "finding"), 0.4, rng) for _ in range(4000)]
     assert max(map(len, drawn)) == 2
     # Alone gone: 0.4; of these 0.4^3 come back in one case of three.
-    share = sum("ceus" in gone for gone in drawn) / len(drawn)
-    assert share == pytest.approx(0.4 - 0.4**3 / 3, abs=0.025)
+    for modality in ("bmode", "ceus", "finding"):
+        share = sum(modality in gone for gone in drawn) / len(drawn)
+        assert share == pytest.approx(0.4 - 0.4**3 / 3, abs=0.015)
     assert left_out(("bmode",), 0.9, rng) == []
     assert left_out((), 0.9, rng) == []
     assert all(left_out(("bmode", "ceus"), 0.0, rng) == [] for _ in range(50))
@@ -172,6 +173,27 @@ def test_each_pass_visits_every_case_once(training: TrainingCases) -> None:
     assert len(training) == 4
     labels = [training[Draw(0, 1, number)].label for number in range(4)]
     assert sorted(label for label in labels if label is not None) == [0, 0, 1, 1]
+
+
+def test_an_epoch_passes_each_case_as_often_as_the_recipe_says(recipe_fields: Fields) -> None:
+    recipe = FusionRecipe(**recipe_fields("fusion", augmentation={"copies": 3}))
+    assert len(TrainingCases([item()] * 4, recipe)) == 12
+
+
+def test_images_move_by_as_much_as_the_recipe_says(recipe_fields: Fields) -> None:
+    still = {"mirror": 0, "scale": 0, "brightness": 0, "contrast": 0}
+    image = np.zeros((1, SIDE, SIDE), dtype=np.float16)
+    image[:, 20:28, 20:28] = 1
+    shifts = []
+    for shift in (0.0, 0.25):
+        model = {"shift": shift, "modality_dropout": 0.0}
+        recipe = FusionRecipe(**recipe_fields("fusion", augmentation=still, model=model))
+        data = TrainingCases([item(bmode=image)], recipe)
+        moved = [np.asarray(data[Draw(0, 0, number)].bmode)[0] for number in range(12)]
+        centres = [np.argwhere(pixels > 0.5).mean(axis=0) - 23.5 for pixels in moved]
+        shifts.append(float(np.abs(centres).max()))
+    assert shifts[0] == pytest.approx(0, abs=0.01)
+    assert 0.15 * SIDE < shifts[1] < 0.26 * SIDE
 
 
 def test_all_frames_of_a_case_move_alike(recipe_fields: Fields) -> None:

@@ -19,10 +19,12 @@ from lnmdetect.core.fusion_config import FusionRecipe
 from lnmdetect.core.patient_digests import patient_digest
 from lnmdetect.core.progress import SILENT
 from lnmdetect.core.ultrasound import ImagePlace, UltrasoundCase, UltrasoundDataset
+from lnmdetect.datasets.fusion_data import TrainingCases
 from lnmdetect.io.bundles import Bundle, read_bundle
 from lnmdetect.io.fold_file import write_folds
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.ultrasound_files import read_ultrasound, write_ultrasound
+from lnmdetect.stages import train_fusion as stage
 from lnmdetect.stages.train_fusion import choose_threshold, train_fusion
 from lnmdetect.stages.training_run import TrainRequest, TrainResult
 
@@ -124,23 +126,50 @@ def test_a_training_leaves_a_bundle_with_card_threshold_and_run_record(
     assert patient_digest(split["training"][0]) in bundle.trained_on.patients_sha256
 
 
+def test_no_validation_patient_is_learnt_from(
+    train: Train, tmp_path: Path, ultrasound_toy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learnt: list[Any] = []
+
+    class Watched(TrainingCases):
+        def __init__(self, items: Any, recipe: FusionRecipe) -> None:
+            learnt.extend(items)
+            super().__init__(items, recipe)
+
+    monkeypatch.setattr(stage, "TrainingCases", Watched)
+    train(modalities="bmode")
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    means = [
+        float(on_the_square(ultrasound_toy / f"{p}_bmode.png").mean()) for p in split["training"]
+    ]
+    assert [float(item.bmode.astype(float).mean()) for item in learnt] == pytest.approx(
+        means, abs=1e-4
+    )
+
+
 def test_the_normalisation_is_measured_on_the_training_patients_alone(
     train: Train, ultrasound_toy: Path, tmp_path: Path
 ) -> None:
     bundle = read_bundle(str(train(recipe_changes={"model": {"frames": 2}}).bundle), "fusion")
-    found = recipe_of(bundle).model.normalisation.bmode
+    found = recipe_of(bundle).model.normalisation
     split = json.loads((tmp_path / "run" / "split.json").read_text())
-    pixels = []
-    for patient in split["training"]:
-        if patient == "p3":
-            continue
-        grey = cv2.imread(str(ultrasound_toy / f"{patient}_bmode.png"), cv2.IMREAD_GRAYSCALE)
-        assert grey is not None
-        small = cv2.resize(grey.astype(np.float32) / 255, (48, 40), interpolation=cv2.INTER_AREA)
-        pixels.append(np.pad(small, ((4, 4), (0, 0))))
-    assert found is not None
-    assert found.mean == pytest.approx(np.mean(pixels), abs=1e-4)
-    assert found.sd == pytest.approx(np.std(pixels), abs=1e-4)
+    for scale, kinds, lacking in (
+        (found.bmode, ("bmode",), "p3"),
+        (found.ceus, ("ceus1", "ceus2"), "p2"),
+    ):
+        trained = [patient for patient in split["training"] if patient != lacking]
+        names = [f"{patient}_{kind}.png" for patient in trained for kind in kinds]
+        pixels = [on_the_square(ultrasound_toy / name) for name in names]
+        assert scale is not None
+        assert scale.mean == pytest.approx(np.mean(pixels), abs=1e-4)
+        assert scale.sd == pytest.approx(np.std(pixels), abs=1e-4)
+
+
+def on_the_square(path: Path) -> Any:
+    grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    assert grey is not None
+    small = cv2.resize(grey.astype(np.float32) / 255, (48, 40), interpolation=cv2.INTER_AREA)
+    return np.pad(small, ((4, 4), (0, 0)))
 
 
 def test_a_normalisation_that_is_given_stays(train: Train) -> None:
@@ -311,3 +340,10 @@ def test_the_threshold_is_youdens_and_the_figures_are_those_at_it() -> None:
         "sensitivity_at_threshold": pytest.approx(1.0),
         "specificity_at_threshold": pytest.approx(2 / 3),
     }
+
+
+def test_where_the_ranking_is_upside_down_all_are_called() -> None:
+    threshold, figures = choose_threshold([0.3, 0.2, 0.1], [0, 0, 1])
+    assert threshold.value == 0.1
+    assert figures["sensitivity_at_threshold"] == 1.0
+    assert figures["specificity_at_threshold"] == 0.0

@@ -107,10 +107,13 @@ def test_cases_are_scored_by_auc_and_accuracy(recipe_fields: Fields) -> None:
     assert build(recipe_fields, (1, 1)).score([0.2, 0.5]) == {"auc": 0.5, "accuracy": 0.5}
 
 
-def test_a_recipes_normalisation_reaches_the_network(recipe_fields: Fields) -> None:
+def test_a_recipes_numbers_reach_the_network(recipe_fields: Fields) -> None:
     given = {"normalisation": {"bmode": {"mean": 0.25, "sd": 0.125}}}
-    sizes = fusion_sizes(FusionRecipe(**recipe_fields("fusion", model=given)))
+    others = {"fusion": "gated", "frames": 3, "dropout": 0.25, "modalities": ["ceus", "bmode"]}
+    sizes = fusion_sizes(FusionRecipe(**recipe_fields("fusion", model=given | others)))
     assert sizes.scales == {"bmode": (0.25, 0.125), "ceus": (0.0, 1.0)}
+    assert (sizes.fusion, sizes.frames, sizes.dropout) == ("gated", 3, 0.25)
+    assert sizes.modalities == ("bmode", "ceus")
 
 
 @pytest.mark.parametrize(
