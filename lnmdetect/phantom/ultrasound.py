@@ -43,15 +43,9 @@ def make_ultrasound(seed: int, index: int, *, ceus_frames: int = 1) -> Ultrasoun
     perfusion = draw_perfusion(section, nodule, patient.ceus, rng)
     machine = draw_machine(rng, pixel_mm, contrast=True)
     ceus = render_ceus(section, perfusion, machine, rng, ceus_frames)
-    turned = _is_left(patient, rng)
+    turned = patient.location.startswith("left")  # the trachea is then on the image's left
     return UltrasoundPhantom(
         patient,
         np.ascontiguousarray(bmode[:, ::-1] if turned else bmode),
         np.ascontiguousarray(ceus[:, :, ::-1] if turned else ceus),
     )
-
-
-def _is_left(patient: UltrasoundPatient, rng: np.random.Generator) -> bool:
-    """Return whether the section is shown with the trachea on the left, as for a left lobe."""
-    isthmus = bool(rng.random() < 0.5)
-    return isthmus if patient.location == "isthmus" else patient.location.startswith("left")

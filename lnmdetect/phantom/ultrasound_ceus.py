@@ -18,7 +18,7 @@ from lnmdetect.phantom.ultrasound_speckle import (
 
 TOP_DB = 13.0
 """White: this far above the contrast of the gland at its peak."""
-FRAME_STEP_S = 2.5
+FRAME_STEP_S = 1.5
 _RISE_S, _FALL_S = 6.0, 38.0
 _TISSUE_LEAK = 0.035
 """Share of tissue echoes that the machine does not suppress."""
@@ -44,12 +44,12 @@ def draw_perfusion(
     around = section.values("perfusion") * (1 + 0.12 * uneven)
     reach_mm = 2.2 * signs.spread
     grown = _soft(nodule.distance - reach_mm, 0.5)
-    inner = (0.22 + 1.0 * signs.bright) * _defects(nodule, signs, rng, section.pixel_mm)
+    inner = (0.14 + 1.36 * signs.bright) * _defects(nodule, signs, rng, section.pixel_mm)
     rim = np.exp(-(((nodule.distance - 0.5 * reach_mm) / 0.75) ** 2)) * _gaps(section, rng)
-    inner = inner + 1.3 * signs.rim * rim
+    inner = inner + 1.6 * signs.rim * rim
     delay = section.values("delay_s")
-    own_delay = delay + grown * (2.5 - 4.0 * signs.early)
-    return Perfusion(np.maximum(around * (1 - grown) + inner * grown, 0), np.maximum(own_delay, 0))
+    own_delay = delay * (1 - grown) + (5.0 - 4.0 * signs.early) * grown
+    return Perfusion(np.maximum(around * (1 - grown) + inner * grown, 0), own_delay)
 
 
 def _soft(distance: Floats, width_mm: float) -> Floats:
@@ -60,7 +60,7 @@ def _defects(nodule: Nodule, signs: CeusSigns, rng: np.random.Generator, pixel_m
     """Return what share (H, W) of a nodule takes contrast up: less in its defects."""
     own = smooth_field(rng, nodule.texture.shape, 1.5 / pixel_mm)
     field = 0.45 * nodule.texture + 0.9 * own
-    threshold = 2.2 - 2.4 * signs.defects
+    threshold = 2.6 - 1.9 * signs.defects
     return np.asarray(1 - 0.85 * _soft(threshold - field, 0.5))
 
 

@@ -16,8 +16,9 @@ Each sign of an image follows g or p with noise of its own (`FAITH`), so that se
 read together. Size is a little larger in the metastatic, and age, sex and location differ as well,
 as a table 1 shows; none of them separates the classes by itself.
 
-With a shift of 1.3 a sign read without error has an AUC of Phi(1.3 / sqrt 2) = 0.82, the finding
-0.64, all three together 0.90; a small network that reads an image less well stays below.
+With a shift of 1.4 a hidden sign read without error has an AUC of Phi(1.4 / sqrt 2) = 0.84, the
+finding 0.64, all three together 0.92. A small network trained on 240 patients reads less: 0.74 to
+0.78 from one image.
 """
 
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from scipy.special import ndtr
 from lnmdetect.core.ultrasound import Finding, Label, Sex
 
 METASTATIC_SHARE = 0.45
-SIGN_SHIFT = 1.3
+SIGN_SHIFT = 1.4
 SHARED = 0.1
 FAITH = 0.88
 """Correlation of a sign of an image with what it is a sign of."""
@@ -129,8 +130,6 @@ def _draw_hidden(rng: np.random.Generator, metastatic: bool) -> HiddenSigns:
 
 
 def _draw_location(rng: np.random.Generator, metastatic: bool) -> str:
-    if rng.random() < 0.07:
-        return "isthmus"
     side = "left" if rng.random() < 0.47 else "right"
     shares = (0.33, 0.37, 0.30) if metastatic else (0.20, 0.48, 0.32)
     third = ("upper", "middle", "lower")[int(rng.choice(3, p=shares))]
@@ -165,5 +164,5 @@ def _ceus_signs(rng: np.random.Generator, hidden: HiddenSigns) -> CeusSigns:
         defects=_sign(rng, perfusion),
         rim=_sign(rng, perfusion),
         spread=_sign(rng, perfusion),
-        early=_sign(rng, perfusion, 0.8),
+        early=_sign(rng, perfusion),
     )

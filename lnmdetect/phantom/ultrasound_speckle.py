@@ -48,8 +48,8 @@ def draw_machine(rng: np.random.Generator, pixel_mm: float, *, contrast: bool = 
         axial_mm=float(rng.uniform(0.10, 0.15)) * coarse,
         lateral_mm=float(rng.uniform(0.18, 0.28)) * coarse,
         focus_mm=float(rng.uniform(12, 20)),
-        gain_db=float(rng.normal(0, 2.5 if not contrast else 2.0)),
-        range_db=float(rng.uniform(38, 44) if contrast else rng.uniform(50, 60)),
+        gain_db=float(rng.normal(0, 3.5 if contrast else 2.5)),
+        range_db=float(rng.uniform(34, 48) if contrast else rng.uniform(50, 60)),
         noise_db=float(rng.uniform(-36, -30) if contrast else rng.uniform(-46, -38)),
         tgc_db=tuple(rng.normal(0, 1.2, 5)),
     )

@@ -193,6 +193,13 @@ def test_a_missing_file_and_one_of_another_kind_are_refused(tmp_path: Path) -> N
             read(tmp_path, ImagePlace("text"))
 
 
+def test_an_image_of_absurd_size_is_refused(tmp_path: Path) -> None:
+    place = save_picture(np.zeros((1, 8193), np.uint8), tmp_path / "a.png")
+    for read in (read_frame, require_readable):
+        with pytest.raises(InputError, match="at most 8192 px a side"):
+            read(tmp_path, place)
+
+
 def test_an_image_cut_short_is_refused(tmp_path: Path, write_frames: WriteFrames) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (32, 32)).astype(np.uint8)
     names = [save_picture(noise, tmp_path / name).file_name for name in ("a.png", "a.jpg")]
