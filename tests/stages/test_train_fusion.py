@@ -115,6 +115,7 @@ def test_a_training_leaves_a_bundle_with_card_threshold_and_run_record(
     card = (result.bundle / "card.md").read_text()
     for words in ("# fusion `tiny`", "phantom figure", "bmode, ceus, finding", "images of 48 px"):
         assert words in card
+    assert "Pixels of bmode (0 to 1): mean 0." in card
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (record["command"], record["seed"]) == ("train fusion", 3)
     assert list(record["model"].values()) == [sha256_of_file(tmp_path / "run" / WEIGHTS)]
@@ -179,6 +180,14 @@ def test_a_normalisation_that_is_given_stays(train: Train) -> None:
     assert kept.bmode is not None
     assert (kept.bmode.mean, kept.bmode.sd) == (0.5, 0.25)
     assert kept.ceus is not None
+
+
+def test_the_card_tells_only_of_the_images_that_are_looked_at(train: Train) -> None:
+    given = {"normalisation": {"bmode": {"mean": 0.5, "sd": 0.25}}}
+    result = train(modalities="ceus,finding", recipe_changes={"model": given})
+    card = (result.bundle / "card.md").read_text()
+    assert "Pixels of ceus (0 to 1): mean 0." in card
+    assert "bmode" not in card
 
 
 @pytest.mark.parametrize("step", [0, 2, 4])
