@@ -13,7 +13,7 @@ from lnmdetect.phantom.ultrasound_nodule import draw_nodule
 from lnmdetect.phantom.ultrasound_speckle import draw_machine
 
 SIDE_PX = 288
-_FIELD_MM = (29.0, 34.0)
+_FIELD_MM = (27.0, 31.0)
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,9 @@ def draw_perfusion(
     around = section.values("perfusion") * (1 + 0.12 * uneven)
     reach_mm = 2.2 * signs.spread
     grown = _soft(nodule.distance - reach_mm, 0.5)
-    inner = (0.14 + 1.36 * signs.bright) * _defects(nodule, signs, rng, section.pixel_mm)
+    inner = (0.27 + 1.10 * signs.bright) * _defects(nodule, signs, rng, section.pixel_mm)
     rim = np.exp(-(((nodule.distance - 0.5 * reach_mm) / 0.75) ** 2)) * _gaps(section, rng)
-    inner = inner + 1.6 * signs.rim * rim
+    inner = inner + 1.9 * signs.rim * rim
     delay = section.values("delay_s")
     own_delay = delay * (1 - grown) + (5.0 - 4.0 * signs.early) * grown
     return Perfusion(np.maximum(around * (1 - grown) + inner * grown, 0), own_delay)
@@ -60,8 +60,8 @@ def _defects(nodule: Nodule, signs: CeusSigns, rng: np.random.Generator, pixel_m
     """Return what share (H, W) of a nodule takes contrast up: less in its defects."""
     own = smooth_field(rng, nodule.texture.shape, 1.5 / pixel_mm)
     field = 0.45 * nodule.texture + 0.9 * own
-    threshold = 2.6 - 1.9 * signs.defects
-    return np.asarray(1 - 0.85 * _soft(threshold - field, 0.5))
+    threshold = 2.5 - 2.4 * signs.defects
+    return np.asarray(1 - 0.90 * _soft(threshold - field, 0.5))
 
 
 def _gaps(section: Section, rng: np.random.Generator) -> Floats:

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-LOOKS = 3
-"""Directions from which a compounding scanner looks; their envelopes are averaged."""
+LOOKS, CONTRAST_LOOKS = 3, 6
+"""Directions from which a compounding scanner looks; their envelopes are averaged. Contrast frames
+are also averaged over time (persistence)."""
 _COARSE_SIGMA_PX = 3.0
 _WIDE = 2.0
 """Width of the beam far from the focus, beside that at the focus."""
@@ -25,6 +26,7 @@ class Machine:
             across it at the focus. focus_mm: depth of the focus.
         gain_db: added to all. range_db: shown from black to white. noise_db: electronic, below the
             gland's echoes. tgc_db: (5,) left over by the depth sliders, from the skin down.
+        looks: averaged.
     """
 
     pixel_mm: float
@@ -35,6 +37,7 @@ class Machine:
     range_db: float
     noise_db: float
     tgc_db: tuple[float, ...]
+    looks: int = LOOKS
 
 
 def draw_machine(rng: np.random.Generator, pixel_mm: float, *, contrast: bool = False) -> Machine:
@@ -42,16 +45,17 @@ def draw_machine(rng: np.random.Generator, pixel_mm: float, *, contrast: bool = 
 
     A contrast examination has a lower frequency, so coarser speckle, and a shorter range.
     """
-    coarse = 1.5 if contrast else 1.0
+    coarse = 1.3 if contrast else 1.0
     return Machine(
         pixel_mm=pixel_mm,
         axial_mm=float(rng.uniform(0.10, 0.15)) * coarse,
         lateral_mm=float(rng.uniform(0.18, 0.28)) * coarse,
         focus_mm=float(rng.uniform(12, 20)),
-        gain_db=float(rng.normal(0, 3.5 if contrast else 2.5)),
+        gain_db=float(rng.normal(0, 3.2 if contrast else 2.5)),
         range_db=float(rng.uniform(34, 48) if contrast else rng.uniform(50, 60)),
         noise_db=float(rng.uniform(-36, -30) if contrast else rng.uniform(-46, -38)),
         tgc_db=tuple(rng.normal(0, 1.2, 5)),
+        looks=CONTRAST_LOOKS if contrast else LOOKS,
     )
 
 
@@ -62,7 +66,7 @@ def echo_image(
 
     Many scatterers a resolution cell make the echo a complex normal number, of which the beam takes
     a running mean: fully developed speckle. A reflector adds echoes of one phase. Envelopes of
-    `LOOKS` directions are averaged.
+    the machine's looks are averaged.
 
     Args:
         amplitude: (H, W) of the scatterers, attenuation included.
@@ -73,10 +77,10 @@ def echo_image(
     lines = blurred(coherent, *_sigma(machine, 1.0))
     noise = 10 ** (machine.noise_db / 20) * _tgc(machine, amplitude.shape[0])[:, None]
     total = np.zeros_like(amplitude)
-    for _ in range(LOOKS):
+    for _ in range(machine.looks):
         real, imaginary = _speckle(amplitude, machine, rng) + noise * _normal(rng, amplitude.shape)
         total += np.hypot(real + lines, imaginary)
-    return np.asarray(total / LOOKS)
+    return np.asarray(total / machine.looks)
 
 
 def _speckle(amplitude: Floats, machine: Machine, rng: np.random.Generator) -> Floats:
