@@ -37,7 +37,7 @@ FAITH = 0.88
 SENSITIVITY, SPECIFICITY = 0.386, 0.90
 """Of the clinical finding (Guang 2023, table 2)."""
 MIN_SIZE_MM, MAX_SIZE_MM = 4.0, 22.0
-_LARGER = 1.15
+_LARGER = 1.10
 """Metastatic over benign size."""
 
 
@@ -108,7 +108,7 @@ def draw_patient(seed: int, index: int) -> UltrasoundPatient:
     metastatic = bool(rng.random() < METASTATIC_SHARE)
     hidden = _draw_hidden(rng, metastatic)
     present = rng.random() < (SENSITIVITY if metastatic else 1 - SPECIFICITY)
-    size_mm = (_LARGER if metastatic else 1.0) * 11.0 * np.exp(rng.normal(0, 0.36))
+    size_mm = (_LARGER if metastatic else 1.0) * 11.5 * np.exp(rng.normal(0, 0.30))
     return UltrasoundPatient(
         label="metastatic" if metastatic else "benign",
         finding="present" if present else "absent",
