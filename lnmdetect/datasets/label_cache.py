@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnmdetect.core.errors import InputError
+from lnmdetect.core.mask_errors import unfit_mask
 from lnmdetect.core.node_classes import NodeClasses, label_of
 from lnmdetect.core.records import ImageRecord, NodeAnnotation
 from lnmdetect.core.run_lengths import mask_of_runs
@@ -123,15 +124,11 @@ def mask_in(node: NodeAnnotation, image: ImageRecord) -> NDArray[np.bool_]:
     where = f"annotation {node.annotation_id}"
     if node.segmentation is None:
         raise _without_mask(where)
+    shape = image.height, image.width
     try:
-        mask = mask_of_runs(node.segmentation, (image.height, image.width))
+        mask = mask_of_runs(node.segmentation, shape)
     except ValueError as error:
-        raise InputError(
-            where,
-            expected=f"a mask of {image.height} x {image.width} px as COCO RLE",
-            got=str(error),
-            remedy="Write the masks again.",
-        ) from None
+        raise unfit_mask(where, shape, error) from None
     if not mask.any():
         raise InputError(
             where,

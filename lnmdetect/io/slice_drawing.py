@@ -11,8 +11,8 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lnmdetect.core.errors import InputError
 from lnmdetect.core.geometry import square_crop_window
+from lnmdetect.core.mask_errors import unreadable_mask
 from lnmdetect.core.records import BENIGN, METASTATIC, ImageRecord, NodeAnnotation
 from lnmdetect.core.run_lengths import cut_mask_of_runs
 from lnmdetect.io.figures import STYLE
@@ -180,12 +180,7 @@ def _mask(node: NodeAnnotation) -> tuple[tuple[int, int], NDArray[np.bool_]]:
     try:
         return cut_mask_of_runs(rle["counts"], (height, width))
     except ValueError as error:
-        raise InputError(
-            f"annotation {node.annotation_id}: segmentation",
-            expected="an RLE of the slice's size, as a COCO text or a list of run lengths",
-            got=str(error),
-            remedy="Write it anew, or leave segmentation out.",
-        ) from None
+        raise unreadable_mask(f"annotation {node.annotation_id}: segmentation", error) from None
 
 
 def draw_label(axes: Axes, node: NodeAnnotation) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lnmdetect.core.extras import require_package
+from lnmdetect.models.instance_norm import keep_layout
 
 NEGATIVE_SLOPE = 0.01
 
@@ -64,6 +65,7 @@ class UNet3d(nn.Module):
             norm_name=("instance", {"affine": True}),
             act_name=("leakyrelu", {"inplace": True, "negative_slope": NEGATIVE_SLOPE}),
         )
+        keep_layout(net)
         # DynUNet names each of its parts twice, and its coarser answers come at full size.
         self.encoder = nn.ModuleList([net.input_block, *net.downsamples, net.bottleneck])
         self.decoder = net.upsamples

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lnmdetect.core.errors import InputError
 from lnmdetect.core.geometry import as_boxes
+from lnmdetect.core.mask_errors import unreadable_mask
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import METASTATIC, CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.core.run_lengths import mask_of_runs
@@ -141,12 +141,7 @@ def node_mask(node: NodeAnnotation, shape: tuple[int, ...]) -> NDArray[np.bool_]
         try:
             return mask_of_runs(node.segmentation, shape)
         except ValueError as error:
-            raise InputError(
-                f"annotation {node.annotation_id}: segmentation",
-                expected="an RLE of the slice's size, as a COCO text or a list of run lengths",
-                got=str(error),
-                remedy="Write it anew, or leave segmentation out.",
-            ) from None
+            raise unreadable_mask(f"annotation {node.annotation_id}: segmentation", error) from None
     x1, y1, x2, y2 = node.box_xyxy
     y, x = np.ogrid[: shape[0], : shape[1]]
     across = (x + 0.5 - (x1 + x2) / 2) / (x2 - x1)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from lnmdetect.core.cases import CaseNode, Values
 from lnmdetect.core.errors import InputError
+from lnmdetect.core.mask_errors import unfit_mask
 from lnmdetect.core.node_classes import NodeClasses, label_of
 from lnmdetect.core.records import ImageRecord, NodeAnnotation
 from lnmdetect.core.run_lengths import mask_of_runs
@@ -108,18 +109,14 @@ def annotation_mask(annotation: NodeAnnotation, image: ImageRecord) -> NDArray[n
             got="a box alone",
             remedy="Draw masks; boxes have no label map.",
         )
+    shape = image.height, image.width
     try:
-        mask = mask_of_runs(annotation.segmentation, (image.height, image.width))
+        mask = mask_of_runs(annotation.segmentation, shape)
         if not mask.any():
             raise ValueError("one without a pixel")
         return mask
     except ValueError as error:
-        raise InputError(
-            where,
-            expected=f"a mask of {image.height} x {image.width} px as COCO RLE",
-            got=str(error),
-            remedy="Write the masks again.",
-        ) from None
+        raise unfit_mask(where, shape, error) from None
 
 
 def class_label(annotation: NodeAnnotation, classes: NodeClasses) -> int:

@@ -21,13 +21,14 @@ from lnmdetect.datasets.detector_data import DetectorBatch
 from lnmdetect.datasets.scan_slices import scan_batches
 from lnmdetect.io.bundles import Bundle, load_weights, read_bundle
 from lnmdetect.io.coco import read_coco, write_coco
-from lnmdetect.io.json_files import refuse_existing, sha256_of_file
+from lnmdetect.io.json_files import refuse_existing
 from lnmdetect.io.key_images import lists_images
 from lnmdetect.io.pixel_roots import relative_root, scan_root
 from lnmdetect.io.pseudonym import load_key, pseudonymise_uid
-from lnmdetect.io.run_record import RunRecord, record_path, sha256_of_slices
+from lnmdetect.io.run_record import record_path, sha256_of_slices
 from lnmdetect.io.scan_source import ScanSource, open_source
 from lnmdetect.stages.scan_hounsfield import check_hounsfield, sample_places
+from lnmdetect.stages.scan_record import start_scan_record
 from lnmdetect.training.detector_task import DetectorTask
 from lnmdetect.training.devices import Compute, choose_device, limit_threads
 from lnmdetect.training.engine import predict
@@ -105,7 +106,7 @@ def detect(request: DetectRequest, progress: Progress = SILENT) -> DetectResult:
         OutputError: the output exists and `overwrite` is not set.
     """
     refuse_existing(request.output, overwrite=request.overwrite)
-    record = _start_record(request)
+    record = start_scan_record("detect", request.scan, _asked(request))
     source = open_source(
         request.scan,
         series=request.series,
@@ -152,24 +153,17 @@ def detect(request: DetectRequest, progress: Progress = SILENT) -> DetectResult:
     )
 
 
-def _start_record(request: DetectRequest) -> RunRecord:
-    series = request.series
-    if series is not None and request.pseudonymise_uids:
-        series = pseudonymise_uid(series.strip(), load_key())
-    config = {
+def _asked(request: DetectRequest) -> dict[str, Any]:
+    return {
         "model": Path(request.model).name,
         "device": request.device,
-        "series": series,
+        "series": request.series,
         "allow_tilt": request.allow_tilt,
         "key_images": request.key_images,
         "pixel_spacing_mm": request.pixel_spacing_mm,
         "threshold": request.threshold,
         "pseudonymise_uids": request.pseudonymise_uids,
     }
-    record = RunRecord("detect", config)
-    if request.scan.is_file():
-        record.inputs["scan"] = sha256_of_file(request.scan)
-    return record
 
 
 def _detect_all(

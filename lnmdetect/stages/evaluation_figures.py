@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from lnmdetect.metrics.average_precision import ap50_by_size, average_precision
 from lnmdetect.metrics.cohort import Cohort
@@ -67,14 +68,15 @@ def class_figures(inputs: EvalInputs, cohort: Cohort) -> ClassesFigures:
     """Return the figures of the classes of predicted boxes and of truth boxes."""
     shown = of_all = on_truth = None
     if inputs.classes is not None and inputs.class_matches is not None:
-        of_all = _on_predicted(inputs.classes, inputs.class_matches, cohort, at_threshold=False)
-        shown = of_all
-        if inputs.classes.above is not None:
-            shown = _on_predicted(inputs.classes, inputs.class_matches, cohort, at_threshold=True)
+        above = inputs.classes.above
+        score = partial(_on_predicted, inputs.classes, inputs.class_matches, cohort)
+        shown = score(at_threshold=above is not None)
+        if above is not None and not above.all():
+            of_all = score(at_threshold=False)
     if inputs.truth_boxes is not None and inputs.truth_box_matches is not None:
         figures = classification_on_boxes(inputs.truth_box_matches, inputs.truth_boxes.said, cohort)
         on_truth = ClassificationFigures("truth", None, False, figures)
-    return ClassesFigures(shown, None if shown is of_all else of_all, on_truth)
+    return ClassesFigures(shown, of_all, on_truth)
 
 
 def _on_predicted(

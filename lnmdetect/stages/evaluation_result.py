@@ -111,7 +111,7 @@ class EvalResult:
         classification: of the boxes a user gets: those at or above the operating threshold where
             one is known, else of all.
         classification_of_all_boxes: of every predicted box in the file, also those below the
-            threshold; None where the one above is of all.
+            threshold; None where there is none below.
         classification_on_truth_boxes: of truth boxes that were classified.
         errors: where errors arise, at the operating thresholds.
         groups: column to figures of its groups; groups_of_truth_boxes: of classified truth boxes.

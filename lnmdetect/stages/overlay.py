@@ -1,5 +1,6 @@
 """`lnmdetect overlay`: nodes on the slices that say most, beside the truth where there is one."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -178,7 +179,8 @@ def choose_slices(
     """Return at most `count` slices: an even share a scan, spread over it, with most boxes.
 
     Each scan's slices that have boxes are cut into as many stretches as the scan has places, and
-    the fullest slice of each is taken; a scan without any box gives evenly spread slices.
+    the fullest slice of each is taken; a scan without any box gives evenly spread slices. Where
+    there are fewer places than scans, the first scans have them.
 
     Args:
         images: of one or more scans.
@@ -190,7 +192,7 @@ def choose_slices(
         scans.setdefault(image.series, []).append(image)
     chosen: list[ImageRecord] = []
     for place, scan in enumerate(scans.values()):
-        share = (count - len(chosen)) // (len(scans) - place)
+        share = math.ceil((count - len(chosen)) / (len(scans) - place))
         ordered = sorted(scan, key=lambda image: image.slice_index)
         marked = [image for image in ordered if boxes_on(image)] or ordered
         if share == 0:

@@ -15,14 +15,14 @@ from lnmdetect.core.segmenter_config import SegmenterRecipe
 from lnmdetect.io.bundles import Bundle, load_weights, read_bundle
 from lnmdetect.io.case_folders import refuse_occupied
 from lnmdetect.io.coco import write_coco
-from lnmdetect.io.json_files import refuse_existing, sha256_of_file
+from lnmdetect.io.json_files import refuse_existing
 from lnmdetect.io.nifti import require_nibabel
 from lnmdetect.io.pixel_roots import relative_root
-from lnmdetect.io.pseudonym import load_key, pseudonymise_uid
-from lnmdetect.io.run_record import RunRecord, record_path, sha256_of_slices
+from lnmdetect.io.run_record import record_path, sha256_of_slices
 from lnmdetect.io.scan_source import ScanSource, open_source
 from lnmdetect.stages.convert_out import nifti_masks
 from lnmdetect.stages.detect import pixel_place, with_pseudonymous_uids
+from lnmdetect.stages.scan_record import start_scan_record
 from lnmdetect.stages.segment_annotations import node_annotations
 from lnmdetect.stages.segment_scan import Segmenter, segment_scans
 from lnmdetect.training.devices import choose_device, limit_threads
@@ -120,7 +120,7 @@ def segment(request: SegmentRequest, progress: Progress = SILENT) -> SegmentResu
         MissingExtraError: the extra `segmentation` is not installed.
     """
     _check(request)
-    record = _start_record(request)
+    record = start_scan_record("segment", request.scan, _asked(request))
     source = open_source(request.scan, series=request.series, allow_tilt=request.allow_tilt)
     _require_volumes(source)
     bundle, segmenter = load_segmenter(request.model, request.device)
@@ -193,23 +193,16 @@ def _check(request: SegmentRequest) -> None:
     refuse_occupied(request.nifti, overwrite=request.overwrite)
 
 
-def _start_record(request: SegmentRequest) -> RunRecord:
-    series = request.series
-    if series is not None and request.pseudonymise_uids:
-        series = pseudonymise_uid(series.strip(), load_key())
-    config = {
+def _asked(request: SegmentRequest) -> dict[str, Any]:
+    return {
         "model": Path(request.model).name,
         "device": request.device,
-        "series": series,
+        "series": request.series,
         "allow_tilt": request.allow_tilt,
         "threshold": request.threshold,
         "pseudonymise_uids": request.pseudonymise_uids,
         "nifti": request.nifti is not None,
     }
-    record = RunRecord("segment", config)
-    if request.scan.is_file():
-        record.inputs["scan"] = sha256_of_file(request.scan)
-    return record
 
 
 def _require_volumes(source: ScanSource) -> None:

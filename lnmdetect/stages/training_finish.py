@@ -27,6 +27,9 @@ from lnmdetect.stages.training_run import (
 from lnmdetect.stages.training_split import HeldOut
 from lnmdetect.training.engine import FitResult
 
+CHANCE = {"auc": 0.5}
+"""What a network that has learnt nothing reaches in a metric; in the others at least 0."""
+
 
 class TrainedOn(Protocol):
     """What a training was given, of any arm."""
@@ -102,11 +105,30 @@ def finish_training(
         best_epoch=fitted.best_epoch,
         threshold=threshold.value,
         curves=curves,
-        notes=inputs.held_out.notes() if inputs.held_out else (),
+        notes=(
+            *(inputs.held_out.notes() if inputs.held_out else ()),
+            *learning_notes(metric, fitted.best),
+        ),
         kept=next(row for row in fitted.rows if row["epoch"] == fitted.best_epoch),
         steps=fitted.steps,
         epochs=len(fitted.rows),
         seconds=round(fitted.seconds, 1),
+    )
+
+
+def learning_notes(metric: str, best: float) -> tuple[str, ...]:
+    """Return a warning where the best validation figure is no better than chance.
+
+    Args:
+        metric: name of the validation metric.
+        best: its highest value.
+    """
+    chance = CHANCE.get(metric, 0.0)
+    if best > chance:
+        return ()
+    return (
+        f"The bundle has learnt nothing: validation {metric} never rose above {chance:g}. "
+        "Look at the curves and train longer, on more patients or at another learning rate.",
     )
 
 

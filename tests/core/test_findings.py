@@ -56,9 +56,14 @@ def test_a_node_is_drawn_with_the_label_that_reports_give_it() -> None:
     assert replace(FINDING, label="a long name of a node").drawn_text == "a long name  node 0.50"
 
 
-def test_a_maker_knows_its_models_by_role() -> None:
+def test_a_maker_knows_which_model_found_and_which_one_called() -> None:
     detector = Algorithm("detector", "compact", "a" * 64)
-    maker = Maker("0.1.0", (detector,))
-    assert maker.algorithm("detector") == detector
-    assert maker.algorithm("classifier") is None
+    segmenter = Algorithm("segmenter", "compact", "b" * 64)
+    classifier = Algorithm("classifier", "compact", "c" * 64)
+    assert Maker("0.1.0", (detector,)).finder == detector
+    assert Maker("0.1.0", (detector,)).caller is None
+    assert Maker("0.1.0", (segmenter,)).caller == segmenter
+    assert Maker("0.1.0", (segmenter, classifier)).finder == segmenter
+    assert Maker("0.1.0", (segmenter, classifier)).caller == classifier
+    assert Maker("0.1.0").finder is None
     assert FINDING.category_id == LYMPH_NODE

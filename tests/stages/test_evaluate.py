@@ -256,6 +256,7 @@ def test_classes_of_boxes_below_the_operating_threshold_are_told_apart() -> None
     lower = evaluate(EvalRequest(threshold=0.1))
     assert lower.classification is not None
     assert lower.classification.figures.n == 2
+    assert lower.classification_of_all_boxes is None  # no box is below, so it would say it twice
     write("nodes.json", [image(k) for k in (1, 2, 3)], found)
     unknown = evaluate(EvalRequest())
     assert unknown.classification is not None

@@ -88,8 +88,11 @@ DONE = (
     "export coco foreign.dcm -o foreign.json --scan {scan} -v",
     "phantom insert --onto {neck} -o inserted -v",
     f"train segmenter --recipe segmenter.yaml -o runs/s --folds folds.json --fold 1 {TRAIN}",
-    "segment {scan} --model runs/s/bundle --device cpu --threshold 0.02 -v",
-    f"eval --nodes segments.json -o masks.json {FEW}",
+    "segment {scan} --model runs/s/bundle --device cpu --threshold 0.02 --nifti maps -v",
+    f"eval --nodes segments.json -o masks.json --optimistic {FEW}",
+    "eval --compare linked_nodes.json segments.json --also nodes.json -o beside.json --optimistic "
+    + FEW,
+    "overlay segments.json --truth truth.json --rows -v",
     "convert to-nnunet truth.json -o nnunet --folds folds.json --scan {scan} -v",
     "convert to-nndetection truth.json -o nndetection --folds folds.json --scan {scan} -v",
     "convert to-nifti truth.json -o nifti --scan {scan} -v",
