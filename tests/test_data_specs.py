@@ -20,6 +20,7 @@ from lnmdetect.datasets.folds import deal_as_wang2023
 from lnmdetect.io.case_file import cases_to_json, read_cases
 from lnmdetect.io.coco import dataset_to_json, read_coco
 from lnmdetect.io.fold_file import read_folds, write_folds
+from lnmdetect.io.fused_files import fused_to_json, read_fused
 from lnmdetect.io.recipes import Arm, bundled_recipes, parse_recipe, read_recipe
 from lnmdetect.io.run_record import RunRecord
 from lnmdetect.io.ultrasound_files import read_ultrasound, ultrasound_to_json
@@ -33,9 +34,10 @@ COCO_FILES = ("truth", "boxes", "nodes", "segments")
 ALL_FILES = (
     *COCO_FILES,
     *("doctor", "folds", "metrics", "comparison", "readers", "benchmark", "explain"),
-    *("linked_nodes", "cases", "push", "pull", "pacs_series", "ultrasound", "run", "recipe"),
+    *("linked_nodes", "cases", "push", "pull", "pacs_series", "ultrasound", "fused"),
+    *("run", "recipe"),
 )
-REFERRED_TO = ("coco", "metrics", "comparison")
+REFERRED_TO = ("coco", "metrics", "comparison", "ultrasound")
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -110,6 +112,12 @@ def test_the_example_of_ultrasound_is_read_and_written_back_as_it_stands(
     data = ultrasound_to_json(read_ultrasound(SPECS / "ultrasound.example.json"))
     assert data == example("ultrasound")
     assert errors("ultrasound", data) == []
+
+
+def test_the_example_of_fused_is_read_and_written_back_as_it_stands() -> None:
+    data = fused_to_json(read_fused(SPECS / "fused.example.json"))
+    assert data == example("fused")
+    assert errors("fused", data) == []
 
 
 def test_the_example_of_metrics_is_what_eval_says_of_the_other_examples() -> None:
@@ -334,6 +342,17 @@ BAD_PARTS: tuple[tuple[str, str, Any], ...] = (
     ("ultrasound", "cases/0/ceus", "x.png"),
     ("ultrasound", "cases/0/max_size_mm", 0),
     ("ultrasound", "cases/0/split", "train"),
+    ("fused", "info/fusion/threshold", 1.2),
+    ("fused", "info/fusion/sha256", "abc"),
+    ("fused", "info/fusion/modalities", []),
+    ("fused", "info/scan_root", KeyError),
+    ("fused", "info/phantom", KeyError),
+    ("fused", "info/fusion_trained_on/patients_sha256/0", "p-3f9a1c2b7d5e4068"),
+    ("fused", "cases/0/probabilities", KeyError),
+    ("fused", "cases/0/probabilities/benign", KeyError),
+    ("fused", "cases/0/modalities_used", []),
+    ("fused", "cases/0/modalities_used/0", "doppler"),
+    ("fused", "cases/0/finding", KeyError),
     ("doctor", "verdict", "fine"),
     ("doctor", "series/0/plane", "oblique"),
     ("doctor", "series/0/contrast", "yes"),

@@ -62,11 +62,13 @@ def dataset_from_json(data: Any, name: str) -> CocoDataset:
     return CocoDataset(dict(info.values), images, annotations, top.without(_TOP_FIELDS))
 
 
-def _check_digests(info: JsonObject, key: str) -> None:
-    try:
-        digests_from_json(info.values.get(key))
-    except ValueError as error:
-        info.refuse(key, str(error).removeprefix("expected "))
+def check_digests(info: JsonObject) -> None:
+    """Return nothing where the patients that a model has seen are told soundly; else InputError."""
+    for key in SEEN:
+        try:
+            digests_from_json(info.values.get(key))
+        except ValueError as error:
+            info.refuse(key, str(error).removeprefix("expected "))
 
 
 def check_info(info: JsonObject) -> None:
@@ -83,8 +85,7 @@ def check_info(info: JsonObject) -> None:
             model = info.child(key)
             model.text("name")
             model.optional("temperature", model.positive)
-    for key in SEEN:
-        _check_digests(info, key)
+    check_digests(info)
     for key in ("scan_root", "operating_threshold_source", "classifier_threshold_source"):
         info.optional(key, info.text)
 

@@ -43,6 +43,19 @@ def read_ultrasound(path: Path, *, scan: Path | None = None) -> UltrasoundDatase
             a patient in two splits. The message names the record.
         MissingExtraError: no installed codec reads an image's compression.
     """
+    dataset, records = read_records(path)
+    root = image_root(path, dataset, scan)
+    for case, record in zip(dataset.cases, records, strict=True):
+        _require_images(case, record, root)
+    return dataset
+
+
+def read_records(path: Path) -> tuple[UltrasoundDataset, list[JsonObject]]:
+    """Return the cases of an ultrasound or fused file, and the record of each; no image is needed.
+
+    Raises:
+        InputError: as `read_ultrasound`, but for what is wrong with images.
+    """
     top = JsonObject.at(f"{path.name}:", read_json(path))
     info = top.child("info") if top.has("info") else JsonObject(top.place("info"), {})
     if info.has("scan_root"):
@@ -58,10 +71,7 @@ def read_ultrasound(path: Path, *, scan: Path | None = None) -> UltrasoundDatase
         first = places[id(error.first)].where.rsplit(" ", 1)[-1]
         record = places[id(error.case)]
         record.refuse(error.field, error.expected, got=f"{error.got} (as {first} has it)")
-    root = image_root(path, dataset, scan)
-    for case, record in zip(cases, records, strict=True):
-        _require_images(case, record, root)
-    return dataset
+    return dataset, records
 
 
 def image_root(path: Path, dataset: UltrasoundDataset, scan: Path | None = None) -> Path:
@@ -168,11 +178,12 @@ def ultrasound_to_json(dataset: UltrasoundDataset) -> dict[str, Any]:
         "phantom": dataset.is_phantom,
     }
     others = {key: value for key, value in dataset.info.items() if key not in info}
-    cases = [_case_to_json(case) for case in dataset.cases]
+    cases = [case_to_json(case) for case in dataset.cases]
     return {"info": {**info, **others}, "cases": cases, **dataset.extra}
 
 
-def _case_to_json(case: UltrasoundCase) -> dict[str, Any]:
+def case_to_json(case: UltrasoundCase) -> dict[str, Any]:
+    """Return the `cases[]` object of a case."""
     return {
         "case_id": case.case_id,
         "patient": case.patient,

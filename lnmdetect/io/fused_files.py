@@ -1,0 +1,93 @@
+"""fused.json: ultrasound cases with what a fusion network says of them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lnmdetect import __version__
+from lnmdetect.core.fused import FusedCase, FusedDataset
+from lnmdetect.core.ultrasound import MODALITIES, UltrasoundCase
+from lnmdetect.io.coco import check_digests
+from lnmdetect.io.coco_records import class_probabilities
+from lnmdetect.io.json_fields import JsonObject, describe
+from lnmdetect.io.json_files import write_json
+from lnmdetect.io.ultrasound_files import case_to_json, read_records
+
+_DESCRIPTION = "Ultrasound cases with P(metastatic) of each. Research use only."
+_ANSWER = ("probabilities", "modalities_used")
+_DIGITS = 6
+"""Of probabilities, as in nodes.json."""
+
+
+def read_fused(path: Path) -> FusedDataset:
+    """Return the cases and answers of a fused.json; its images need not be there.
+
+    Raises:
+        InputError: the file is no fused.json, or a record of it cannot be used; the message names
+            the record.
+    """
+    dataset, records = read_records(path)
+    info = JsonObject(f"{path.name}: info", dataset.info)
+    _check_info(info)
+    cases = map(_fused, dataset.cases, records)
+    return FusedDataset(dataset.info, tuple(cases), dataset.extra)
+
+
+def _check_info(info: JsonObject) -> None:
+    fusion = info.child("fusion")
+    for key in ("name", "sha256"):
+        fusion.text(key)
+    fusion.share("threshold")
+    _modalities(fusion, "modalities", MODALITIES)
+    fusion.optional("threshold_source", fusion.text)
+    info.optional("unanswered_cases", info.integer)
+    check_digests(info)
+
+
+def _fused(case: UltrasoundCase, record: JsonObject) -> FusedCase:
+    others = {key: value for key, value in case.extra.items() if key not in _ANSWER}
+    return FusedCase(
+        case=replace(case, extra=others),
+        probability=class_probabilities(record, "probabilities")["metastatic"],
+        modalities_used=_modalities(record, "modalities_used", case.modalities()),
+    )
+
+
+def _modalities(record: JsonObject, key: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    value = record.values.get(key)
+    if isinstance(value, list) and value:
+        in_order = [modality for modality in known if modality in value]
+        if value == in_order:
+            return tuple(in_order)
+    got = describe(value) if key in record.values else "no such field"
+    record.refuse(key, f"a list of some of {', '.join(known) or 'none'}, in that order", got=got)
+
+
+def write_fused(dataset: FusedDataset, path: Path, *, overwrite: bool = False) -> None:
+    """Write the cases and their answers; the same content gives the same bytes.
+
+    Raises:
+        OutputError: `path` exists and `overwrite` is false, or the folder cannot be written.
+    """
+    write_json(fused_to_json(dataset), path, overwrite=overwrite)
+
+
+def fused_to_json(dataset: FusedDataset) -> dict[str, Any]:
+    """Return the cases as data_specs/fused.schema.json has them."""
+    info = {
+        "description": dataset.info.get("description", _DESCRIPTION),
+        "lnmdetect_version": dataset.info.get("lnmdetect_version", __version__),
+        "phantom": dataset.is_phantom,
+    }
+    others = {key: value for key, value in dataset.info.items() if key not in info}
+    cases = [_fused_to_json(fused) for fused in dataset.cases]
+    return {"info": {**info, **others}, "cases": cases, **dataset.extra}
+
+
+def _fused_to_json(fused: FusedCase) -> dict[str, Any]:
+    metastatic = round(fused.probability, _DIGITS)
+    return {
+        **case_to_json(fused.case),
+        "probabilities": {"benign": round(1 - metastatic, _DIGITS), "metastatic": metastatic},
+        "modalities_used": list(fused.modalities_used),
+    }
