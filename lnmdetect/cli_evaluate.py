@@ -1,5 +1,6 @@
 """`lnmdetect eval`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +9,7 @@ import typer
 from lnmdetect import cli_options as options
 from lnmdetect.cli_compare import compared_files, show_comparison, show_readers
 from lnmdetect.cli_console import Talk
+from lnmdetect.cli_evaluate_fused import show_fused
 
 if TYPE_CHECKING:
     from lnmdetect.stages.evaluation_request import EvalRequest
@@ -31,6 +33,7 @@ def evaluate(
     compare: options.Compare = None,
     also: options.Also = None,
     readers: options.Readers = None,
+    fused: options.Fused = None,
     figures: options.Figures = None,
     output: options.Metrics = None,
     overwrite: options.Overwrite = False,
@@ -47,6 +50,8 @@ def evaluate(
     Repeat --truth and --nodes for the folds of a cross-validation: they are pooled.
     --compare A B and --readers CSV print their own tables in place of these: --compare puts boxes,
     masks and linked nodes beside each other on the same patients.
+    --fused scores what `fuse` wrote of ultrasound cases; repeated, the files are rows of one table,
+    and each is compared with the first; NAME=FILE names a row, and files of one name are pooled.
     """
     from lnmdetect.metrics.froc import FROC_RATES
     from lnmdetect.stages.evaluation_request import TRUTH, EvalRequest
@@ -71,7 +76,7 @@ def evaluate(
         overwrite=overwrite,
     )
     files = compared_files(compare, also)
-    _show(request, talk, files=files, readers=readers, figures=figures)
+    _show(request, talk, files=files, readers=readers, fused=fused or (), figures=figures)
 
 
 def _show(
@@ -80,10 +85,14 @@ def _show(
     *,
     files: tuple[Path, ...],
     readers: Path | None,
+    fused: Sequence[str],
     figures: Path | None,
 ) -> None:
-    """Print the comparison or the readers where they were asked for, else the evaluation."""
-    if files:
+    """Print fused cases, the comparison or the readers where asked for, else the evaluation."""
+    if fused:
+        others = {"--compare": files, "--readers": readers}
+        show_fused(request, fused, talk, figures=figures, also=others)
+    elif files:
         show_comparison(request, files, talk, also={"--readers": readers, "--figures": figures})
     elif readers is not None:
         show_readers(request, readers, talk, figures=figures)

@@ -80,7 +80,8 @@ Figures = Annotated[
     Path | None,
     typer.Option(
         "--figures",
-        help="Folder for the figures as SVG and PNG; `eval` adds masks.md, the tables of masks.",
+        help="Folder for the figures as SVG and PNG; `eval` adds the tables of masks (masks.md) "
+        "or of fused cases (fused.md).",
         metavar="DIR",
     ),
 ]
@@ -102,6 +103,15 @@ Readers = Annotated[
         "--readers",
         help="CSV of human readers' answers, beside the model's of --truth-nodes or --nodes.",
         metavar="CSV",
+    ),
+]
+Fused = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fused",
+        help="Ultrasound cases that `fuse` answered; repeat for rows of one table, or as NAME=FILE "
+        "to pool the files of a NAME.",
+        metavar="[NAME=]FILE",
     ),
 ]
 ChooseThreshold = Annotated[

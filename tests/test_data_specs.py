@@ -20,12 +20,15 @@ from lnmdetect.datasets.folds import deal_as_wang2023
 from lnmdetect.io.case_file import cases_to_json, read_cases
 from lnmdetect.io.coco import dataset_to_json, read_coco
 from lnmdetect.io.fold_file import read_folds, write_folds
-from lnmdetect.io.fused_files import fused_to_json, read_fused
+from lnmdetect.io.fused_files import fused_to_json, read_fused, write_fused
 from lnmdetect.io.recipes import Arm, bundled_recipes, parse_recipe, read_recipe
 from lnmdetect.io.run_record import RunRecord
 from lnmdetect.io.ultrasound_files import read_ultrasound, ultrasound_to_json
 from lnmdetect.stages.comparison import CompareRequest, compare
 from lnmdetect.stages.evaluate import evaluate
+from lnmdetect.stages.evaluation_fused import evaluate_fused
+from lnmdetect.stages.evaluation_fused_request import FusedRequest, RowFiles
+from lnmdetect.stages.evaluation_fused_result import FusedResult
 from lnmdetect.stages.evaluation_request import EvalRequest
 from lnmdetect.stages.readers import ReadersRequest, compare_readers
 
@@ -35,7 +38,7 @@ ALL_FILES = (
     *COCO_FILES,
     *("doctor", "folds", "metrics", "comparison", "readers", "benchmark", "explain"),
     *("linked_nodes", "cases", "push", "pull", "pacs_series", "ultrasound", "fused"),
-    *("run", "recipe"),
+    *("fused_metrics", "run", "recipe"),
 )
 REFERRED_TO = ("coco", "metrics", "comparison", "ultrasound")
 
@@ -161,6 +164,36 @@ def test_the_example_of_readers_is_what_eval_says_of_the_other_examples() -> Non
         bootstrap=200,
     )
     assert json.loads(json.dumps(compare_readers(request).to_json())) == example("readers")
+
+
+def fused_result(folder: Path, **changes: Any) -> FusedResult:
+    """What eval says of the example of fused.json, and of it with other answers and `changes`."""
+    fused = read_fused(SPECS / "fused.example.json")
+    others = tuple(
+        replace(one, probability=p, case=replace(one.case, **changes))
+        for one, p in zip(fused.cases, (0.6, 0.7, 0.2, 0.5), strict=True)
+    )
+    write_fused(replace(fused, cases=others), folder / "other.json")
+    rows = (
+        RowFiles("this", (SPECS / "fused.example.json",)),
+        RowFiles("other", (folder / "other.json",)),
+    )
+    return evaluate_fused(FusedRequest(rows, bootstrap=200))
+
+
+def test_the_example_of_fused_metrics_is_what_eval_says_of_the_example(tmp_path: Path) -> None:
+    found = json.loads(json.dumps(fused_result(tmp_path).to_json()))
+    assert found == example("fused_metrics")
+
+
+def test_figures_of_fused_cases_fit_their_schema_where_they_are_undefined(tmp_path: Path) -> None:
+    assert errors("fused_metrics", fused_result(tmp_path, label=None).to_json()) == []
+    fused = read_fused(SPECS / "fused.example.json")
+    for name, cases in (("one", fused.cases[1:2]), ("none", ())):
+        path = tmp_path / f"{name}.json"
+        write_fused(replace(fused, cases=cases), path)
+        result = evaluate_fused(FusedRequest((RowFiles(None, (path,)),), bootstrap=20))
+        assert errors("fused_metrics", result.to_json()) == [], name
 
 
 def test_comparisons_fit_their_schema_with_and_without_classes(tmp_path: Path) -> None:
@@ -353,6 +386,16 @@ BAD_PARTS: tuple[tuple[str, str, Any], ...] = (
     ("fused", "cases/0/modalities_used", []),
     ("fused", "cases/0/modalities_used/0", "doppler"),
     ("fused", "cases/0/finding", KeyError),
+    ("fused_metrics", "rows", []),
+    ("fused_metrics", "rows/0/figures/auc/value", None),
+    ("fused_metrics", "rows/0/permutation/auc/p_value", None),
+    ("fused_metrics", "rows/0/permutation/auc/p_value", 1.2),
+    ("fused_metrics", "rows/0/modalities_used", {"doppler": 2}),
+    ("fused_metrics", "rows/0/files/0/file", "/data/fused.json"),
+    ("fused_metrics", "differences/0/comparison", None),
+    ("fused_metrics", "cohort/numbers/age_years/test/p_value", None),
+    ("fused_metrics", "cohort/levels/sex/levels/F", [1]),
+    ("fused_metrics", "info/phantom", KeyError),
     ("doctor", "verdict", "fine"),
     ("doctor", "series/0/plane", "oblique"),
     ("doctor", "series/0/contrast", "yes"),
