@@ -18,6 +18,7 @@ _NEXT = {
     "detector": ("detect", "scan/"),
     "classifier": ("classify", "boxes.json"),
     "segmenter": ("segment", "scan/"),
+    "fusion": ("fuse", "ultrasound.json"),
 }
 RecipeName = Annotated[
     str,
@@ -107,8 +108,7 @@ def train(
     result = _train(arm, request, talk)
     talk.result(result, text=train_text(result))
     talk.notes(result.notes)
-    if arm in _NEXT:
-        talk.hint("lnmdetect", *_NEXT[arm], "--model", result.bundle)
+    talk.hint("lnmdetect", *_NEXT[arm], "--model", result.bundle)
 
 
 def _refuse_elsewhere(owner: Arm, arm: Arm, given: Mapping[str, str | None]) -> None:

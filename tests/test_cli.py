@@ -35,6 +35,8 @@ COMMANDS = (
     "nodes",
     "overlay",
     "explain",
+    "segment",
+    "fuse",
     "export",
     "convert",
     "split",
@@ -99,6 +101,7 @@ def test_every_command_explains_itself(runner: CliRunner, command: str) -> None:
         ("detect", "[default: boxes.json]"),
         ("classify", "[default: nodes.json]"),
         ("segment", "[default: segments.json]"),
+        ("fuse", "[default: fused.json]"),
         ("overlay", "by default contact_sheet.png, or rows.png"),
     ],
 )

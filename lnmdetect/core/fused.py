@@ -63,6 +63,11 @@ class FusedDataset:
         return tuple(name for name in MODALITIES if name in self.info["fusion"]["modalities"])
 
     @property
+    def without(self) -> tuple[str, ...]:
+        """Which of them it was asked to do without, whether cases have them or not."""
+        return tuple(self.info["fusion"].get("without", ()))
+
+    @property
     def is_phantom(self) -> bool:
         """Whether the images are synthetic."""
         return bool(self.info.get("phantom", False))

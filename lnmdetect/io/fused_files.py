@@ -6,7 +6,7 @@ from typing import Any
 
 from lnmdetect import __version__
 from lnmdetect.core.fused import FusedCase, FusedDataset
-from lnmdetect.core.ultrasound import MODALITIES, UltrasoundCase
+from lnmdetect.core.ultrasound import MODALITIES, UltrasoundCase, UltrasoundDataset
 from lnmdetect.io.coco import check_digests
 from lnmdetect.io.coco_records import class_probabilities
 from lnmdetect.io.json_fields import JsonObject, describe
@@ -15,8 +15,10 @@ from lnmdetect.io.ultrasound_files import case_to_json, read_records
 
 _DESCRIPTION = "Ultrasound cases with P(metastatic) of each. Research use only."
 _ANSWER = ("probabilities", "modalities_used")
-_DIGITS = 6
-"""Of probabilities, as in nodes.json."""
+_OF_A_MODEL = ("fusion", "unanswered_cases", "description")
+"""How the fields of `info` begin that an answer brings along."""
+PROBABILITY_DIGITS = 6
+"""As in nodes.json."""
 
 
 def read_fused(path: Path) -> FusedDataset:
@@ -33,21 +35,34 @@ def read_fused(path: Path) -> FusedDataset:
     return FusedDataset(dataset.info, tuple(cases), dataset.extra)
 
 
+def without_answers(dataset: UltrasoundDataset) -> UltrasoundDataset:
+    """Return the cases of an ultrasound file; of a fused.json, as if no model had answered them."""
+    info = {key: value for key, value in dataset.info.items() if not key.startswith(_OF_A_MODEL)}
+    cases = tuple(_without_answer(case) for case in dataset.cases)
+    return UltrasoundDataset(info, cases, dataset.extra)
+
+
+def _without_answer(case: UltrasoundCase) -> UltrasoundCase:
+    others = {key: value for key, value in case.extra.items() if key not in _ANSWER}
+    return replace(case, extra=others)
+
+
 def _check_info(info: JsonObject) -> None:
     fusion = info.child("fusion")
     for key in ("name", "sha256"):
         fusion.text(key)
     fusion.share("threshold")
     _modalities(fusion, "modalities", MODALITIES)
+    if fusion.has("without"):
+        _modalities(fusion, "without", MODALITIES)
     fusion.optional("threshold_source", fusion.text)
     info.optional("unanswered_cases", info.integer)
     check_digests(info)
 
 
 def _fused(case: UltrasoundCase, record: JsonObject) -> FusedCase:
-    others = {key: value for key, value in case.extra.items() if key not in _ANSWER}
     return FusedCase(
-        case=replace(case, extra=others),
+        case=_without_answer(case),
         probability=class_probabilities(record, "probabilities")["metastatic"],
         modalities_used=_modalities(record, "modalities_used", case.modalities()),
     )
@@ -85,9 +100,12 @@ def fused_to_json(dataset: FusedDataset) -> dict[str, Any]:
 
 
 def _fused_to_json(fused: FusedCase) -> dict[str, Any]:
-    metastatic = round(fused.probability, _DIGITS)
+    metastatic = round(fused.probability, PROBABILITY_DIGITS)
     return {
         **case_to_json(fused.case),
-        "probabilities": {"benign": round(1 - metastatic, _DIGITS), "metastatic": metastatic},
+        "probabilities": {
+            "benign": round(1 - metastatic, PROBABILITY_DIGITS),
+            "metastatic": metastatic,
+        },
         "modalities_used": list(fused.modalities_used),
     }

@@ -25,12 +25,14 @@ class BranchKind:
         min_px: smallest side of an image: the last map has more than one place, or normalisation
             over a single image of a training batch would have nothing to measure.
         imagenet: the published weights of width 1.
+        last: name of the body's submodule that gives the last map.
     """
 
     build: Callable[[float], nn.Module]
     features: int
     min_px: int
     imagenet: Pretrained
+    last: str
 
 
 class LastMap(ResNet50):
@@ -86,14 +88,16 @@ BRANCHES: Mapping[str, BranchKind] = {
         2048,
         _TWO_PLACES_PX,
         Pretrained("torchvision", "ResNet50_Weights.IMAGENET1K_V1", "fc"),
+        "layer4",
     ),
-    "vgg11": BranchKind(_vgg11, 512, 32, Pretrained("timm", "vgg11", "head.fc")),
+    "vgg11": BranchKind(_vgg11, 512, 32, Pretrained("timm", "vgg11", "head.fc"), "features"),
     "inception_v3": BranchKind(
         _inception_v3,
         2048,
         _INCEPTION_PX,
         # As in `models.backbones`: timm publishes torchvision's.
         Pretrained("torchvision", "Inception_V3_Weights.IMAGENET1K_V1", "fc"),
+        "Mixed_7c",
     ),
 }
 """Guang et al. 2023, tables 2 and 3."""

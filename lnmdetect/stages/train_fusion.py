@@ -8,13 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lnmdetect.core.errors import InputError, UsageError
-from lnmdetect.core.fusion_config import (
-    ALL_MODALITIES,
-    FusionConfig,
-    FusionNormalisation,
-    FusionRecipe,
-)
+from lnmdetect.core.errors import InputError
+from lnmdetect.core.fusion_config import FusionConfig, FusionNormalisation, FusionRecipe
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.thresholds import Threshold
 from lnmdetect.core.ultrasound import UltrasoundDataset
@@ -34,6 +29,7 @@ from lnmdetect.io.recipes import read_recipe
 from lnmdetect.io.ultrasound_files import image_root, read_ultrasound
 from lnmdetect.io.ultrasound_pixels import read_frame
 from lnmdetect.metrics.thresholds import youden_threshold
+from lnmdetect.stages.fusion_model import parsed_modalities
 from lnmdetect.stages.training_finish import finish_training, training_record
 from lnmdetect.stages.training_run import (
     TrainRequest,
@@ -137,24 +133,14 @@ def _asked_recipe(request: TrainRequest) -> FusionRecipe:
     recipe = read_recipe(request.recipe, "fusion")
     assert isinstance(recipe, FusionRecipe)
     if request.modalities is not None:
-        model = recipe.model.model_dump() | {"modalities": _parsed(request.modalities)}
+        model = recipe.model.model_dump() | {
+            "modalities": parsed_modalities("--modalities", request.modalities)
+        }
         recipe = recipe.model_copy(update={"model": FusionConfig.model_validate(model)})
     chosen_branch(recipe)
     if request.init:
         branch_weights(recipe)
     return recipe
-
-
-def _parsed(modalities: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in modalities.split(","))
-    if set(names) <= set(ALL_MODALITIES) and len(set(names)) == len(names):
-        return names
-    raise UsageError(
-        "--modalities",
-        expected=f"some of {','.join(ALL_MODALITIES)}, each once",
-        got=repr(modalities),
-        remedy="Separate them by commas, as in --modalities bmode,finding.",
-    )
 
 
 def open_fusion(request: TrainRequest, recipe: FusionRecipe) -> FusionInputs:

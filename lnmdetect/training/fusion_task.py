@@ -88,12 +88,12 @@ class FusionTask:
         """Return the binary cross-entropy."""
         assert batch.labels is not None
         truth = (batch.labels.to(self.device) == POSITIVE).float()
-        logits = self.module(self._inputs(batch)).float()
+        logits = self.module(self.inputs(batch)).float()
         return {"cross_entropy": F.binary_cross_entropy_with_logits(logits, truth)}
 
     def predict(self, batch: FusionBatch) -> list[float]:
         """Return each case's probability of metastasis."""
-        logits = self.module(self._inputs(batch))
+        logits = self.module(self.inputs(batch))
         return [float(p) for p in logits.double().sigmoid().cpu()]
 
     def score(self, predictions: Sequence[float]) -> dict[str, float]:
@@ -104,7 +104,8 @@ class FusionTask:
         right = (probabilities >= CALL_AT) == is_positive
         return {"auc": 0.5 if auc.value is None else auc.value, "accuracy": float(right.mean())}
 
-    def _inputs(self, batch: FusionBatch) -> FusionInputs:
+    def inputs(self, batch: FusionBatch) -> FusionInputs:
+        """Return a batch as the network reads it, on the task's device."""
         return FusionInputs(
             bmode=batch.bmode.to(self.device, memory_format=torch.channels_last),
             ceus=batch.ceus.to(self.device),

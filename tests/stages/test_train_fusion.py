@@ -18,7 +18,7 @@ from lnmdetect.core.folds import Fold, FoldSet
 from lnmdetect.core.fusion_config import FusionRecipe
 from lnmdetect.core.patient_digests import patient_digest
 from lnmdetect.core.progress import SILENT
-from lnmdetect.core.ultrasound import ImagePlace, UltrasoundCase, UltrasoundDataset
+from lnmdetect.core.ultrasound import UltrasoundCase, UltrasoundDataset
 from lnmdetect.datasets.fusion_data import TrainingCases
 from lnmdetect.io.bundles import Bundle, read_bundle
 from lnmdetect.io.fold_file import write_folds
@@ -31,35 +31,6 @@ from lnmdetect.stages.training_run import TrainRequest, TrainResult
 Train = Callable[..., TrainResult]
 WEIGHTS = "bundle/weights.safetensors"
 PATIENTS = 10
-
-
-@pytest.fixture(scope="session")
-def ultrasound_toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ultrasound.json and 10 patients, every other one metastatic; never written to.
-
-    Patient p2 has no CEUS, p3 no B-mode image; p4's finding is not known.
-    """
-    folder = tmp_path_factory.mktemp("ultrasound")
-    rng = np.random.default_rng(0)
-    cases = []
-    for number in range(PATIENTS):
-        names = [f"p{number}_{kind}.png" for kind in ("bmode", "ceus1", "ceus2")]
-        for name in names:
-            pixels = rng.integers(0, 128 + 64 * (number % 2), (50, 60)).astype(np.uint8)
-            assert cv2.imwrite(str(folder / name), pixels)
-        cases.append(
-            UltrasoundCase(
-                case_id=f"c{number}",
-                patient=f"p{number}",
-                bmode=None if number == 3 else ImagePlace(names[0]),
-                ceus=() if number == 2 else (ImagePlace(names[1]), ImagePlace(names[2])),
-                finding="unknown" if number == 4 else "present" if number % 3 else "absent",
-                label="metastatic" if number % 2 else "benign",
-            )
-        )
-    dataset = UltrasoundDataset({"phantom": True, "seed": 7}, tuple(cases))
-    write_ultrasound(dataset, folder / "ultrasound.json")
-    return folder
 
 
 @pytest.fixture

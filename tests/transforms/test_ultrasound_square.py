@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lnmdetect.transforms.ultrasound_square import square_image
+from lnmdetect.transforms.ultrasound_square import from_square, square_image
 
 
 def test_a_wide_image_keeps_its_proportions_between_black_bars() -> None:
@@ -26,3 +26,13 @@ def test_shrinking_averages_and_the_argument_stays() -> None:
     before = stripes.copy()
     assert square_image(stripes, 8) == pytest.approx(0.25)
     assert np.array_equal(stripes, before)
+
+
+@pytest.mark.parametrize("shape", [(40, 80), (81, 27), (16, 16)])
+def test_values_go_back_to_where_they_came_from(shape: tuple[int, int]) -> None:
+    rows = np.linspace(0, 1, shape[0], dtype=np.float32)[:, None]
+    columns = np.linspace(0, 1, shape[1], dtype=np.float32)
+    smooth = np.asarray(0.5 * rows + 0.5 * columns, dtype=np.float32)
+    back = from_square(square_image(smooth, 32), shape)
+    assert back.shape == shape
+    assert np.abs(back - smooth).max() < 0.05

@@ -1,0 +1,116 @@
+"""fuse --explain: a picture a case, and the galleries of right and of wrong calls."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from lnmdetect.core.errors import OutputError, UsageError
+from lnmdetect.core.fused import FusedCase, FusedDataset
+from lnmdetect.core.ultrasound import UltrasoundCase
+from lnmdetect.stages.explain_fusion import gallery_cases
+from lnmdetect.stages.fuse import fuse
+from lnmdetect.stages.fuse_result import FuseRequest, FuseResult
+
+MakeBundle = Callable[..., Path]
+
+
+@pytest.fixture
+def explained(ultrasound_toy: Path, tmp_path: Path, fusion_bundle: MakeBundle) -> Any:
+    """A function that answers and explains the toy cases; changes go to the recipe's model."""
+
+    def call(name: str = "tiny", *, overwrite: bool = False, **changes: Any) -> FuseResult:
+        request = FuseRequest(
+            ultrasound_toy / "ultrasound.json",
+            output=tmp_path / "fused.json",
+            model=str(fusion_bundle(name, **changes)),
+            device="cpu",
+            explain=tmp_path / "pictures",
+            skip_unanswerable=True,
+            overwrite=overwrite,
+        )
+        return fuse(request)
+
+    return call
+
+
+def read_rgb(path: Path) -> NDArray[np.int_]:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"), dtype=int)
+
+
+def test_each_case_has_a_picture_and_each_verdict_a_gallery(explained: Any, tmp_path: Path) -> None:
+    result = explained(frames=2)
+    right = {one.case_id for one in result.answers if one.called == one.label}
+    assert 0 < len(right) < 10
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    cases = [f"case-{number:05d}.png" for number in range(1, 11)]
+    assert names == [*cases, "correct.png", "wrong.png"]
+    assert (result.drawn.pictures, result.drawn.galleries) == (10, ("correct.png", "wrong.png"))
+    pixels = {name: read_rgb(tmp_path / "pictures" / name) for name in names}
+    assert pixels["case-00003.png"].shape[1] < pixels["case-00001.png"].shape[1]  # no CEUS
+    assert np.ptp(pixels["case-00001.png"], axis=2).max() > 100  # heat has colours
+
+
+def test_one_kind_of_image_is_explained_too(explained: Any, tmp_path: Path) -> None:
+    result = explained(modalities=["ceus"])
+    assert result.drawn.pictures == 9
+    assert (tmp_path / "pictures" / "case-00009.png").is_file()
+
+
+def test_pictures_of_another_run_are_replaced_only_when_asked(
+    explained: Any, tmp_path: Path
+) -> None:
+    old = tmp_path / "pictures" / "case-00042.png"
+    old.parent.mkdir()
+    old.write_bytes(b"old")
+    with pytest.raises(OutputError, match=r"got 1 picture\. Give --overwrite"):
+        explained()
+    assert not (tmp_path / "fused.json").exists()
+    explained(overwrite=True)
+    assert not old.exists()
+
+
+def test_a_model_without_images_cannot_be_explained(explained: Any, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--explain: .*one that answers from the finding alone"):
+        explained(modalities=["finding"])
+    assert not (tmp_path / "fused.json").exists()
+
+
+def fused(*rows: tuple[str, float, str | None]) -> FusedDataset:
+    info = {"fusion": {"name": "x", "modalities": ["finding"], "threshold": 0.4}}
+    cases = tuple(
+        FusedCase(
+            UltrasoundCase(name, name, None, (), "present", label),  # type: ignore[arg-type]
+            probability,
+            ("finding",),
+        )
+        for name, probability, label in rows
+    )
+    return FusedDataset(info, cases)
+
+
+def test_a_gallery_has_the_surest_of_each_pathology_metastatic_first() -> None:
+    dataset = fused(
+        ("a", 0.45, "metastatic"),
+        ("b", 0.1, "benign"),
+        ("c", 0.95, "metastatic"),
+        ("d", 0.3, "benign"),
+        ("e", 0.7, "metastatic"),
+        ("f", 0.2, "metastatic"),
+        ("g", 0.9, None),
+        ("h", 0.41, "benign"),
+    )
+
+    def names(*, is_right: bool, count: int = 12) -> str:
+        hung = gallery_cases(dataset, is_right=is_right, count=count)
+        return "".join(one.case.case_id for one in hung)
+
+    assert names(is_right=True) == "ceabd"
+    assert names(is_right=True, count=3) == "ceb"
+    assert names(is_right=True, count=2) == "cb"
+    assert names(is_right=False) == "fh"
