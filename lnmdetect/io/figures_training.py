@@ -1,6 +1,6 @@
 """Learning curves as a picture."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +11,15 @@ from matplotlib.ticker import MaxNLocator
 from lnmdetect.io.figures import COLOURS, STYLE, new_figure, save_png
 
 NOT_DRAWN = frozenset({"epoch", "learning_rate", "seconds"})
-VALIDATION_FIGURES = ("ap50", "auc", "accuracy")
-"""Higher is better; the first that a row has chooses the best epoch."""
+VALIDATION_FIGURES = ("ap50", "auc", "accuracy", "dice")
+"""Higher is better; `dice_metastatic` and its like are such figures too."""
 
 
 def plot_learning_curves(
     rows: Sequence[Mapping[str, float]],
     path: Path,
     *,
-    figures: Sequence[str] = VALIDATION_FIGURES,
+    chosen_by: str | None = None,
     title: str = "",
     overwrite: bool = False,
 ) -> None:
@@ -28,7 +28,7 @@ def plot_learning_curves(
     Args:
         rows: one an epoch, with `epoch`, loss terms and validation figures.
         path: of the PNG.
-        figures: keys of the validation figures; those that the rows lack are passed over.
+        chosen_by: the validation figure whose best epoch is marked; None takes the first.
         title: of the picture.
         overwrite: whether an existing file is replaced.
 
@@ -36,9 +36,7 @@ def plot_learning_curves(
         OutputError: `path` exists and `overwrite` is false, or the folder cannot be written.
     """
     epochs = np.array([row["epoch"] for row in rows])
-    keys = list(rows[0]) if rows else []
-    losses = [key for key in keys if key not in {*NOT_DRAWN, *figures}]
-    shown = [key for key in figures if key in keys]
+    losses, shown = losses_and_figures(rows[0] if rows else (), chosen_by)
     with rc_context(STYLE):
         figure = new_figure(width_in=9, height_in=3.8)
         left, right = figure.subplots(1, 2)
@@ -48,6 +46,21 @@ def plot_learning_curves(
             _mark_best(right, epochs, _column(rows, shown[0]), shown[0])
         figure.suptitle(title)
         save_png(figure, path, overwrite=overwrite)
+
+
+def losses_and_figures(
+    keys: Iterable[str], chosen_by: str | None = None
+) -> tuple[list[str], list[str]]:
+    """Return which columns of the curves are losses, and which validation figures.
+
+    Args:
+        keys: of a row, one an epoch.
+        chosen_by: the figure that comes first; None leaves their order.
+    """
+    drawn = [key for key in keys if key not in NOT_DRAWN]
+    figures = [key for key in drawn if key.partition("_")[0] in VALIDATION_FIGURES]
+    losses = [key for key in drawn if key not in figures]
+    return losses, sorted(figures, key=lambda key: key != chosen_by)
 
 
 def plot_curves_of_models(
@@ -88,9 +101,7 @@ def _draw_model(axes: Axes, label: str, trainings: Sequence[Sequence[Mapping[str
     right = axes.twinx()
     axes.set_title(label, fontsize=9)
     for rows in trainings:
-        keys = list(rows[0]) if rows else []
-        shown = [key for key in VALIDATION_FIGURES if key in keys]
-        losses = [key for key in keys if key not in {*NOT_DRAWN, *VALIDATION_FIGURES}]
+        losses, shown = losses_and_figures(rows[0] if rows else ())
         epochs = [row["epoch"] for row in rows]
         total = [sum(row[key] for key in losses) for row in rows]
         axes.plot(epochs, total, color=COLOURS[0], marker="o", markersize=2.5)

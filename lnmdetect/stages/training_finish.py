@@ -94,7 +94,7 @@ def finish_training(
     )
     write_bundle(bundle, load_best(request.output), bundle_card(bundle), overwrite=True)
     curves = request.output / CURVES_PNG
-    plot_learning_curves(list(fitted.rows), curves, overwrite=True)
+    plot_learning_curves(list(fitted.rows), curves, chosen_by=metric, overwrite=True)
     record.lap("threshold")
     record.model = {recipe.name: read_bundle(str(folder), recipe.arm).sha256}
     record.write(request.output / RUN)

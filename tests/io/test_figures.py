@@ -10,7 +10,11 @@ from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC, ImageRecord, 
 from lnmdetect.io.contact_sheet import write_contact_sheet
 from lnmdetect.io.figures import new_figure, save_png
 from lnmdetect.io.figures_anchors import binned_means
-from lnmdetect.io.figures_training import plot_curves_of_models, plot_learning_curves
+from lnmdetect.io.figures_training import (
+    losses_and_figures,
+    plot_curves_of_models,
+    plot_learning_curves,
+)
 from lnmdetect.io.slice_drawing import Tile, body_box, label_text, shown_part
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -123,6 +127,21 @@ def test_learning_curves_are_written_for_any_loss_names(tmp_path: Path) -> None:
     ]
     plot_learning_curves(rows, tmp_path / "curves.png", title="compact")
     assert png_size(tmp_path / "curves.png")[0] > 1000
+
+
+def test_what_validation_reached_is_told_from_what_training_lost() -> None:
+    rows = {
+        "ap50": ["epoch", "learning_rate", "rpn_box", "ap50", "seconds"],
+        "accuracy": ["epoch", "learning_rate", "cross_entropy", "auc", "accuracy", "seconds"],
+        "dice": ["epoch", "cross_entropy", "overlap", "dice", "dice_metastatic", "seconds"],
+    }
+    assert {name: losses_and_figures(keys, name) for name, keys in rows.items()} == {
+        "ap50": (["rpn_box"], ["ap50"]),
+        "accuracy": (["cross_entropy"], ["accuracy", "auc"]),
+        "dice": (["cross_entropy", "overlap"], ["dice", "dice_metastatic"]),
+    }
+    assert losses_and_figures(rows["accuracy"])[1] == ["auc", "accuracy"]
+    assert losses_and_figures(()) == ([], [])
 
 
 def test_curves_of_a_training_that_ended_before_its_first_epoch_are_empty(tmp_path: Path) -> None:
