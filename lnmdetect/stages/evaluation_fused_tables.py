@@ -126,7 +126,7 @@ def _number_rows(name: str, row: NumberRow) -> Iterator[tuple[str, ...]]:
 def _level_rows(name: str, row: LevelRow, totals: tuple[int, int]) -> Iterator[tuple[str, ...]]:
     yield name, "", "", _p(row.test), _method(row.test)
     for level, counts in row.levels.items():
-        yield f"{name}: {level}", *map(_of, counts, totals), "", ""
+        yield f"{name}: {' '.join(level.split())}", *map(_of, counts, totals), "", ""
     if any(row.unknown):
         yield f"{name}: not known", *map(_of, row.unknown, totals), "", ""
 

@@ -363,6 +363,12 @@ def test_published_figures_are_labelled_as_other_data() -> None:
     assert "finding alone: sensitivity 0.386, specificity 0.9." in text
 
 
+def test_words_of_a_file_cannot_break_a_table() -> None:
+    write("a.json", TRIPLE, location="left|lobe\n# lower")
+    text = fused_markdown(scored("a.json", bootstrap=20))
+    assert "| location: left/lobe # lower | " in text
+
+
 def test_names_and_files_are_told_apart() -> None:
     for name in ("a.json", "b.json", "x=a.json"):
         Path(name).write_text("{}")
