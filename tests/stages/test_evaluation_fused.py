@@ -288,6 +288,8 @@ def test_patients_that_a_model_was_trained_or_tuned_on_are_refused_or_said() -> 
     write("a.json", TRIPLE, info=trained_on("fusion", seen))
     with pytest.raises(InputError, match="the fusion network was trained on 2 patients"):
         scored("a.json")
+    with pytest.raises(InputError, match="the fusion network was trained on 2 patients"):
+        scored("a.json", threshold=0.3)
     notes = scored("a.json", optimistic=True).info.notes
     assert any(note.startswith("Optimistic: in a.json the fusion network") for note in notes)
     write("b.json", TRIPLE, info=chosen_on("fusion_threshold", seen))
