@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lnmdetect import __version__
 from lnmdetect.core.progress import SILENT, Progress
@@ -13,11 +14,14 @@ from lnmdetect.io.run_record import RunRecord, record_path
 from lnmdetect.metrics.answers import Answers
 from lnmdetect.metrics.classification import classification
 from lnmdetect.metrics.cohort_table import level_row, number_row
-from lnmdetect.metrics.comparison import compare_classes
+from lnmdetect.metrics.comparison import Compared, compare_classes
+from lnmdetect.metrics.figure import Figure
 from lnmdetect.metrics.group_tests import SMALLEST_EXPECTED
 from lnmdetect.metrics.label_permutation import label_permutation
+from lnmdetect.metrics.paired_tests import difference_figure
 from lnmdetect.metrics.ranked_nodes import missing_class
 from lnmdetect.metrics.resampling import Resamples
+from lnmdetect.metrics.stratified_auc import areas_within
 from lnmdetect.stages.comparison import MANY_TESTS
 from lnmdetect.stages.evaluation_fused_figures import (
     refuse_existing_figures,
@@ -120,6 +124,7 @@ def row_figures(row: FusedRow, *, bootstrap: int, seed: int) -> RowFigures:
             resamples=resamples,
             of=CASE,
         ),
+        auc_within_files=_within(row, owner, resamples),
         permutation=label_permutation(
             row.is_positive,
             row.p_metastatic,
@@ -129,6 +134,23 @@ def row_figures(row: FusedRow, *, bootstrap: int, seed: int) -> RowFigures:
             of=CASE,
         ),
     )
+
+
+_NO_PAIR = "no file holds both a benign and a metastatic case"
+
+
+def _within(row: FusedRow, owner: NDArray[np.int64], resamples: Resamples) -> Figure | None:
+    """Return the area over pairs of one file; None where there is only one."""
+    if len(row.stamps) == 1:
+        return None
+    areas = areas_within(
+        row.is_positive, row.p_metastatic, row.file, patient=owner, resamples=resamples
+    )
+    return resamples.figure(areas, n=len(owner), reason=_no_pair(areas))
+
+
+def _no_pair(areas: NDArray[np.float64]) -> str | None:
+    return _NO_PAIR if np.isnan(areas[0]) else None
 
 
 def difference(a: FusedRow, b: FusedRow, *, bootstrap: int, seed: int) -> RowDifference:
@@ -142,17 +164,31 @@ def difference(a: FusedRow, b: FusedRow, *, bootstrap: int, seed: int) -> RowDif
     truth = a.is_positive[of_a]
     lacking = missing_class(truth, f"{CASE} in common")
     if lacking:
-        return RowDifference(a.name, b.name, *only, None, lacking)
+        return RowDifference(a.name, b.name, *only, None, reason=lacking)
     names = [a.cases[place].fused.case.patient for place in of_a]
     patients, owner = np.unique(names, return_inverse=True)
-    found = compare_classes(
-        truth,
-        _answers(a, of_a),
-        _answers(b, of_b),
-        patient=owner.astype(np.int64),
-        resamples=Resamples(len(patients), bootstrap, seed),
+    resamples = Resamples(len(patients), bootstrap, seed)
+    answers = _answers(a, of_a), _answers(b, of_b)
+    found = compare_classes(truth, *answers, patient=owner, resamples=resamples)
+    within = None
+    if len(a.stamps) > 1 or len(b.stamps) > 1:
+        stratum = a.file[of_a] * len(b.stamps) + b.file[of_b]
+        areas = [
+            areas_within(truth, one.ranking, stratum, patient=owner, resamples=resamples)
+            for one in answers
+        ]
+        within = _compared(areas, resamples, n=len(truth))
+    return RowDifference(a.name, b.name, *only, found, within)
+
+
+def _compared(areas: Sequence[NDArray[np.float64]], resamples: Resamples, *, n: int) -> Compared:
+    of_a, of_b = areas
+    reason = _no_pair(of_a)
+    return Compared(
+        resamples.figure(of_a, n=n, reason=reason),
+        resamples.figure(of_b, n=n, reason=reason),
+        difference_figure(resamples, of_a, of_b, n=n, reason=reason),
     )
-    return RowDifference(a.name, b.name, *only, found)
 
 
 def _answers(row: FusedRow, places: Sequence[int]) -> Answers:
@@ -220,8 +256,9 @@ def _notes(
 def _row_notes(row: FusedRow) -> Iterator[str]:
     if len(row.stamps) > 1:
         yield (
-            f"{row.name} pools {len(row.stamps)} files: one ranking over the probabilities of "
-            "several models, each called at its own threshold."
+            f"{row.name} pools {len(row.stamps)} files: AUC ranks the probabilities of several "
+            "models together, which need not mean the same; AUC within files takes pairs of one "
+            "file alone. Each file is called at its own threshold."
         )
     if row.unlabelled:
         cases = counted(row.unlabelled, "case has", "cases have")

@@ -29,10 +29,12 @@ class ScoredCase:
 
     Attributes:
         place: file and place in it, for messages.
+        file: which of the files of its row it is from.
         called: called metastatic, at the threshold of its file.
     """
 
     place: str
+    file: int
     fused: FusedCase
     called: bool
 
@@ -93,6 +95,11 @@ class FusedRow:
         return np.array([case.fused.probability for case in self.cases], dtype=np.float64)
 
     @cached_property
+    def file(self) -> NDArray[np.int64]:
+        """(N,) which of the files each case is from."""
+        return np.array([case.file for case in self.cases], dtype=np.int64)
+
+    @cached_property
     def called(self) -> Flags:
         """(N,) called metastatic."""
         return np.array([case.called for case in self.cases], dtype=bool)
@@ -136,8 +143,8 @@ def _row(files: RowFiles, threshold: float | None) -> FusedRow:
     given = [_threshold(p, part, threshold) for p, part in zip(files.paths, parts, strict=True)]
     levels = [part.threshold if threshold is None else threshold for part in parts]
     cases = [
-        ScoredCase(f"{path.name}: cases[{place}]", fused, fused.probability >= level)
-        for path, part, level in zip(files.paths, parts, levels, strict=True)
+        ScoredCase(f"{path.name}: cases[{place}]", file, fused, fused.probability >= level)
+        for file, (path, part, level) in enumerate(zip(files.paths, parts, levels, strict=True))
         for place, fused in enumerate(part.cases)
     ]
     known = [case for case in cases if case.fused.case.label is not None]

@@ -6,8 +6,8 @@ from typing import Any
 
 from lnmdetect.metrics.classification import Classification
 from lnmdetect.metrics.cohort_table import LevelRow, NumberRow
-from lnmdetect.metrics.comparison import ClassComparison
-from lnmdetect.metrics.figure import figures_to_json
+from lnmdetect.metrics.comparison import ClassComparison, Compared
+from lnmdetect.metrics.figure import Figure, figures_to_json
 from lnmdetect.metrics.label_permutation import LabelPermutation
 from lnmdetect.stages.evaluation_thresholds import Threshold
 from lnmdetect.stages.evaluation_truth import FileStamp
@@ -62,6 +62,7 @@ class RowFigures:
         modalities_used: how many cases were answered from which, as `bmode+finding`.
         unlabelled: cases of unknown status, left out.
         figures: of the cases of known status.
+        auc_within_files: of pairs of cases of one file, where the row pools several; else None.
         permutation: how often shuffled truth scores as well.
     """
 
@@ -72,6 +73,7 @@ class RowFigures:
     threshold: Threshold
     unlabelled: int
     figures: Classification
+    auc_within_files: Figure | None
     permutation: LabelPermutation
 
 
@@ -82,6 +84,7 @@ class RowDifference:
     Attributes:
         only_a, only_b: cases that one of the two alone has.
         comparison: None where there is nothing to compare.
+        auc_within_files: of pairs of cases of one file, where one of the two pools several.
         reason: why there is none.
     """
 
@@ -90,6 +93,7 @@ class RowDifference:
     only_a: int
     only_b: int
     comparison: ClassComparison | None
+    auc_within_files: Compared | None = None
     reason: str | None = None
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 from lnmdetect.core.wording import counted
 from lnmdetect.io.report_view import Table
 from lnmdetect.metrics.cohort_table import LevelRow, NumberRow, Spread
-from lnmdetect.metrics.comparison import ClassComparison
+from lnmdetect.metrics.comparison import ClassComparison, Compared
 from lnmdetect.metrics.figure import Figure
 from lnmdetect.metrics.group_tests import GroupTest
 from lnmdetect.metrics.label_permutation import PermutationTest
@@ -30,6 +30,7 @@ from lnmdetect.stages.mask_tables import as_markdown
 
 _NUMBERS = {"age_years": "age, years", "max_size_mm": "maximum size, mm"}
 _UNTESTED = "-"
+WITHIN = "AUC within files"
 
 
 def fused_tables(result: FusedResult) -> RenderableType:
@@ -59,8 +60,11 @@ def scored_sentence(result: FusedResult) -> str:
 
 def text_tables(result: FusedResult) -> Iterator[Table]:
     """Give the figures of each row, the differences where there are several, and table 1."""
-    rows = tuple(_figures(row) for row in result.rows)
-    columns = ("model", "cases (metastatic)", "sensitivity", "specificity", "accuracy", "AUC")
+    pooled = any(row.auc_within_files is not None for row in result.rows)
+    rows = tuple(_figures(row, pooled=pooled) for row in result.rows)
+    within = (WITHIN,) if pooled else ()
+    rates = ("sensitivity", "specificity", "accuracy")
+    columns = ("model", "cases (metastatic)", *rates, "AUC", *within)
     shuffled = ("p of AUC, labels shuffled", "p of accuracy, labels shuffled")
     caption = "Metastasis by ultrasound (metastatic = positive), with 95 % intervals over patients"
     yield Table(caption, (*columns, *shuffled), rows)
@@ -69,9 +73,10 @@ def text_tables(result: FusedResult) -> Iterator[Table]:
     yield _cohort(result.cohort)
 
 
-def _figures(row: RowFigures) -> tuple[str, ...]:
+def _figures(row: RowFigures, *, pooled: bool) -> tuple[str, ...]:
     found = row.figures
-    figures = (found.tpr, found.tnr, found.accuracy, found.auc)
+    within = (row.auc_within_files or found.auc,) if pooled else ()
+    figures = (found.tpr, found.tnr, found.accuracy, found.auc, *within)
     return (
         row.name,
         f"{found.n} ({found.confusion.positives})",
@@ -82,22 +87,26 @@ def _figures(row: RowFigures) -> tuple[str, ...]:
 
 
 def _differences(result: FusedResult) -> Table:
-    columns = ("less", "cases", "AUC", "p, DeLong", "p, patients' answers swapped")
+    pooled = any(one.auc_within_files is not None for one in result.differences)
+    within = (WITHIN,) if pooled else ()
+    columns = ("less", "cases", "AUC", *within, "p, DeLong", "p, patients' answers swapped")
     calls = ("sensitivity", "specificity", "accuracy", "p of the calls, McNemar")
-    rows = tuple(_difference(one) for one in result.differences)
+    rows = tuple(_difference(one, pooled=pooled) for one in result.differences)
     caption = f"{result.rows[0].name}, less each other model on the same cases"
     return Table(caption, (*columns, *calls), rows)
 
 
-def _difference(one: RowDifference) -> tuple[str, ...]:
+def _difference(one: RowDifference, *, pooled: bool) -> tuple[str, ...]:
     found = one.comparison
     if found is None:
-        return one.b, "0", f"- ({one.reason})", *[_UNTESTED] * 6
-    return one.b, str(found.n), *_compared(found)
+        return one.b, "0", f"- ({one.reason})", *[_UNTESTED] * (7 if pooled else 6)
+    within = () if not pooled else (one.auc_within_files or found.auc,)
+    return one.b, str(found.n), *_compared(found, within)
 
 
-def _compared(found: ClassComparison) -> Iterator[str]:
-    yield _signed(found.auc.difference)
+def _compared(found: ClassComparison, within: tuple[Compared, ...]) -> Iterator[str]:
+    for areas in (found.auc, *within):
+        yield _signed(areas.difference)
     yield _p(found.delong)
     yield _p(found.permutation)
     for figure in (found.sensitivity, found.specificity, found.accuracy):

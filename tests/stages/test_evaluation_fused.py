@@ -150,6 +150,7 @@ def test_folds_of_one_name_are_pooled_into_the_row_of_the_whole() -> None:
     pooled = result.rows[0]
     assert [stamp.file for stamp in pooled.files] == ["fold2.json", "fold0.json", "fold1.json"]
     assert (pooled.figures, pooled.permutation) == (whole.figures, whole.permutation)
+    assert whole.auc_within_files is None
     assert any("cv pools 3 files" in note for note in result.info.notes)
 
 
@@ -160,6 +161,30 @@ def test_each_pooled_fold_is_called_at_the_threshold_of_its_own_model() -> None:
     called = np.array(TRIPLE) >= np.where(np.arange(N) < 30, 0.2, 0.8)
     assert row.figures.tpr.value == pytest.approx(called[TRUTH].mean())
     assert (row.threshold.value, row.threshold.values) == (None, (0.2, 0.8))
+
+
+def test_pairs_of_two_folds_are_left_out_of_the_area_within_files() -> None:
+    folds = [range(30), range(30, N)]
+    shifted = [p if k < 30 else p**8 for k, p in enumerate(TRIPLE)]
+    for number, fold in enumerate(folds):
+        write(f"fold{number}.json", shifted, fold)
+    write("dual.json", DUAL)
+    result = scored("cv=fold0.json", "cv=fold1.json", "two=dual.json")
+    areas = []
+    for p in (TRIPLE, DUAL):
+        own = [(TRUTH[f.start : f.stop], p[f.start : f.stop]) for f in folds]
+        pairs = [truth.sum() * (~truth).sum() for truth, _ in own]
+        areas.append(np.average([roc_auc_score(*one) for one in own], weights=pairs))
+    row, (found,) = result.rows[0], result.differences
+    assert row.auc_within_files is not None
+    assert row.auc_within_files.value == pytest.approx(areas[0])
+    assert row.auc_within_files.interval is not None
+    assert row.figures.auc.value is not None
+    assert row.figures.auc.value < areas[0] - 0.02
+    assert found.auc_within_files is not None
+    assert found.auc_within_files.difference.value == pytest.approx(areas[0] - areas[1])
+    assert result.rows[1].auc_within_files is None
+    assert "AUC within files" in printed(result)
 
 
 @pytest.mark.parametrize(
