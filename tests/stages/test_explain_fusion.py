@@ -1,6 +1,7 @@
 """fuse --explain: a picture a case, and the galleries of right and of wrong calls."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ from PIL import Image
 from lnmdetect.core.errors import OutputError, UsageError
 from lnmdetect.core.fused import FusedCase, FusedDataset
 from lnmdetect.core.ultrasound import UltrasoundCase
+from lnmdetect.datasets.fusion_data import FusionBatch
+from lnmdetect.io.figures_fusion import FusedPicture
+from lnmdetect.stages import explain_fusion as stage
 from lnmdetect.stages.explain_fusion import gallery_cases
 from lnmdetect.stages.fuse import fuse
 from lnmdetect.stages.fuse_result import FuseRequest, FuseResult
+from lnmdetect.training.fusion_heat import FusionHeat
 
 MakeBundle = Callable[..., Path]
 
@@ -54,6 +59,44 @@ def test_each_case_has_a_picture_and_each_verdict_a_gallery(explained: Any, tmp_
     pixels = {name: read_rgb(tmp_path / "pictures" / name) for name in names}
     assert pixels["case-00003.png"].shape[1] < pixels["case-00001.png"].shape[1]  # no CEUS
     assert np.ptp(pixels["case-00001.png"], axis=2).max() > 100  # heat has colours
+
+
+def test_heat_is_of_the_call_and_of_the_hottest_frame(
+    ultrasound_toy: Path,
+    tmp_path: Path,
+    fusion_bundle: MakeBundle,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[FusedPicture] = []
+    heat: list[NDArray[np.floating]] = []
+    plain = FusionHeat.predict
+
+    def noted(self: FusionHeat, batch: FusionBatch) -> list[Any]:
+        found = plain(self, batch)
+        heat.extend(found if self.modality == "ceus" else [])
+        return found
+
+    monkeypatch.setattr(
+        stage, "write_case_picture", lambda picture, *_, **__: drawn.append(picture)
+    )
+    monkeypatch.setattr(stage, "write_gallery", lambda *_, **__: None)
+    monkeypatch.setattr(FusionHeat, "predict", noted)
+    request = FuseRequest(
+        *(ultrasound_toy / "ultrasound.json", tmp_path / "fused.json"),
+        model=str(fusion_bundle(frames=2)),
+        device="cpu",
+        explain=tmp_path / "pictures",
+        overwrite=True,
+    )
+    for threshold in (0.0, 1.0):
+        fuse(replace(request, threshold=threshold))
+    metastatic, benign = (drawn[place].views["bmode"].heat for place in (0, 10))
+    assert min(metastatic.max(), benign.max()) > 0.8
+    assert np.corrcoef(metastatic.ravel(), benign.ravel())[0, 1] < 0
+    hottest = [1 + int(np.clip(frames, 0, None).sum(axis=(1, 2)).argmax()) for frames in heat]
+    titles = [picture.views["ceus"].title for picture in drawn if "ceus" in picture.views]
+    assert titles == [f"CEUS, frame {number} of 2" for number in hottest]
+    assert set(hottest) == {1, 2}
 
 
 def test_one_kind_of_image_is_explained_too(explained: Any, tmp_path: Path) -> None:
