@@ -18,6 +18,17 @@ VoxelThreshold = Annotated[
         "--threshold", min=0, max=1, help="On P(node) of a voxel, instead of the bundle's."
     ),
 ]
+NodeThreshold = Annotated[
+    float | None,
+    typer.Option(
+        "--node-threshold",
+        min=0,
+        max=1,
+        help="On a node's score, the mean P(node) of its voxels, instead of the bundle's; nodes "
+        "below stay in the file; eval, overlay, nodes and export leave them out. 0 where "
+        "--threshold is not the bundle's, for which its own was chosen.",
+    ),
+]
 Nifti = Annotated[
     Path | None,
     typer.Option(
@@ -37,6 +48,7 @@ def segment(
     series: options.Series = None,
     allow_tilt: options.AllowTilt = False,
     threshold: VoxelThreshold = None,
+    node_threshold: NodeThreshold = None,
     nifti: Nifti = None,
     pseudonymise_uids: options.PseudonymiseUids = False,
     overwrite: options.Overwrite = False,
@@ -62,6 +74,7 @@ def segment(
         series=series,
         allow_tilt=allow_tilt,
         threshold=threshold,
+        node_threshold=node_threshold,
         nifti=nifti,
         pseudonymise_uids=pseudonymise_uids,
         overwrite=overwrite,
@@ -85,10 +98,14 @@ def _following(request: "SegmentRequest", segments: Path) -> list[object]:
 def _text(result: "SegmentResult") -> str:
     from lnmdetect.core.wording import counted
 
+    unlikely = ""
+    if result.unlikely_nodes:
+        unlikely = f"; {result.unlikely_nodes} more scored lower, in the file but not counted"
     maps = f"\n{result.nifti}: {counted(result.scans, 'label map')}" if result.nifti else ""
     return (
         f"{counted(result.scans, 'scan')}, {counted(result.slices, 'slice')}: "
         f"{counted(result.nodes, 'node')} in {counted(result.sections, 'cross-section')}, "
-        f"voxels of P(node) {result.threshold:.2f} or more\n"
+        f"score {result.node_threshold:.2f} or more, voxels of P(node) {result.threshold:.2f} or "
+        f"more{unlikely}\n"
         f"{result.output}: their masks ({result.seconds:.1f} s){maps}"
     )

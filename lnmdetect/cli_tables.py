@@ -37,7 +37,7 @@ def detect_text(result: "DetectResult") -> str:
 def classify_text(result: "ClassifyResult") -> str:
     """Return what the boxes were called, in two lines."""
     return (
-        f"At the detector's operating threshold: {result.metastatic_above_threshold} metastatic, "
+        f"At the operating threshold: {result.metastatic_above_threshold} metastatic, "
         f"{result.benign_above_threshold} benign (P(metastatic) {result.threshold:.2f} or more)\n"
         f"{result.output}: {counted(result.boxes, 'box', 'boxes')} classified "
         f"({result.seconds:.1f} s)"
@@ -54,8 +54,8 @@ def overlay_text(result: "OverlayResult") -> str:
 def train_text(result: "TrainResult") -> str:
     """Return what a training reached, in two lines."""
     return (
-        f"Best validation {result.metric} {result.best:.3f} in epoch {result.best_epoch}; "
-        f"operating threshold {result.threshold:.3f}\n"
+        f"Validation {result.metric} {result.reached:.3f} in epoch {result.kept_epoch}, which is "
+        f"kept; operating threshold {result.threshold:.3f}\n"
         f"{result.bundle}: the model; {result.curves}: its learning curves"
     )
 

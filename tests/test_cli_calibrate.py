@@ -109,7 +109,7 @@ def test_eval_refuses_the_patients_the_threshold_was_chosen_on_and_says_so_where
     for line in ("eval --bootstrap 0 --optimistic", "eval --bootstrap 0 --optimistic --json"):
         code, out, _ = run(line)
         assert code == 0
-        assert "Optimistic: in boxes.json the detector's" in " ".join(out.split())
+        assert "Optimistic: in boxes.json the operating threshold" in " ".join(out.split())
     code, _, err = run("report --bootstrap 0")
     assert code == 3
     assert "add --optimistic" in err

@@ -7,7 +7,7 @@ from typing import Any
 
 DIGEST_DIGITS = 16
 """Hexadecimal digits kept of a patient's SHA-256: 64 bits, no two patients alike by chance."""
-THRESHOLD_CHOSEN = "the detector's operating threshold was chosen on"
+THRESHOLD_CHOSEN = "the operating threshold was chosen on"
 SEEN: Mapping[str, str] = {
     "detector_trained_on": "the detector was trained on",
     "operating_threshold_chosen_on": THRESHOLD_CHOSEN,
@@ -15,7 +15,7 @@ SEEN: Mapping[str, str] = {
     "classifier_threshold_chosen_on": "the classifier's threshold was chosen on",
     "classifier_temperature_chosen_on": "the classifier's temperature was fitted on",
     "segmenter_trained_on": "the segmenter was trained on",
-    "voxel_threshold_chosen_on": "the segmenter's threshold was chosen on",
+    "voxel_threshold_chosen_on": "the segmenter's threshold on voxels was chosen on",
     "fusion_trained_on": "the fusion network was trained on",
     "fusion_threshold_chosen_on": "the fusion network's threshold was chosen on",
 }

@@ -46,6 +46,7 @@ class Bundle:
         data: what it was trained on: seeds, numbers of patients, hash of the truth file.
         temperature: of a classifier; its thresholds hold for probabilities at it.
         trained_on: whom; None: not told.
+        node_threshold: of a segmenter, on a node's score; `threshold` is that on a voxel's.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Bundle:
     data: Mapping[str, Any] = field(default_factory=dict)
     temperature: Temperature = field(default_factory=Temperature)
     trained_on: PatientDigests | None = None
+    node_threshold: Threshold | None = None
 
 
 def package_weights() -> Path:
@@ -109,6 +111,7 @@ def _parse_config(folder: Path, arm: Arm) -> Bundle:
         )
         threshold = threshold_from_json(config["threshold"])
         temperature = temperature_from_json(config.get("temperature"))
+        of_nodes = config.get("node_threshold")
         return Bundle(
             name=config["name"],
             recipe=recipe,
@@ -120,6 +123,7 @@ def _parse_config(folder: Path, arm: Arm) -> Bundle:
             data=config.get("data", {}),
             temperature=temperature,
             trained_on=digests_from_json(config.get("trained_on")),
+            node_threshold=None if of_nodes is None else threshold_from_json(of_nodes),
         )
     except InputError as error:
         raise _broken(folder, str(error), arm) from None

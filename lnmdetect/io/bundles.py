@@ -143,12 +143,14 @@ def refuse_bundle(folder: Path, *, overwrite: bool) -> None:
 def _write_description(bundle: Bundle, card: str) -> None:
     (bundle.folder / CARD).write_text(card, encoding="utf-8")
     has_temperature = bundle.temperature != Temperature()
+    of_nodes = bundle.node_threshold
     config = {
         "format": FORMAT,
         "arm": bundle.recipe.arm,
         "name": bundle.name,
         "phantom": bundle.is_phantom,
         "threshold": chosen_to_json(bundle.threshold),
+        **({"node_threshold": chosen_to_json(of_nodes)} if of_nodes else {}),
         **({"temperature": chosen_to_json(bundle.temperature)} if has_temperature else {}),
         **({"trained_on": bundle.trained_on.to_json()} if bundle.trained_on else {}),
         "figures": dict(bundle.figures),

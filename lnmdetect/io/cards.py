@@ -33,9 +33,9 @@ Research software, not a medical device.
 
 - Recipe: `{recipe.name}`, {recipe.source}{_network(recipe)}
 {_input_lines(recipe)}
-{_segmenter_lines(recipe)}- Operating threshold: {threshold.value:.4f}; {threshold.rule},
+{_segmenter_lines(recipe)}- {_threshold_of(recipe)}: {threshold.value:.4f}; {threshold.rule},
   chosen on {threshold.chosen_on}
-{_temperature_line(bundle)}{data}
+{_node_threshold_line(bundle)}{_temperature_line(bundle)}{data}
 
 | figure ({label}) | value |
 |---|---|
@@ -74,6 +74,11 @@ def _fusion_lines(model: FusionConfig) -> str:
     )
 
 
+def _threshold_of(recipe: Recipe) -> str:
+    is_segmenter = isinstance(recipe, SegmenterRecipe)
+    return "Threshold of a voxel's P(node)" if is_segmenter else "Operating threshold"
+
+
 def _network(recipe: Recipe) -> str:
     """Return the words that name another network than the one which recipes' sources propose."""
     if not isinstance(recipe, ClassifierRecipe) or recipe.model.backbone == _PROPOSED:
@@ -91,6 +96,16 @@ def _segmenter_lines(recipe: Recipe) -> str:
     return (
         f"- Classes: {', '.join(recipe.model.classes)}\n"
         f"- Voxels of {voxel} mm, patches of {patch} (z x row x column)\n"
+    )
+
+
+def _node_threshold_line(bundle: Bundle) -> str:
+    of_nodes = bundle.node_threshold
+    if of_nodes is None:
+        return ""
+    return (
+        f"- Threshold of a node's score: {of_nodes.value:.4f}; {of_nodes.rule},\n"
+        f"  chosen on {of_nodes.chosen_on}\n"
     )
 
 

@@ -8,18 +8,21 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from lnmdetect.core.node_classes import CLASS_SETS
 from lnmdetect.io.figures import COLOURS, STYLE, new_figure, save_png
 
 NOT_DRAWN = frozenset({"epoch", "learning_rate", "seconds"})
-VALIDATION_FIGURES = ("ap50", "auc", "accuracy", "dice")
-"""Higher is better; `dice_metastatic` and its like are such figures too."""
+_DICE = ("dice", *(f"dice_{name}" for classes in CLASS_SETS for name in classes))
+VALIDATION_FIGURES = tuple(dict.fromkeys(("ap50", "auc", "accuracy", *_DICE)))
+"""Higher is better."""
 
 
 def plot_learning_curves(
     rows: Sequence[Mapping[str, float]],
     path: Path,
     *,
-    chosen_by: str | None = None,
+    watched: str | None = None,
+    kept_epoch: int | None = None,
     title: str = "",
     overwrite: bool = False,
 ) -> None:
@@ -28,7 +31,8 @@ def plot_learning_curves(
     Args:
         rows: one an epoch, with `epoch`, loss terms and validation figures.
         path: of the PNG.
-        chosen_by: the validation figure whose best epoch is marked; None takes the first.
+        watched: the validation figure that is marked; None takes the first.
+        kept_epoch: whose weights are kept, which is marked; None marks the best.
         title: of the picture.
         overwrite: whether an existing file is replaced.
 
@@ -36,31 +40,31 @@ def plot_learning_curves(
         OutputError: `path` exists and `overwrite` is false, or the folder cannot be written.
     """
     epochs = np.array([row["epoch"] for row in rows])
-    losses, shown = losses_and_figures(rows[0] if rows else (), chosen_by)
+    losses, shown = losses_and_figures(rows[0] if rows else (), watched)
     with rc_context(STYLE):
         figure = new_figure(width_in=9, height_in=3.8)
         left, right = figure.subplots(1, 2)
         _draw(left, epochs, {key: _column(rows, key) for key in losses}, "training loss")
         _draw(right, epochs, {key: _column(rows, key) for key in shown}, "validation")
         if shown:
-            _mark_best(right, epochs, _column(rows, shown[0]), shown[0])
+            _mark(right, epochs, _column(rows, shown[0]), shown[0], kept_epoch)
         figure.suptitle(title)
         save_png(figure, path, overwrite=overwrite)
 
 
 def losses_and_figures(
-    keys: Iterable[str], chosen_by: str | None = None
+    keys: Iterable[str], watched: str | None = None
 ) -> tuple[list[str], list[str]]:
     """Return which columns of the curves are losses, and which validation figures.
 
     Args:
         keys: of a row, one an epoch.
-        chosen_by: the figure that comes first; None leaves their order.
+        watched: the figure that comes first; None leaves their order.
     """
     drawn = [key for key in keys if key not in NOT_DRAWN]
-    figures = [key for key in drawn if key.partition("_")[0] in VALIDATION_FIGURES]
+    figures = [key for key in drawn if key in VALIDATION_FIGURES]
     losses = [key for key in drawn if key not in figures]
-    return losses, sorted(figures, key=lambda key: key != chosen_by)
+    return losses, sorted(figures, key=lambda key: key != watched)
 
 
 def plot_curves_of_models(
@@ -131,7 +135,11 @@ def _draw(axes: Axes, epochs: np.ndarray, curves: Mapping[str, list[float]], tit
         axes.legend()
 
 
-def _mark_best(axes: Axes, epochs: np.ndarray, values: list[float], name: str) -> None:
-    best = int(np.nanargmax(values))
-    axes.axvline(epochs[best], color="grey", linewidth=0.8, linestyle="--")
-    axes.set_title(f"validation: best {name} {values[best]:.3f} in epoch {epochs[best]:g}")
+def _mark(
+    axes: Axes, epochs: np.ndarray, values: list[float], name: str, kept_epoch: int | None
+) -> None:
+    """Draw a line at the epoch that is kept, else at the best, and name it in the title."""
+    place = int(np.nanargmax(values)) if kept_epoch is None else list(epochs).index(kept_epoch)
+    axes.axvline(epochs[place], color="grey", linewidth=0.8, linestyle="--")
+    what = "best" if kept_epoch is None else "kept"
+    axes.set_title(f"validation: {what} {name} {values[place]:.3f} in epoch {epochs[place]:g}")

@@ -16,7 +16,7 @@ from torch import Tensor
 from lnmdetect.core.errors import InputError, ModelError, OutputError
 from lnmdetect.io.json_files import atomic_output
 
-LAST, BEST, CURVES = "last.pt", "best.safetensors", "curves.csv"
+LAST, KEPT, CURVES = "last.pt", "kept.safetensors", "curves.csv"
 
 
 def save_checkpoint(folder: Path, content: Mapping[str, Any]) -> None:
@@ -65,25 +65,25 @@ def make_run_folder(folder: Path) -> None:
 
 def forget_run(folder: Path) -> None:
     """Delete what an earlier training left, so that none of it can be taken for the new one's."""
-    for name in (LAST, BEST, CURVES):
+    for name in (LAST, KEPT, CURVES):
         (folder / name).unlink(missing_ok=True)
 
 
 def drop_checkpoints(folder: Path) -> None:
     """Delete what only a training that goes on needs; curves and bundle stay."""
-    for name in (LAST, BEST):
+    for name in (LAST, KEPT):
         (folder / name).unlink(missing_ok=True)
 
 
-def save_best(folder: Path, weights: Mapping[str, Tensor]) -> None:
-    """Write the weights of the best epoch to `folder/best.safetensors`."""
-    with atomic_output(folder / BEST, overwrite=True) as stream:
+def save_kept(folder: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write the weights that are kept to `folder/kept.safetensors`."""
+    with atomic_output(folder / KEPT, overwrite=True) as stream:
         stream.write(save({name: value.contiguous() for name, value in weights.items()}))
 
 
-def load_best(folder: Path) -> dict[str, Tensor]:
-    """Return the weights of the best epoch."""
-    weights: dict[str, Tensor] = load_file(folder / BEST)
+def load_kept(folder: Path) -> dict[str, Tensor]:
+    """Return the weights that are kept."""
+    weights: dict[str, Tensor] = load_file(folder / KEPT)
     return weights
 
 

@@ -27,10 +27,19 @@ def threshold_at_false_positives(matches: Matches, allowed: float) -> float | No
     None where there is no detection, or where the best score alone holds more.
     """
     counted = ~matches.ignored
-    scores, place = np.unique(matches.scores[counted], return_inverse=True)
-    wrong = np.bincount(place, weights=matches.false_positive[counted], minlength=len(scores))
+    return score_at_false_positives(
+        matches.scores[counted], matches.false_positive[counted], allowed
+    )
+
+
+def score_at_false_positives(
+    scores: NDArray[np.float64], is_wrong: NDArray[np.bool_], allowed: float
+) -> float | None:
+    """Return the lowest of (N,) scores from which on at most `allowed` are wrong, see above."""
+    values, place = np.unique(scores, return_inverse=True)
+    wrong = np.bincount(place, weights=is_wrong, minlength=len(values))
     from_here_on = np.cumsum(wrong[::-1])[::-1]  # (S,) at or above each score
-    within = scores[from_here_on <= allowed + _ROUNDING]
+    within = values[from_here_on <= allowed + _ROUNDING]
     return float(within[0]) if len(within) else None
 
 

@@ -15,6 +15,7 @@ class InstalledModel:
     Attributes:
         figures: on its validation patients.
         megabytes: of the weights.
+        node_threshold: of a segmenter, on a node's score; `threshold` is that on a voxel's.
     """
 
     arm: str
@@ -26,6 +27,7 @@ class InstalledModel:
     figures: Mapping[str, Any]
     megabytes: float
     sha256: str
+    node_threshold: float | None = None
 
 
 def installed_models() -> tuple[InstalledModel, ...]:
@@ -51,4 +53,5 @@ def _describe(arm: Arm, name: str) -> InstalledModel:
         figures=bundle.figures,
         megabytes=round((bundle.folder / "weights.safetensors").stat().st_size / 1e6, 2),
         sha256=bundle.sha256,
+        node_threshold=bundle.node_threshold.value if bundle.node_threshold else None,
     )

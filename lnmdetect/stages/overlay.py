@@ -169,7 +169,7 @@ def _title(dataset: CocoDataset, threshold: float, *, phantom: bool) -> str:
     names = {stage: dataset.info.get(stage) for stage in ROLES}
     parts += [f"{stage} {m['name']}" for stage, m in names.items() if isinstance(m, Mapping)]
     if threshold:
-        parts.append(f"boxes scored {threshold:.2f} or more")
+        parts.append(f"scored {threshold:.2f} or more")
     return " · ".join([*parts, "research only, not for diagnosis"])
 
 

@@ -5,10 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lnmdetect import __version__
 from lnmdetect.core.errors import InputError, LnmDetectError, UsageError
-from lnmdetect.core.node_classes import ONE
-from lnmdetect.core.patient_digests import chosen_on, trained_on
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.core.segmenter_config import SegmenterRecipe
@@ -23,7 +20,8 @@ from lnmdetect.io.scan_source import ScanSource, open_source
 from lnmdetect.stages.convert_out import nifti_masks
 from lnmdetect.stages.detect import pixel_place, with_pseudonymous_uids
 from lnmdetect.stages.scan_record import start_scan_record
-from lnmdetect.stages.segment_annotations import node_annotations
+from lnmdetect.stages.segment_annotations import node_annotations, node_score
+from lnmdetect.stages.segment_info import applied_to_nodes, applied_to_voxels, segment_info
 from lnmdetect.stages.segment_scan import Segmenter, segment_scans
 from lnmdetect.training.devices import choose_device, limit_threads
 from lnmdetect.training.segmenter_task import SegmenterTask
@@ -40,6 +38,8 @@ class SegmentRequest:
     Attributes:
         scan: folder, file or zip of DICOM, or a truth.json that lists the slices.
         threshold: on P(node) of a voxel, in (0, 1], instead of the bundle's.
+        node_threshold: on the score of a node, in [0, 1], instead of the bundle's, which holds at
+            the bundle's `threshold` only: 0 where another is given.
         series, allow_tilt: see `io.scan_source.open_source`.
         pseudonymise_uids: write keyed uids, and no `scan_root`.
         nifti: a new or empty folder that gets a label map a series too.
@@ -52,6 +52,7 @@ class SegmentRequest:
     series: str | None = None
     allow_tilt: bool = False
     threshold: float | None = None
+    node_threshold: float | None = None
     overwrite: bool = False
     pseudonymise_uids: bool = False
     nifti: Path | None = None
@@ -63,7 +64,9 @@ class SegmentResult:
 
     Attributes:
         scans: how many were segmented.
-        sections: cross-sections of all nodes.
+        nodes: at or above `node_threshold`; sections: their cross-sections.
+        unlikely_nodes: below it; they are in the file too.
+        threshold: on P(node) of a voxel.
         notes: about series and files that were not read, and what label maps cannot hold.
         failures: studies of a cohort that could not be read; the others are in the file.
     """
@@ -73,7 +76,9 @@ class SegmentResult:
     slices: int
     nodes: int
     sections: int
+    unlikely_nodes: int
     threshold: float
+    node_threshold: float
     seconds: float
     nifti: Path | None = None
     notes: tuple[str, ...] = ()
@@ -88,6 +93,8 @@ class _Found:
     annotations: list[NodeAnnotation] = field(default_factory=list)
     scans: int = 0
     nodes: int = 0
+    sections: int = 0
+    unlikely_nodes: int = 0
 
 
 def load_segmenter(model: str, device: str) -> tuple[Bundle, Segmenter]:
@@ -125,15 +132,18 @@ def segment(request: SegmentRequest, progress: Progress = SILENT) -> SegmentResu
     _require_volumes(source)
     bundle, segmenter = load_segmenter(request.model, request.device)
     record.config = {**record.config, "device": str(segmenter.task.device)}
-    threshold = bundle.threshold.value if request.threshold is None else request.threshold
+    voxels = applied_to_voxels(bundle, request.threshold)
+    nodes = applied_to_nodes(
+        bundle, request.node_threshold, at_other_voxels=voxels.value != bundle.threshold.value
+    )
     record.lap("open")
     failures = list(source.failures)
-    found = _segment_all(source, segmenter, threshold, progress, failures)
+    found = _segment_all(source, segmenter, (voxels.value, nodes.value), progress, failures)
     if not found.images:
         raise failures[0]
     record.lap("segment")
     info = {
-        **_info(request, bundle, threshold),
+        **segment_info(bundle, voxels, nodes, _place(request)),
         "coverage": source.coverage,
         **({} if source.fold is None else {"split": source.fold}),
         "failed_studies": len(failures),
@@ -154,8 +164,10 @@ def segment(request: SegmentRequest, progress: Progress = SILENT) -> SegmentResu
         scans=found.scans,
         slices=len(found.images),
         nodes=found.nodes,
-        sections=len(found.annotations),
-        threshold=threshold,
+        sections=found.sections,
+        unlikely_nodes=found.unlikely_nodes,
+        threshold=voxels.value,
+        node_threshold=nodes.value,
         seconds=sum(record.timings_s.values()),
         nifti=request.nifti,
         notes=notes,
@@ -164,10 +176,11 @@ def segment(request: SegmentRequest, progress: Progress = SILENT) -> SegmentResu
 
 
 def _check(request: SegmentRequest) -> None:
-    """Raise, before any work, where the threshold makes no mask or an output cannot be written.
+    """Raise, before any work, where a threshold is none or an output cannot be written.
 
     Raises:
-        UsageError: the threshold is not in (0, 1], or segments.json would lie in the maps' folder.
+        UsageError: the threshold on voxels is not in (0, 1] or that on nodes not in [0, 1], or
+            segments.json would lie in the maps' folder.
         OutputError: an output exists and `overwrite` is not set.
         MissingExtraError: nibabel, which label maps need, is not installed.
     """
@@ -177,6 +190,14 @@ def _check(request: SegmentRequest) -> None:
             "--threshold",
             expected="P(node) above 0 and up to 1",
             got=f"{threshold:g}",
+            remedy="Leave it out for the bundle's own.",
+        )
+    of_nodes = request.node_threshold
+    if of_nodes is not None and not 0 <= of_nodes <= 1:
+        raise UsageError(
+            "--node-threshold",
+            expected="a score from 0 to 1",
+            got=f"{of_nodes:g}",
             remedy="Leave it out for the bundle's own.",
         )
     refuse_existing(request.output, overwrite=request.overwrite)
@@ -200,6 +221,7 @@ def _asked(request: SegmentRequest) -> dict[str, Any]:
         "series": request.series,
         "allow_tilt": request.allow_tilt,
         "threshold": request.threshold,
+        "node_threshold": request.node_threshold,
         "pseudonymise_uids": request.pseudonymise_uids,
         "nifti": request.nifti is not None,
     }
@@ -218,20 +240,27 @@ def _require_volumes(source: ScanSource) -> None:
 def _segment_all(
     source: ScanSource,
     segmenter: Segmenter,
-    threshold: float,
+    thresholds: tuple[float, float],
     progress: Progress,
     failures: list[LnmDetectError],
 ) -> _Found:
-    """Return what all scans gave; one that cannot be read joins the failures."""
+    """Return what all scans gave; one that cannot be read joins the failures.
+
+    `thresholds` are those on voxels and on nodes.
+    """
     found, classes = _Found(), segmenter.recipe.model.classes
-    for result in segment_scans(source.scans, segmenter, threshold, progress):
+    voxels, nodes = thresholds
+    for result in segment_scans(source.scans, segmenter, voxels, progress):
         if isinstance(result, InputError):
             failures.append(result)
             continue
         first = len(found.annotations) + 1
         found.annotations += node_annotations(result.pieces, result.images, classes, first=first)
         found.images += result.images
-        found.nodes += len(result.pieces)
+        likely = [piece for piece in result.pieces if node_score(piece) >= nodes]
+        found.nodes += len(likely)
+        found.sections += sum(len(piece.sections) for piece in likely)
+        found.unlikely_nodes += len(result.pieces) - len(likely)
         found.scans += 1
     return found
 
@@ -251,34 +280,7 @@ def _label_maps(request: SegmentRequest, progress: Progress) -> Sequence[str]:
     ).notes
 
 
-def _tells_classes(bundle: Bundle) -> bool:
-    assert isinstance(bundle.recipe, SegmenterRecipe)
-    return bundle.recipe.model.classes != ONE
-
-
-def _info(request: SegmentRequest, bundle: Bundle, threshold: float) -> dict[str, Any]:
-    chosen = bundle.threshold if request.threshold is None else None
+def _place(request: SegmentRequest) -> dict[str, Any]:
     if request.pseudonymise_uids:
-        place: dict[str, Any] = {"pseudonymised_uids": True}
-    else:
-        place = {"scan_root": relative_root(pixel_place(request.scan), request.output)}
-    return {
-        "description": "Masks of cervical lymph nodes. Research use only.",
-        "lnmdetect_version": __version__,
-        "segmenter": {
-            "name": bundle.name,
-            "sha256": bundle.sha256,
-            "trained_on_phantoms": bundle.is_phantom,
-        },
-        "recipe": bundle.recipe.name,
-        **place,
-        **({"probabilities_of": "segmenter"} if _tells_classes(bundle) else {}),
-        "voxel_threshold": threshold,
-        "voxel_threshold_source": (
-            f"bundle {bundle.name}: {chosen.described}" if chosen else "--threshold"
-        ),
-        "operating_threshold": 0.0,
-        "operating_threshold_source": "every node of the mask",
-        **trained_on("segmenter", bundle.trained_on),
-        **chosen_on("voxel_threshold", chosen.patients if chosen else None),
-    }
+        return {"pseudonymised_uids": True}
+    return {"scan_root": relative_root(pixel_place(request.scan), request.output)}

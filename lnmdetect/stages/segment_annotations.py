@@ -26,7 +26,7 @@ def node_annotations(
         classes: of the segmenter.
         first: id of the first annotation.
     """
-    surest = sorted(pieces, key=lambda piece: -_score(piece))
+    surest = sorted(pieces, key=lambda piece: -node_score(piece))
     number = first
     for rank, piece in enumerate(surest, start=1):
         of_node = _of_node(piece, classes)
@@ -42,9 +42,12 @@ def node_annotations(
             number += 1
 
 
-def _score(piece: Piece) -> float:
-    """Return the mean P(node) over the voxels of a node."""
-    return float(np.clip(piece.means.sum(), 0, 1))
+def node_score(piece: Piece) -> float:
+    """Return the mean P(node) over the voxels of a node, to 1e-6 as files hold it.
+
+    So whoever reads the file counts the same nodes at a threshold as whoever wrote it.
+    """
+    return round(float(np.clip(piece.means.sum(), 0, 1)), 6)
 
 
 def _of_node(piece: Piece, classes: Sequence[str]) -> dict[str, Any]:
@@ -55,7 +58,7 @@ def _of_node(piece: Piece, classes: Sequence[str]) -> dict[str, Any]:
     benign = round(float(shares.get(NEGATIVE, 0)), 6)
     called = {"benign": benign, "metastatic": round(1 - benign, 6)}
     return {
-        "score": _score(piece),
+        "score": node_score(piece),
         "category_id": LYMPH_NODE if category is None else category,
         "kind": EXTRANODAL_KIND if likeliest == EXTRANODAL else None,
         "probabilities": None if category is None else called,

@@ -14,7 +14,7 @@ from lnmdetect.datasets.scan_windows import ReadSlice, ScanWindows, Start
 from lnmdetect.datasets.segmenter_data import SegmenterBatch, collate_segmenter
 from lnmdetect.io.scan_handle import ScanHandle
 from lnmdetect.stages.scan_hounsfield import check_hounsfield, sample_places
-from lnmdetect.training.devices import Compute
+from lnmdetect.training.devices import Compute, Precision
 from lnmdetect.training.engine import predict
 from lnmdetect.training.segmenter_task import SegmenterTask, WindowAnswers
 from lnmdetect.transforms.mask_pieces import Piece, PieceJoiner
@@ -26,11 +26,15 @@ GAUSSIAN_SHARE = 0.125
 
 @dataclass(frozen=True)
 class Segmenter:
-    """A trained network with its recipe, and the first stage of its cascade where it has one."""
+    """A trained network with its recipe, and the first stage of its cascade where it has one.
+
+    `precision` is that of its matrix products; the first stage has its own.
+    """
 
     recipe: SegmenterRecipe
     task: SegmenterTask
     coarse: "Segmenter | None" = None
+    precision: Precision = "fp32"
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,8 @@ def _planes(windows: ScanWindows, segmenter: Segmenter) -> Iterator[NDArray[np.f
 
     recipe, task = segmenter.recipe, segmenter.task
     merge = SlabMerge(len(recipe.model.classes) + 1, _importance(windows.plan.patch), windows.shape)
-    for window in predict(WindowAnswers(task), batches(), Compute(task.device)):
+    compute = Compute(task.device, segmenter.precision)
+    for window in predict(WindowAnswers(task), batches(), compute):
         start = pending.pop(0)
         yield from merge.advance(start[0])
         merge.add(start, window)

@@ -15,7 +15,7 @@ from lnmdetect.io.cards import bundle_card
 from lnmdetect.io.figures_training import plot_learning_curves
 from lnmdetect.io.imagenet import given_file
 from lnmdetect.io.json_files import sha256_of_file
-from lnmdetect.io.run_files import load_best
+from lnmdetect.io.run_files import load_kept
 from lnmdetect.io.run_record import RunRecord
 from lnmdetect.stages.training_run import (
     BUNDLE,
@@ -61,6 +61,7 @@ def finish_training(
     *,
     metric: str,
     threshold: Threshold,
+    node_threshold: Threshold | None = None,
     figures: Mapping[str, float | None],
     inputs: TrainedOn,
     record: RunRecord,
@@ -71,9 +72,10 @@ def finish_training(
     Args:
         request: gives the folder.
         recipe: of the network.
-        fitted: curves and best epoch.
+        fitted: curves and the epoch that is kept.
         metric: name of the validation metric.
         threshold: chosen on the validation patients.
+        node_threshold: of a segmenter, on the score of a node.
         figures: others reached on them.
         inputs: trained on.
         record: of the run so far.
@@ -81,53 +83,57 @@ def finish_training(
     """
     folder = request.output / BUNDLE
     seen = partial(PatientDigests.of, truth_sha256=sha256_of_file(request.data))
+    chosen_on = seen(inputs.split.validation)
     bundle = Bundle(
         name=recipe.name,
         recipe=recipe,
-        threshold=replace(threshold, patients=seen(inputs.split.validation)),
+        threshold=replace(threshold, patients=chosen_on),
+        node_threshold=node_threshold and replace(node_threshold, patients=chosen_on),
         trained_on=seen(inputs.split.training).with_those_of(first_stage),
         is_phantom=inputs.is_phantom,
-        figures={metric: fitted.best, "epoch": fitted.best_epoch, **figures},
+        figures={metric: fitted.kept, "epoch": fitted.kept_epoch, **figures},
         sha256="",
         folder=folder,
         data=_described(request, inputs),
     )
-    write_bundle(bundle, load_best(request.output), bundle_card(bundle), overwrite=True)
+    write_bundle(bundle, load_kept(request.output), bundle_card(bundle), overwrite=True)
     curves = request.output / CURVES_PNG
-    plot_learning_curves(list(fitted.rows), curves, chosen_by=metric, overwrite=True)
+    plot_learning_curves(
+        list(fitted.rows), curves, watched=metric, kept_epoch=fitted.kept_epoch, overwrite=True
+    )
     record.lap("threshold")
     record.model = {recipe.name: read_bundle(str(folder), recipe.arm).sha256}
     record.write(request.output / RUN)
     return TrainResult(
         bundle=folder,
         metric=metric,
-        best=fitted.best,
-        best_epoch=fitted.best_epoch,
+        reached=fitted.kept,
+        kept_epoch=fitted.kept_epoch,
         threshold=threshold.value,
         curves=curves,
         notes=(
             *(inputs.held_out.notes() if inputs.held_out else ()),
-            *learning_notes(metric, fitted.best),
+            *learning_notes(metric, fitted.kept),
         ),
-        kept=next(row for row in fitted.rows if row["epoch"] == fitted.best_epoch),
+        kept=next(row for row in fitted.rows if row["epoch"] == fitted.kept_epoch),
         steps=fitted.steps,
         epochs=len(fitted.rows),
         seconds=round(fitted.seconds, 1),
     )
 
 
-def learning_notes(metric: str, best: float) -> tuple[str, ...]:
-    """Return a warning where the best validation figure is no better than chance.
+def learning_notes(metric: str, reached: float) -> tuple[str, ...]:
+    """Return a warning where the validation figure of the kept epoch is no better than chance.
 
     Args:
-        metric: name of the validation metric.
-        best: its highest value.
+        metric: name of the figure.
+        reached: its value.
     """
     chance = CHANCE.get(metric, 0.0)
-    if best > chance:
+    if reached > chance:
         return ()
     return (
-        f"The bundle has learnt nothing: validation {metric} never rose above {chance:g}. "
+        f"The bundle has learnt nothing: validation {metric} is {reached:g}, chance {chance:g}. "
         "Look at the curves and train longer, on more patients or at another learning rate.",
     )
 

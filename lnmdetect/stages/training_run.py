@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,11 @@ from lnmdetect.io.coco import read_coco
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.pixel_roots import scan_root
 from lnmdetect.io.pixel_store import PixelStore
-from lnmdetect.io.run_files import LAST, forget_run, load_best, make_run_folder
+from lnmdetect.io.run_files import LAST, forget_run, load_kept, make_run_folder
 from lnmdetect.stages.first_weights import AnyTask, start_from
 from lnmdetect.stages.training_split import DrawnSplit, HeldOut, hold_out, split_of_run
 from lnmdetect.training.devices import choose_device, limit_threads, training_compute
-from lnmdetect.training.engine import FitResult, FitSettings, fit
+from lnmdetect.training.engine import FitResult, FitSettings, Keep, fit
 from lnmdetect.training.loaders import Collate, steps_an_epoch, training_batches
 
 SPLIT, RUN, CURVES_PNG, BUNDLE, CACHE = "split.json", "run.json", "curves.png", "bundle", "cache"
@@ -89,7 +89,8 @@ class TrainResult:
     """Where a training's bundle lies, and what it reached on validation patients.
 
     Attributes:
-        metric: that chose the best epoch.
+        metric: that is watched on validation patients.
+        reached: its value in the epoch whose weights are kept, `kept_epoch`.
         kept: losses and validation figures of that epoch.
         steps, epochs, seconds: that the training took, validations included.
         plan: of a segmenter, as its bundle has it.
@@ -97,8 +98,8 @@ class TrainResult:
 
     bundle: Path
     metric: str
-    best: float
-    best_epoch: int
+    reached: float
+    kept_epoch: int
     threshold: float
     curves: Path
     notes: tuple[str, ...] = ()
@@ -263,8 +264,9 @@ def fit_task(
     collate: Collate,
     validation: Iterable[Any],
     progress: Progress,
+    keep: Keep = "best",
 ) -> FitResult:
-    """Return the curves of a training; the task then holds the best weights, as stored.
+    """Return the curves of a training; the task then holds the kept weights, as stored.
 
     Args:
         request: gives seed, workers, folder and the first weights.
@@ -274,6 +276,7 @@ def fit_task(
         collate: joins items to a batch.
         validation: batches passed once an epoch.
         progress: told about every step.
+        keep: which epoch's weights.
     """
     if request.init and not request.resume:
         start_from(request.init, task, recipe)
@@ -286,7 +289,7 @@ def fit_task(
         seed=request.seed,
         workers=request.workers,
     )
-    settings = fit_settings(request, recipe, task.device, steps)
+    settings = replace(fit_settings(request, recipe, task.device, steps), keep=keep)
     fitted = fit(task, batches, validation, settings, progress)
-    task.module.load_state_dict(as_stored(load_best(request.output)))
+    task.module.load_state_dict(as_stored(load_kept(request.output)))
     return fitted

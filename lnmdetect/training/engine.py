@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from lnmdetect.core.config_parts import OptimiserConfig
 from lnmdetect.core.errors import ModelError
 from lnmdetect.core.progress import SILENT, Progress
-from lnmdetect.io.run_files import save_best, save_curves
+from lnmdetect.io.run_files import save_curves, save_kept
 from lnmdetect.training.checkpoint import FitState, load_state, save_state
 from lnmdetect.training.devices import Compute
 from lnmdetect.training.optimisers import (
@@ -30,6 +30,8 @@ from lnmdetect.training.optimisers import (
 )
 from lnmdetect.training.task import Answering, Task
 from lnmdetect.training.time_budget import TimeBudget
+
+Keep = Literal["best", "last"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class FitSettings:
         identity: what a resumed run must share with the one begun, by name (recipe, seed, data).
         budget_s: seconds the training may take; it then ends with a validation, within an epoch if
             need be, and the learning rate's schedule with it. None: all epochs.
+        keep: which epoch's weights stay, the one with the best validation figure or the last.
     """
 
     optimiser: OptimiserConfig
@@ -52,19 +55,21 @@ class FitSettings:
     resume: bool = False
     identity: Mapping[str, str] = field(default_factory=dict)
     budget_s: float | None = None
+    keep: Keep = "best"
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a training reached: one row of figures an epoch, and the best one.
+    """What a training reached: one row of figures an epoch, and the one that is kept.
 
     Attributes:
+        kept: validation figure of the epoch whose weights are kept; kept_epoch: which it is.
         steps, seconds: taken, validations included.
     """
 
     rows: tuple[dict[str, float], ...]
-    best: float
-    best_epoch: int
+    kept: float
+    kept_epoch: int
     steps: int = 0
     seconds: float = 0.0
 
@@ -80,7 +85,7 @@ def fit(
     settings: FitSettings,
     progress: Progress = SILENT,
 ) -> FitResult:
-    """Return the curves of a training; the best weights lie in `best.safetensors` of the folder.
+    """Return the curves of a training; the weights that are kept lie in the folder.
 
     On the CPU of one machine the same seeds give the same weights, interrupted and resumed or
     not; on a GPU they may differ in the last bits from the first step on. With a time budget the
@@ -139,7 +144,13 @@ def fit(
                 state.seconds = clock.spent_s
                 save()
                 raise KeyboardInterrupt
-    return FitResult(tuple(state.rows), state.best, state.best_epoch, state.step, state.seconds)
+    return _result(state, task.monitor, settings.keep)
+
+
+def _result(state: FitState, monitor: str, keep: Keep) -> FitResult:
+    last = state.rows[-1][monitor], len(state.rows)
+    kept, epoch = last if keep == "last" else (state.best, state.best_epoch)
+    return FitResult(tuple(state.rows), kept, epoch, state.step, state.seconds)
 
 
 def predict(task: Answering, batches: Iterable[Any], compute: Compute) -> Iterator[Any]:
@@ -230,7 +241,7 @@ def _finish_epoch(
     *,
     seconds: float,
 ) -> None:
-    """Score the validation items, keep the weights if they are the best, and write the curves.
+    """Score the validation items, keep the weights if they are to be, and write the curves.
 
     Args:
         task: gives the figures.
@@ -250,9 +261,11 @@ def _finish_epoch(
     state.rows.append(
         {"epoch": epoch, "learning_rate": rate, **means, **figures, "seconds": round(seconds, 1)}
     )
-    if figures[task.monitor] > state.best:
+    is_best = figures[task.monitor] > state.best
+    if is_best:
         state.best, state.best_epoch = figures[task.monitor], epoch
-        save_best(settings.folder, task.module.state_dict())
+    if is_best or settings.keep == "last":
+        save_kept(settings.folder, task.module.state_dict())
     save_curves(settings.folder, state.rows)
 
 

@@ -60,7 +60,7 @@ def test_evaluated_patients_are_counted_for_each_use_they_were_put_to() -> None:
         **chosen_on("classifier_temperature", PatientDigests.of(["c"], TRUTH)),
     }
     assert seen_and_evaluated(info, ["b", "c", "d", "c"]) == (
-        Overlap("the detector's operating threshold was chosen on", 2),
+        Overlap("the operating threshold was chosen on", 2),
         Overlap("the classifier was trained on", 3),
         Overlap("the classifier's temperature was fitted on", 1),
     )
@@ -74,7 +74,7 @@ def test_patients_of_a_segmenter_count_as_those_of_a_detector() -> None:
     }
     assert seen_and_evaluated(info, ["a", "b", "c"]) == (
         Overlap("the segmenter was trained on", 2),
-        Overlap("the segmenter's threshold was chosen on", 1),
+        Overlap("the segmenter's threshold on voxels was chosen on", 1),
     )
 
 

@@ -280,3 +280,40 @@ def test_the_bundled_models_tell_whom_they_have_seen(
     seeds = [f"phantom-1000-{k:03d}" for k in range(140)]
     seeds += [f"phantom-2000-{k:03d}" for k in range(70)]
     assert trained | validated == {patient_digest(name) for name in seeds}
+
+
+def test_the_threshold_on_nodes_comes_back_and_stands_on_the_card(bundle: Bundle) -> None:
+    patients = PatientDigests.of(["p0"], "0" * 64)
+    of_nodes = Threshold(0.625, "a rule", "3 patients", patients)
+    both = replace(bundle, node_threshold=of_nodes)
+    write_bundle(both, network().state_dict(), bundle_card(both))
+    assert read_bundle(str(both.folder), "detector").node_threshold == of_nodes
+    card = (both.folder / "card.md").read_text()
+    assert "- Threshold of a node's score: 0.6250; a rule,\n  chosen on 3 patients\n" in card
+
+
+def test_a_bundle_without_a_threshold_on_nodes_has_none(written: Path) -> None:
+    assert read_bundle(str(written), "detector").node_threshold is None
+    assert "node's score" not in (written / "card.md").read_text()
+    assert "node_threshold" not in json.loads((written / CONFIG).read_text())
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        0.7,
+        {},
+        [],
+        False,
+        {"value": 1.5, "rule": "a rule", "chosen_on": "x"},
+        {"value": float("nan"), "rule": "a rule", "chosen_on": "x"},
+        {"value": "0.7", "rule": "a rule", "chosen_on": "x"},
+        {"value": 0.7, "rule": "a rule", "chosen_on": "x", "patients": ["p0"]},
+    ],
+)
+def test_a_broken_threshold_on_nodes_is_refused_by_the_bundles_name(
+    written: Path, broken: object
+) -> None:
+    edit(written, node_threshold=broken)
+    with pytest.raises(ModelError, match=r"detector-tiny: expected a bundle of arm 'detector'"):
+        read_bundle(str(written), "detector")

@@ -1,12 +1,14 @@
 """Pictures: what they show, and that they are written as PNG without traces."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lnmdetect.core.errors import OutputError
 from lnmdetect.core.records import BENIGN, LYMPH_NODE, METASTATIC, ImageRecord, NodeAnnotation
+from lnmdetect.io import figures_training
 from lnmdetect.io.contact_sheet import write_contact_sheet
 from lnmdetect.io.figures import new_figure, save_png
 from lnmdetect.io.figures_anchors import binned_means
@@ -133,15 +135,35 @@ def test_what_validation_reached_is_told_from_what_training_lost() -> None:
     rows = {
         "ap50": ["epoch", "learning_rate", "rpn_box", "ap50", "seconds"],
         "accuracy": ["epoch", "learning_rate", "cross_entropy", "auc", "accuracy", "seconds"],
-        "dice": ["epoch", "cross_entropy", "overlap", "dice", "dice_metastatic", "seconds"],
+        "dice": ["epoch", "cross_entropy", "dice_loss", "dice", "dice_metastatic", "seconds"],
     }
     assert {name: losses_and_figures(keys, name) for name, keys in rows.items()} == {
         "ap50": (["rpn_box"], ["ap50"]),
         "accuracy": (["cross_entropy"], ["accuracy", "auc"]),
-        "dice": (["cross_entropy", "overlap"], ["dice", "dice_metastatic"]),
+        "dice": (["cross_entropy", "dice_loss"], ["dice", "dice_metastatic"]),
     }
     assert losses_and_figures(rows["accuracy"])[1] == ["auc", "accuracy"]
     assert losses_and_figures(()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("kept", "title"), [(3, "kept dice 0.200 in epoch 3"), (None, "best dice 0.500 in epoch 2")]
+)
+def test_a_segmenters_dice_is_no_loss_and_the_kept_epoch_is_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int | None, title: str
+) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(figures_training, "save_png", lambda figure, *_, **__: drawn.append(figure))
+    rows = [
+        {"epoch": e, "loss": 1 / e, "dice": dice, "dice_positive": 0.1, "dice_metastatic": 0.1}
+        for e, dice in ((1, 0.1), (2, 0.5), (3, 0.2))
+    ]
+    plot_learning_curves(rows, tmp_path / "curves.png", kept_epoch=kept)
+    left, right = drawn[0].axes
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["loss"]
+    shown = {text.get_text() for text in right.get_legend().get_texts()}
+    assert shown == {"dice", "dice positive", "dice metastatic"}
+    assert right.get_title() == f"validation: {title}"
 
 
 def test_curves_of_a_training_that_ended_before_its_first_epoch_are_empty(tmp_path: Path) -> None:

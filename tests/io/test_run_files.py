@@ -9,15 +9,15 @@ import torch
 from lnmdetect.core.errors import InputError, ModelError
 from lnmdetect.io.run_files import (
     forget_run,
-    load_best,
     load_checkpoint,
     load_curves,
+    load_kept,
     new_array,
     open_array,
     save_array,
-    save_best,
     save_checkpoint,
     save_curves,
+    save_kept,
 )
 
 
@@ -47,11 +47,11 @@ def test_a_checkpoint_cannot_bring_code(tmp_path: Path) -> None:
 
 def test_best_weights_come_back(tmp_path: Path) -> None:
     weights = {"a": torch.arange(6.0).reshape(2, 3).T, "n": torch.tensor(4)}
-    save_best(tmp_path, weights)
-    found = load_best(tmp_path)
+    save_kept(tmp_path, weights)
+    found = load_kept(tmp_path)
     assert torch.equal(found["a"], weights["a"])
     assert int(found["n"]) == 4
-    assert names(tmp_path) == ["best.safetensors"]
+    assert names(tmp_path) == ["kept.safetensors"]
 
 
 def test_curves_have_a_line_an_epoch(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_new_array_starts_at_zero_and_keeps_what_is_written(tmp_path: Path) ->
 
 
 def test_a_forgotten_run_leaves_its_prepared_pixels(tmp_path: Path) -> None:
-    for name in ("last.pt", "best.safetensors", "curves.csv", "split.json", "a.npy"):
+    for name in ("last.pt", "kept.safetensors", "curves.csv", "split.json", "a.npy"):
         (tmp_path / name).touch()
     forget_run(tmp_path)
     assert names(tmp_path) == ["a.npy", "split.json"]

@@ -45,7 +45,7 @@ COUNTED_OTHERWISE = ("inceptionv3",)
 @pytest.fixture
 def nothing_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two networks of VGG's size would take longer to write than to train."""
-    for name in ("save_state", "save_best", "save_curves"):
+    for name in ("save_state", "save_kept", "save_curves"):
         monkeypatch.setattr(engine, name, lambda *_, **__: None)
 
 

@@ -114,7 +114,7 @@ def test_whom_the_bundles_threshold_was_chosen_on_is_told_but_not_of_ones_own(
     info = read_coco(run(model=model).output).info
     assert info["operating_threshold_chosen_on"] == seen_on.to_json()
     (overlap,) = seen_and_evaluated(info, ["p-2"])
-    assert overlap == Overlap("the detector's operating threshold was chosen on", 1)
+    assert overlap == Overlap("the operating threshold was chosen on", 1)
     for changes in ({"model": model, "threshold": 0.3}, {}):
         other = read_coco(run(overwrite=True, **changes).output).info
         assert "operating_threshold_chosen_on" not in other

@@ -95,7 +95,7 @@ def test_files_that_say_nothing_of_patients_or_name_others_are_evaluated() -> No
 @pytest.mark.parametrize(
     ("name", "what"),
     [
-        ("operating_threshold", "the detector's operating threshold was chosen on 2 patients"),
+        ("operating_threshold", "the operating threshold was chosen on 2 patients"),
         ("classifier_threshold", "the classifier's threshold was chosen on 2 patients"),
         ("classifier_temperature", "the classifier's temperature was fitted on 2 patients"),
     ],

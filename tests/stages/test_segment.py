@@ -16,10 +16,11 @@ pytest.importorskip("monai", reason="the extra `segmentation` is not installed")
 
 from lnmdetect.core.errors import InputError, MissingExtraError, OutputError, UsageError
 from lnmdetect.core.node_classes import THREE
+from lnmdetect.core.patient_digests import PatientDigests, patient_digest
 from lnmdetect.core.records import BENIGN, METASTATIC, NodeAnnotation
 from lnmdetect.core.run_lengths import mask_of_runs
 from lnmdetect.core.segmenter_config import SegmenterRecipe
-from lnmdetect.core.thresholds import Threshold
+from lnmdetect.core.thresholds import Threshold, chosen_to_json
 from lnmdetect.datasets.segmentation_plan import ScanShape, plan_segmentation
 from lnmdetect.io.bundles import Bundle, write_bundle
 from lnmdetect.io.coco import read_coco
@@ -31,6 +32,7 @@ from lnmdetect.stages.export import ExportRequest, export
 from lnmdetect.stages.nodes import NodesRequest, link_nodes
 from lnmdetect.stages.segment import SegmentRequest, SegmentResult, segment
 from lnmdetect.training.segmenter_task import SegmenterTask
+from lnmdetect.transforms.mask_pieces import Piece
 
 Segment = Callable[..., SegmentResult]
 BENIGN_HU, METASTATIC_HU = 0, 110
@@ -140,6 +142,24 @@ def test_a_threshold_that_makes_no_mask_is_refused(run: Segment, threshold: floa
         run(threshold=threshold, scan=Path("nowhere"))
 
 
+@pytest.mark.parametrize("threshold", [-0.1, float("nan"), 1.5])
+def test_a_threshold_that_no_score_can_be_compared_with_is_refused(
+    run: Segment, threshold: float
+) -> None:
+    with pytest.raises(UsageError, match=r"--node-threshold: expected a score from 0 to 1"):
+        run(node_threshold=threshold, scan=Path("nowhere"))
+
+
+def test_a_score_is_compared_with_the_threshold_as_the_file_holds_it(
+    run: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    means = np.array([0.1, 0.3, 0.3499996])  # 0.7499996, which a file holds as 0.75
+    monkeypatch.setattr(Piece, "means", means)
+    result = run(node_threshold=0.75)
+    scores = [node.score for node in read_coco(result.output).annotations]
+    assert (scores, result.nodes) == ([0.75] * 40, 10)
+
+
 def cut_short(scan: Path) -> None:
     """Take the last pixels of one slice away."""
     path = min(scan.iterdir())
@@ -195,6 +215,61 @@ def test_label_maps_are_the_masks(run: Segment, tmp_path: Path) -> None:
                 expected = drawn(nodes, category)
                 np.testing.assert_array_equal(labels[record.slice_index] == label, expected)
     assert not (tmp_path / "maps" / "images").exists()
+
+
+def with_node_threshold(bundle: Path, value: float) -> None:
+    config = json.loads((bundle / "config.json").read_text())
+    chosen = PatientDigests.of(["p0"], "0" * 64)
+    threshold = Threshold(value, "a rule", "validation patients", chosen)
+    (bundle / "config.json").write_text(
+        json.dumps({**config, "node_threshold": chosen_to_json(threshold)})
+    )
+
+
+def test_nodes_below_the_bundles_threshold_stay_in_the_file_and_are_not_counted(
+    run: Segment, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Doubtful(ByBrightness):
+        """As its base, but P(node) of bright discs is 0.63, not 0.9."""
+
+        def predict(self, batch: Any) -> list[NDArray[np.float32]]:
+            found = np.stack(super().predict(batch))
+            bright = found[:, 3] > 0
+            found[:, 1:] *= np.where(bright, 0.7, 1)[:, None]
+            found[:, 0] = 1 - found[:, 1:].sum(axis=1)
+            return list(found)
+
+    monkeypatch.setattr(segment_scan, "WindowAnswers", Doubtful)
+    with_node_threshold(bundle, 0.75)
+    result = run(nifti=tmp_path / "maps")
+    assert (result.nodes, result.sections, result.unlikely_nodes) == (5, 20, 5)
+    written = read_coco(result.output)
+    assert len(written.annotations) == 40
+    assert written.info["operating_threshold"] == result.node_threshold == 0.75
+    source = "bundle tiny: a rule, chosen on validation patients"
+    assert written.info["operating_threshold_source"] == source
+    (patient,) = written.info["operating_threshold_chosen_on"]["patients_sha256"]
+    assert patient == patient_digest("p0")
+    for label_map in (tmp_path / "maps" / "labels").iterdir():
+        image: Any = pytest.importorskip("nibabel").load(label_map)
+        assert set(np.unique(np.asarray(image.dataobj))) == {0, 1}  # no bright disc
+    assert run(node_threshold=0.6, overwrite=True).nodes == 10
+    info = read_coco(tmp_path / "segments.json").info
+    assert (info["operating_threshold"], info["operating_threshold_source"]) == (
+        0.6,
+        "--node-threshold",
+    )
+
+
+@pytest.mark.parametrize(("voxels", "expected"), [(0.4, 0.0), (0.5, 0.75), (None, 0.75)])
+def test_the_bundles_threshold_on_nodes_holds_at_its_own_on_voxels(
+    run: Segment, bundle: Path, voxels: float | None, expected: float
+) -> None:
+    with_node_threshold(bundle, 0.75)
+    result = run(threshold=voxels)
+    assert result.node_threshold == expected
+    source = read_coco(result.output).info["operating_threshold_source"]
+    assert (source == "every node of the mask") is (expected == 0)
 
 
 def test_label_maps_that_cannot_be_written_are_refused_before_the_work(
@@ -271,6 +346,7 @@ def test_the_run_record_names_what_was_asked(run: Segment, tmp_path: Path) -> No
         "series": None,
         "allow_tilt": True,
         "threshold": 0.4,
+        "node_threshold": None,
         "pseudonymise_uids": False,
         "nifti": False,
     }

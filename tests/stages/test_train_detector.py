@@ -79,7 +79,7 @@ def test_a_training_leaves_a_bundle_that_finds_boxes(
     assert {*bundle.trained_on.patients_sha256} == everyone - {*seen.patients_sha256}
     assert result.threshold == 0.25
     assert bundle.figures["validation_slices"] == 12
-    assert bundle.figures["ap50"] == result.best
+    assert bundle.figures["ap50"] == result.reached
     request = DetectRequest(
         toy_data / "scan" / "p0", tmp_path / "b.json", model=str(result.bundle), device="cpu"
     )
@@ -132,9 +132,9 @@ def test_ctrl_c_and_resume_give_the_weights_of_an_uninterrupted_training(
     assert not (tmp_path / "run" / "bundle").exists()
     resumed = train(resume=True)
     assert (tmp_path / "run" / WEIGHTS).read_bytes() == (tmp_path / "whole" / WEIGHTS).read_bytes()
-    assert (resumed.best, resumed.best_epoch, resumed.threshold) == (
-        whole.best,
-        whole.best_epoch,
+    assert (resumed.reached, resumed.kept_epoch, resumed.threshold) == (
+        whole.reached,
+        whole.kept_epoch,
         whole.threshold,
     )
 

@@ -14,7 +14,7 @@ import torch
 from lnmdetect.core.config import ClassifierRecipe
 from lnmdetect.core.errors import UsageError
 from lnmdetect.datasets.classifier_data import ClassifierBatch, collate_crops
-from lnmdetect.io.run_files import BEST, load_best
+from lnmdetect.io.run_files import KEPT, load_kept
 from lnmdetect.models.backbones import BACKBONES, ClassifierSizes
 from lnmdetect.training import engine
 from lnmdetect.training.classifier_task import ClassifierTask, build_classifier, classifier_sizes
@@ -66,10 +66,10 @@ def test_every_network_takes_a_step_and_answers(
     answers = np.stack(list(predict(task, [batch], CPU)))
     assert answers.shape == (4, 2)
     np.testing.assert_allclose(answers.sum(axis=1), 1)
-    best = load_best(tmp_path)
+    best = load_kept(tmp_path)
     assert set(best) == set(task.module.state_dict())
     assert all(torch.isfinite(v.half()).all() for v in best.values() if v.is_floating_point())
-    (tmp_path / BEST).unlink()
+    (tmp_path / KEPT).unlink()
 
 
 def test_without_a_name_a_recipe_means_the_wide_resnet50(recipe_fields: Fields) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from lnmdetect.core.errors import ModelError
@@ -20,7 +21,7 @@ from lnmdetect.training.engine import FitResult, FitSettings, fit, predict
 
 MakeSettings = Callable[..., FitSettings]
 Batches = Callable[[int, int], Iterable[Tensor]]
-BEST, LAST, CURVES = "best.safetensors", "last.pt", "curves.csv"
+KEPT, LAST, CURVES = "kept.safetensors", "last.pt", "curves.csv"
 
 
 def weights(task: Any) -> bytes:
@@ -114,7 +115,7 @@ def test_the_same_seed_gives_the_same_weights(
     torch.manual_seed(1)
     fit(second, batches, validation, settings(folder=tmp_path / "b"))
     assert weights(first) == weights(second)
-    assert (tmp_path / "a" / BEST).read_bytes() == (tmp_path / "b" / BEST).read_bytes()
+    assert (tmp_path / "a" / KEPT).read_bytes() == (tmp_path / "b" / KEPT).read_bytes()
     torch.manual_seed(2)  # dropout draws otherwise
     third = line_task()
     torch.manual_seed(2)
@@ -133,7 +134,7 @@ def uninterrupted(
     task = line_task([0.1, 0.5, 0.3])
     torch.manual_seed(1)
     result = fit(task, batches, validation, settings(folder=tmp_path / "whole"))
-    return weights(task), without_times(result), (tmp_path / "whole" / BEST).read_bytes()
+    return weights(task), without_times(result), (tmp_path / "whole" / KEPT).read_bytes()
 
 
 @pytest.mark.parametrize("step", [0, 1, 3, 4, 6, 11])
@@ -153,7 +154,7 @@ def test_ctrl_c_writes_a_checkpoint_and_resuming_gives_the_same_weights_to_the_b
     resumed = line_task([0.1, 0.5, 0.3][(step + 1) // 4 :])
     torch.manual_seed(77)  # whatever state the new process starts in
     result = fit(resumed, batches, validation, settings(resume=True))
-    assert (weights(resumed), without_times(result), (tmp_path / BEST).read_bytes()) == (
+    assert (weights(resumed), without_times(result), (tmp_path / KEPT).read_bytes()) == (
         uninterrupted
     )
 
@@ -265,6 +266,21 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_terms(
         fit(task, batches, validation, settings())
 
 
+def test_the_last_epochs_weights_are_kept_where_that_is_asked_for(
+    line_task: Any,
+    batches: Batches,
+    validation: list[Tensor],
+    settings: MakeSettings,
+    tmp_path: Path,
+) -> None:
+    task = line_task([0.3, 0.9, 0.2])
+    asked = replace(settings(folder=tmp_path, epochs=3), keep="last")
+    result = fit(task, batches, validation, asked)
+    assert (result.kept, result.kept_epoch) == (0.2, 3)
+    kept = load_file(tmp_path / KEPT)
+    assert all(torch.equal(kept[name], now) for name, now in task.module.state_dict().items())
+
+
 def test_the_best_epochs_weights_are_kept_not_the_last_ones(
     line_task: Any,
     batches: Batches,
@@ -280,8 +296,8 @@ def test_the_best_epochs_weights_are_kept_not_the_last_ones(
     result = fit(
         long, batches, validation, settings(folder=tmp_path / "b", epochs=4, schedule="constant")
     )
-    assert (result.best, result.best_epoch) == (0.9, 2)  # the first of equals
-    assert (tmp_path / "a" / BEST).read_bytes() == (tmp_path / "b" / BEST).read_bytes()
+    assert (result.kept, result.kept_epoch) == (0.9, 2)  # the first of equals
+    assert (tmp_path / "a" / KEPT).read_bytes() == (tmp_path / "b" / KEPT).read_bytes()
     assert weights(short) != weights(long)
 
 
@@ -350,7 +366,7 @@ def test_resuming_a_run_of_another_seed_or_recipe_is_refused_by_name(
     begun = {"recipe": "r", "seed": "1", "data file": "d"}
     fit(line_task(), batches, validation, replace(settings(), identity=begun))
     again = replace(settings(resume=True), identity=begun)
-    assert fit(line_task(), batches, validation, again).best_epoch == 3
+    assert fit(line_task(), batches, validation, again).kept_epoch == 3
     other = replace(again, identity={**begun, "seed": "2"})
     with pytest.raises(ModelError, match=r"last\.pt: expected a run begun with this seed, got"):
         fit(line_task(), batches, validation, other)

@@ -80,7 +80,7 @@ def test_the_engine_stops_within_its_time_and_the_cosine_ends_with_it(
     assert rates[-1] < 0.01 * 0.01
     resumed = fit(line_task(), batches, validation, replace(made, resume=True))
     assert resumed.steps == 9
-    assert (tmp_path / "best.safetensors").is_file()
+    assert (tmp_path / "kept.safetensors").is_file()
 
 
 def test_a_last_validation_shorter_than_those_before_does_not_begin_the_training_again(
@@ -110,7 +110,7 @@ def test_a_generous_budget_changes_nothing(
     made = replace(settings(folder=tmp_path / "b"), budget_s=1e9)
     budgeted = fit(line_task(), batches, validation, made)
     assert [row["figure"] for row in plain.rows] == [row["figure"] for row in budgeted.rows]
-    a, b = ((tmp_path / run / "best.safetensors").read_bytes() for run in "ab")
+    a, b = ((tmp_path / run / "kept.safetensors").read_bytes() for run in "ab")
     assert a == b
 
 
