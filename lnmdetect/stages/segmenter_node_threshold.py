@@ -26,11 +26,13 @@ Nodes = Mapping[int, Sequence[NodeAnnotation]]
 
 @dataclass
 class _Tally:
-    """Every answered node's score, and the nodes of truth it touches; the nodes of truth."""
+    """Every answered node's score, and the nodes of truth it touches; the nodes of truth.
+
+    One that touches none, not even one that is ignored, is wrong.
+    """
 
     scores: list[float] = field(default_factory=list)
     touched: list[set[str]] = field(default_factory=list)
-    is_wrong: list[bool] = field(default_factory=list)
     truth: set[str] = field(default_factory=set)
 
 
@@ -42,6 +44,8 @@ def choose_node_threshold(
     progress: Progress,
 ) -> tuple[Threshold, dict[str, float | None]]:
     """Return the lowest score with at most two false nodes a scan, and figures there.
+
+    Where all answered nodes together hold no more, every node counts: 0.
 
     Args:
         truth: of the validation patients, with masks.
@@ -64,21 +68,20 @@ def choose_node_threshold(
             _add(tally, piece, done.images, by_image)
     scores = np.array(tally.scores, dtype=np.float64)
     allowed = FALSE_NODES_A_SCAN * len(scans)
-    lowest = score_at_false_positives(scores, np.array(tally.is_wrong, dtype=bool), allowed)
-    if lowest is None:  # no node was answered, or the surest alone hold too many false ones
-        lowest = 1.0 if len(scores) else 0.0
+    is_wrong = np.array([not names for names in tally.touched], dtype=np.bool_)
+    lowest: float | None = 0.0  # nothing speaks against any node
+    if is_wrong.sum() > allowed:
+        lowest = score_at_false_positives(scores, is_wrong, allowed)
+    if lowest is None:  # the surest nodes alone hold too many false ones
+        lowest = 1.0
     return Threshold(lowest, RULE, "validation patients"), _figures(tally, lowest, len(scans))
 
 
 def _figures(tally: _Tally, value: float, scans: int) -> dict[str, float | None]:
-    kept = [score >= value for score in tally.scores]
-    found = {
-        name
-        for names, is_kept in zip(tally.touched, kept, strict=True)
-        if is_kept
-        for name in names
-    }
-    wrong = sum(one and is_kept for one, is_kept in zip(tally.is_wrong, kept, strict=True))
+    pairs = zip(tally.scores, tally.touched, strict=True)
+    kept = [names for score, names in pairs if score >= value]
+    found = set().union(*kept)
+    wrong = sum(not names for names in kept)
     share = len(found & tally.truth) / len(tally.truth) if tally.truth else None
     return {
         "nodes_found_at_node_threshold": None if share is None else round(share, 4),
@@ -99,7 +102,7 @@ def _name(image: ImageRecord, node: NodeAnnotation) -> str:
 
 
 def _add(tally: _Tally, piece: Piece, images: Sequence[ImageRecord], by_image: Nodes) -> None:
-    """Add an answered node; one that touches nothing, not even what is ignored, is wrong."""
+    """Add an answered node with the nodes it touches."""
     touched: set[str] = set()
     for section in piece.sections:
         image = images[section.index]
@@ -112,4 +115,3 @@ def _add(tally: _Tally, piece: Piece, images: Sequence[ImageRecord], by_image: N
                     touched.add(_name(image, node))
     tally.scores.append(node_score(piece))
     tally.touched.append(touched)
-    tally.is_wrong.append(not touched)
