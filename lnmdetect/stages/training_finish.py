@@ -81,20 +81,14 @@ def finish_training(
         record: of the run so far.
         first_stage: patients that the first stage of a cascade was trained on.
     """
-    folder = request.output / BUNDLE
-    seen = partial(PatientDigests.of, truth_sha256=sha256_of_file(request.data))
-    chosen_on = seen(inputs.split.validation)
-    bundle = Bundle(
-        name=recipe.name,
-        recipe=recipe,
-        threshold=replace(threshold, patients=chosen_on),
-        node_threshold=node_threshold and replace(node_threshold, patients=chosen_on),
-        trained_on=seen(inputs.split.training).with_those_of(first_stage),
-        is_phantom=inputs.is_phantom,
+    bundle = _bundle(
+        request,
+        recipe,
+        inputs,
+        first_stage,
+        threshold=threshold,
+        node_threshold=node_threshold,
         figures={metric: fitted.kept, "epoch": fitted.kept_epoch, **figures},
-        sha256="",
-        folder=folder,
-        data=_described(request, inputs),
     )
     write_bundle(bundle, load_kept(request.output), bundle_card(bundle), overwrite=True)
     curves = request.output / CURVES_PNG
@@ -102,10 +96,10 @@ def finish_training(
         list(fitted.rows), curves, watched=metric, kept_epoch=fitted.kept_epoch, overwrite=True
     )
     record.lap("threshold")
-    record.model = {recipe.name: read_bundle(str(folder), recipe.arm).sha256}
+    record.model = {recipe.name: read_bundle(str(bundle.folder), recipe.arm).sha256}
     record.write(request.output / RUN)
     return TrainResult(
-        bundle=folder,
+        bundle=bundle.folder,
         metric=metric,
         reached=fitted.kept,
         kept_epoch=fitted.kept_epoch,
@@ -119,6 +113,33 @@ def finish_training(
         steps=fitted.steps,
         epochs=len(fitted.rows),
         seconds=round(fitted.seconds, 1),
+    )
+
+
+def _bundle(
+    request: TrainRequest,
+    recipe: Recipe,
+    inputs: TrainedOn,
+    first_stage: PatientDigests | None,
+    *,
+    threshold: Threshold,
+    node_threshold: Threshold | None,
+    figures: Mapping[str, float | None],
+) -> Bundle:
+    """Return the bundle of a finished training, its patients as digests; nothing is written."""
+    seen = partial(PatientDigests.of, truth_sha256=sha256_of_file(request.data))
+    chosen_on = seen(inputs.split.validation)
+    return Bundle(
+        name=recipe.name,
+        recipe=recipe,
+        threshold=replace(threshold, patients=chosen_on),
+        node_threshold=node_threshold and replace(node_threshold, patients=chosen_on),
+        trained_on=seen(inputs.split.training).with_those_of(first_stage),
+        is_phantom=inputs.is_phantom,
+        figures=dict(figures),
+        sha256="",
+        folder=request.output / BUNDLE,
+        data=_described(request, inputs),
     )
 
 
