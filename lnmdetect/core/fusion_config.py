@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from lnmdetect.core.config_parts import (
     AugmentationConfig,
@@ -16,8 +16,6 @@ from lnmdetect.core.config_parts import (
 Modality = Literal["bmode", "ceus", "finding"]
 ALL_MODALITIES: tuple[Modality, ...] = get_args(Modality)
 IMAGE_MODALITIES = ("bmode", "ceus")
-SCALED_BACKBONE = "resnet50"
-"""The only branch whose channels a width multiplies."""
 
 
 class GreyScale(Part):
@@ -44,7 +42,7 @@ class FusionConfig(Part):
     Attributes:
         modalities: what the network is built of; any of them, in any order.
         backbone: of each image branch.
-        width: multiplier of every layer's channels, 1 being the published; of resnet50 only.
+        width: multiplier of every layer's channels, 1 being the published.
         size_px: side of the square images; what is not square is padded with black.
         frames: contrast-enhanced ones of a case, spread evenly over those that it lists (of one,
             the middle); with several, their features are averaged with learnt weights.
@@ -74,12 +72,6 @@ class FusionConfig(Part):
         if len(set(given)) != len(given):
             raise ValueError("modalities: expected each one once")
         return tuple(modality for modality in ALL_MODALITIES if modality in given)
-
-    @model_validator(mode="after")
-    def _check(self) -> "FusionConfig":
-        if self.width != 1 and self.backbone != SCALED_BACKBONE:
-            raise ValueError(f"width: expected 1 for {self.backbone}, whose channels are fixed")
-        return self
 
     @property
     def images(self) -> tuple[Modality, ...]:

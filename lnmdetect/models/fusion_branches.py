@@ -1,12 +1,16 @@
 """The networks that turn an ultrasound image into features, one row each.
 
 Every branch is the mean of its network's last map over all places: 2048 features of ResNet-50 and
-Inception-v3, 512 of VGG-11, whose fully connected layers (119 of its 129 million parameters) are
-left out. Nothing is downloaded: weights are random until `io.imagenet` fills them.
+Inception-v3, 512 of VGG-11, whose fully connected layers (124 of its 133 million parameters) are
+left out. A width multiplies the channels of each. Nothing is downloaded: weights are random until
+`io.imagenet` fills them.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -44,39 +48,67 @@ class LastMap(ResNet50):
         return last
 
 
-class _Maps(nn.Module):
-    """The convolutions of a timm network under the name that its published weights give them."""
+class _Vgg11(nn.Module):
+    """The convolutions of VGG-11, under the names that its published weights have."""
 
-    def __init__(self, features: nn.Module) -> None:
+    def __init__(self, width: float) -> None:
         super().__init__()
-        self.features = features
+        layers: list[nn.Module] = []
+        channels = 1
+        for planes in _VGG11_PLANES:
+            if planes is None:
+                layers.append(nn.MaxPool2d(2))
+                continue
+            layers += [nn.Conv2d(channels, round(planes * width), 3, padding=1), nn.ReLU()]
+            channels = round(planes * width)
+        self.features = nn.Sequential(*layers)
+        for name, parameter in self.features.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            else:  # without normalisation torch's own start would fade from layer to layer
+                nn.init.kaiming_normal_(parameter, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the last map."""
+        """Return the last map (N, 512 * width, S / 32, S / 32) for `x` (N, 1, S, S)."""
         last: Tensor = self.features(x)
         return last
+
+
+_VGG11_PLANES = (64, None, 128, None, 256, 256, None, 512, 512, None, 512, 512, None)
+"""Channels of the convolutions; None: half the side (Simonyan and Zisserman 2015, table 1 A)."""
 
 
 def _resnet50(width: float) -> nn.Module:
     return LastMap(1, width=width)
 
 
-def _vgg11(width: float) -> nn.Module:
-    from timm import create_model  # seconds of import that ResNets need not pay
-
-    network: nn.Module = create_model("vgg11", pretrained=False, in_chans=1, num_classes=0)
-    return _Maps(network.get_submodule("features"))
-
-
 def _inception_v3(width: float) -> nn.Module:
-    from timm import create_model
+    """Return torchvision's network up to its last map, its convolutions of scaled channels."""
+    from torchvision.models import inception  # ResNets need not pay its import
 
-    network: nn.Module = create_model(
-        "inception_v3", pretrained=False, in_chans=1, num_classes=0, global_pool=""
+    def convolution(inputs: int, outputs: int, **options: Any) -> nn.Module:
+        channels = 1 if inputs == _COLOURS else round(inputs * width)
+        made: nn.Module = inception.BasicConv2d(channels, round(outputs * width), **options)
+        return made
+
+    blocks = [getattr(inception, f"Inception{letter}") for letter in "ABCDE"]
+    network = inception.Inception3(
+        aux_logits=False,
+        init_weights=False,
+        inception_blocks=[
+            convolution,
+            *(partial(block, conv_block=convolution) for block in blocks),
+            inception.InceptionAux,
+        ],
     )
-    return network
+    parts = list(network.named_children())
+    last = [name for name, _ in parts].index(_INCEPTION_LAST)
+    return nn.Sequential(OrderedDict(parts[: last + 1]))
 
 
+_COLOURS = 3
+"""Channels of the images that torchvision's networks are built for; ours have one."""
+_INCEPTION_LAST = "Mixed_7c"
 _TWO_PLACES_PX = 33
 """From here on a last map at stride 32 has more than one place, where sides are rounded up."""
 _INCEPTION_PX = 107
@@ -90,14 +122,14 @@ BRANCHES: Mapping[str, BranchKind] = {
         Pretrained("torchvision", "ResNet50_Weights.IMAGENET1K_V1", "fc"),
         "layer4",
     ),
-    "vgg11": BranchKind(_vgg11, 512, 32, Pretrained("timm", "vgg11", "head.fc"), "features"),
+    "vgg11": BranchKind(_Vgg11, 512, 32, Pretrained("timm", "vgg11", "head.fc"), "features"),
     "inception_v3": BranchKind(
         _inception_v3,
         2048,
         _INCEPTION_PX,
         # As in `models.backbones`: timm publishes torchvision's.
         Pretrained("torchvision", "Inception_V3_Weights.IMAGENET1K_V1", "fc"),
-        "Mixed_7c",
+        _INCEPTION_LAST,
     ),
 }
 """Guang et al. 2023, tables 2 and 3."""

@@ -94,6 +94,23 @@ def test_a_branch_has_the_published_parameters(
     assert network.fused_features == 2 * features + 1
 
 
+@pytest.mark.parametrize(
+    ("backbone", "features"), [("resnet50", 512), ("inception_v3", 512), ("vgg11", 128)]
+)
+def test_at_a_quarter_of_the_width_every_layer_has_a_quarter_of_its_channels(
+    backbone: str, features: int
+) -> None:
+    wide, narrow = (full_width(("bmode",), backbone=backbone, width=w) for w in (1, 0.25))
+    assert narrow.fused_features == features
+    shapes = [[tuple(p.shape) for p in net.branches.parameters()] for net in (wide, narrow)]
+    first_wide, first_narrow = shapes[0][0], shapes[1][0]
+    assert first_narrow == (first_wide[0] // 4, 1, *first_wide[2:])
+    quartered = [
+        (s[0] // 4, s[1] // 4, *s[2:]) if len(s) > 1 else (s[0] // 4,) for s in shapes[0][1:]
+    ]
+    assert shapes[1][1:] == quartered
+
+
 @pytest.mark.parametrize("backbone", ["vgg11", "inception_v3"])
 def test_the_other_backbones_answer_and_give_gradients_to_their_first_layer(backbone: str) -> None:
     torch.manual_seed(0)
