@@ -50,6 +50,10 @@ Modalities = Annotated[
         "--modalities", help="fusion: some of bmode,ceus,finding; else those of the recipe."
     ),
 ]
+Backbone = Annotated[
+    Literal["resnet50", "vgg11", "inception_v3"] | None,
+    typer.Option("--backbone", help="fusion: network of each image; else the recipe's."),
+]
 Fold = Annotated[
     str | None, typer.Option("--fold", help="The fold that is not touched: 1 .. k, or test.")
 ]
@@ -74,6 +78,7 @@ def train(
     coarse: Coarse = None,
     classes: Classes = None,
     modalities: Modalities = None,
+    backbone: Backbone = None,
     resume: Resume = False,
     workers: Workers = 0,
     overwrite: options.Overwrite = False,
@@ -87,7 +92,7 @@ def train(
 
     talk = Talk(quiet, verbose, as_json)
     _refuse_elsewhere("segmenter", arm, {"--coarse": coarse, "--classes": classes})
-    _refuse_elsewhere("fusion", arm, {"--modalities": modalities})
+    _refuse_elsewhere("fusion", arm, {"--modalities": modalities, "--backbone": backbone})
     request = TrainRequest(
         data,
         recipe=recipe,
@@ -99,6 +104,7 @@ def train(
         coarse=coarse,
         classes=classes,
         modalities=modalities,
+        backbone=backbone,
         resume=resume,
         overwrite=overwrite,
         workers=workers,

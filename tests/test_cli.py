@@ -272,6 +272,11 @@ def test_anchors_prints_table_recipe_and_files(
             2,
             "--modalities: expected lnmdetect train fusion",
         ),
+        (
+            ["train", "detector", "--data", "t.json", "-o", "run", "--backbone", "vgg11"],
+            2,
+            "--backbone: expected lnmdetect train fusion",
+        ),
         (["phantom", "ct", "--patients", "0", "-o", "out"], 2, "patients"),
         (["anchors", "truth.json", "--recipe", "vast"], 3, "truth.json: expected"),
         (["detect", "nothing", "--threshold", "1.5"], 2, "threshold"),

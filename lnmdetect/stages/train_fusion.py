@@ -125,18 +125,20 @@ def train_fusion(request: TrainRequest, progress: Progress = SILENT) -> TrainRes
 
 
 def _asked_recipe(request: TrainRequest) -> FusionRecipe:
-    """Return the recipe that is asked for, with the modalities that are asked for.
+    """Return the recipe that is asked for, with the modalities and backbone that are asked for.
 
     Raises:
         UsageError: see `train_fusion`.
     """
     recipe = read_recipe(request.recipe, "fusion")
     assert isinstance(recipe, FusionRecipe)
+    asked: dict[str, Any] = {}
     if request.modalities is not None:
-        model = recipe.model.model_dump() | {
-            "modalities": parsed_modalities("--modalities", request.modalities)
-        }
-        recipe = recipe.model_copy(update={"model": FusionConfig.model_validate(model)})
+        asked["modalities"] = parsed_modalities("--modalities", request.modalities)
+    if request.backbone is not None:
+        asked["backbone"] = request.backbone
+    model = FusionConfig.model_validate(recipe.model.model_dump() | asked)
+    recipe = recipe.model_copy(update={"model": model})
     chosen_branch(recipe)
     if request.init:
         branch_weights(recipe)

@@ -55,6 +55,7 @@ class TrainRequest:
         classes: key of `core.node_classes.CLASSES_BY_NAME`: what a segmenter tells apart; None:
             what its recipe says.
         modalities: of a fusion network, separated by commas; None: what its recipe says.
+        backbone: of a fusion network's images, see `core.fusion_config`; likewise.
         blind_too: keep a detector that hits no validation node, with a threshold of 0.5.
     """
 
@@ -76,6 +77,7 @@ class TrainRequest:
     coarse: str | None = None
     classes: str | None = None
     modalities: str | None = None
+    backbone: str | None = None
     blind_too: bool = False
 
     @property

@@ -188,6 +188,12 @@ def test_any_subset_is_trained_on_the_cases_that_have_some_of_it(
     assert (words in result.notes) == (left_out == 1)
 
 
+def test_the_backbone_asked_for_takes_the_place_of_the_recipes(train: Train) -> None:
+    bundle = read_bundle(str(train(modalities="bmode", backbone="vgg11").bundle), "fusion")
+    assert recipe_of(bundle).model.backbone == "vgg11"
+    assert recipe_of(bundle).model.modalities == ("bmode",)
+
+
 @pytest.mark.parametrize("modalities", ["doppler", "bmode,bmode", ""])
 def test_modalities_that_are_none_are_refused(
     train: Train, tmp_path: Path, modalities: str
