@@ -1,7 +1,7 @@
 """`lnmdetect fuse`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -21,6 +21,15 @@ CaseThreshold = Annotated[
 Without = Annotated[
     str | None,
     typer.Option("--without", help="Some of bmode,ceus,finding: answer as if no case had them."),
+]
+Patients = Annotated[
+    Literal["all", "validation", "unseen"],
+    typer.Option(
+        "--patients",
+        help="Whose cases: all; validation: only those on whom the bundle's epoch and threshold "
+        "were chosen, whose figures flatter; unseen: only those on whom it was neither trained nor "
+        "tuned, the test part.",
+    ),
 ]
 SkipUnanswerable = Annotated[
     bool,
@@ -49,6 +58,7 @@ def fuse(
     device: options.Device = "auto",
     threshold: CaseThreshold = None,
     without: Without = None,
+    patients: Patients = "all",
     skip_unanswerable: SkipUnanswerable = False,
     explain: Explain = None,
     overwrite: options.Overwrite = False,
@@ -72,6 +82,7 @@ def fuse(
         device=device,
         threshold=threshold,
         without=without,
+        patients=patients,
         skip_unanswerable=skip_unanswerable,
         explain=explain,
         overwrite=overwrite,

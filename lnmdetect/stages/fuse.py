@@ -27,6 +27,7 @@ from lnmdetect.stages.fuse_cases import (
     sorted_out,
     used_modalities,
 )
+from lnmdetect.stages.fuse_patients import patients_asked
 from lnmdetect.stages.fuse_result import CaseAnswer, FuseRequest, FuseResult
 from lnmdetect.stages.fusion_model import load_fusion, parsed_modalities
 from lnmdetect.training.devices import Compute
@@ -38,8 +39,10 @@ def fuse(request: FuseRequest, progress: Progress = SILENT) -> FuseResult:
     """Return what the cases were called after writing fused.json, its run record and pictures.
 
     Raises:
-        UsageError: there is no such modality or device, or the output is the input.
-        InputError: the file or its images are unsound, or the model cannot answer a case.
+        UsageError: there is no such modality or device, the output is the input, or the bundle does
+            not say whom it has seen where that is asked for.
+        InputError: the file or its images are unsound, no patient asked for is in it, or the model
+            cannot answer a case.
         ModelError: the bundle is absent, damaged or of another arm.
         OutputError: an output exists and `overwrite` is not set.
     """
@@ -48,6 +51,7 @@ def fuse(request: FuseRequest, progress: Progress = SILENT) -> FuseResult:
     dataset = without_answers(read_ultrasound(request.ultrasound, scan=request.scan))
     root = image_root(request.ultrasound, dataset, request.scan)
     bundle, task = load_fusion(request.model, request.device)
+    dataset = patients_asked(dataset, bundle, request.patients, request.ultrasound.name)
     model = _model(bundle)
     if request.explain is not None:
         explained_images(model, without)
@@ -132,6 +136,7 @@ def _start_record(request: FuseRequest) -> RunRecord:
         "device": request.device,
         "threshold": request.threshold,
         "without": request.without,
+        "patients": request.patients,
         "skip_unanswerable": request.skip_unanswerable,
         "explain": request.explain is not None,
     }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lnmdetect.core.errors import LnmDetectError
 from lnmdetect.core.ultrasound import Label
+from lnmdetect.stages.fuse_patients import Which
 
 DEFAULT_MODEL = "compact"
 FUSED = Path("fused.json")
@@ -19,6 +20,8 @@ class FuseRequest:
         scan: where the images are; None takes the file's `info.scan_root`.
         threshold: on P(metastatic), in [0, 1], instead of the bundle's.
         without: modalities, separated by commas, to answer as if no case had them.
+        patients: whose cases: `all`, `validation`: those on whom the bundle's epoch and threshold
+            were chosen, `unseen`: those on whom it was neither trained nor tuned.
         skip_unanswerable: leave out cases that the model cannot answer, instead of refusing all.
         explain: folder for heat maps and galleries; None draws nothing.
     """
@@ -30,6 +33,7 @@ class FuseRequest:
     device: str = "auto"
     threshold: float | None = None
     without: str | None = None
+    patients: Which = "all"
     skip_unanswerable: bool = False
     explain: Path | None = None
     overwrite: bool = False
