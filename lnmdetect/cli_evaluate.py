@@ -51,7 +51,8 @@ def evaluate(
     --compare A B and --readers CSV print their own tables in place of these: --compare puts boxes,
     masks and linked nodes beside each other on the same patients.
     --fused scores what `fuse` wrote of ultrasound cases; repeated, the files are rows of one table,
-    and each is compared with the first; NAME=FILE names a row, and files of one name are pooled.
+    and each is compared with those after it; NAME=FILE names a row, and files of one name are
+    pooled.
     """
     from lnmdetect.metrics.froc import FROC_RATES
     from lnmdetect.stages.evaluation_request import TRUTH, EvalRequest

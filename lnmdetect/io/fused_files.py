@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from lnmdetect import __version__
+from lnmdetect.core.errors import InputError
 from lnmdetect.core.fused import FusedCase, FusedDataset
 from lnmdetect.core.ultrasound import MODALITIES, UltrasoundCase, UltrasoundDataset
 from lnmdetect.io.coco import check_digests
 from lnmdetect.io.coco_records import class_probabilities
 from lnmdetect.io.json_fields import JsonObject, describe
-from lnmdetect.io.json_files import write_json
+from lnmdetect.io.json_files import read_json, write_json
 from lnmdetect.io.ultrasound_files import case_to_json, read_records
 
 _DESCRIPTION = "Ultrasound cases with P(metastatic) of each. Research use only."
@@ -28,11 +29,36 @@ def read_fused(path: Path) -> FusedDataset:
         InputError: the file is no fused.json, or a record of it cannot be used; the message names
             the record.
     """
+    _require_answers(path)
     dataset, records = read_records(path)
     info = JsonObject(f"{path.name}: info", dataset.info)
     _check_info(info)
     cases = map(_fused, dataset.cases, records)
     return FusedDataset(dataset.info, tuple(cases), dataset.extra)
+
+
+_OTHER_FILES = (
+    (
+        "timings_s",
+        "the record of a run",
+        "Give the file that lies beside it without .run in its name.",
+    ),
+    ("cohort", "what eval says of such a file", "Give the fused.json that was evaluated."),
+    ("annotations", "boxes of CT", "Give the fused.json, or this file with --nodes."),
+    ("cases", "cases without answers", "Run `lnmdetect fuse` on it, and give what that writes."),
+)
+"""A field that tells what else a file is, in words, and what to do."""
+
+
+def _require_answers(path: Path) -> None:
+    """Raise where a file is another of lnmdetect's."""
+    top = JsonObject.at(f"{path.name}:", read_json(path)).values
+    info = top.get("info")
+    if isinstance(info, dict) and "fusion" in info and "cases" in top:
+        return
+    for field, got, remedy in _OTHER_FILES:
+        if field in top:
+            raise InputError(path.name, expected="what `fuse` wrote", got=got, remedy=remedy)
 
 
 def without_answers(dataset: UltrasoundDataset) -> UltrasoundDataset:

@@ -1,5 +1,6 @@
 """Who was studied, benign beside metastatic: a paper's table 1."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,8 +9,8 @@ from numpy.typing import NDArray
 
 from lnmdetect.metrics.group_tests import GroupTest, chi_squared, mann_whitney
 
-MOST_LEVELS = 12
-"""More different words are a free text and no column of a table."""
+OTHER = "other"
+"""The level of all words that few cases have."""
 
 Flags = NDArray[np.bool_]
 Values = NDArray[np.float64]
@@ -48,9 +49,9 @@ class LevelRow:
     """One quality.
 
     Attributes:
-        levels: each to the counts (benign, metastatic); empty for free text.
+        levels: each to the counts (benign, metastatic), `OTHER` last.
         unknown: (benign, metastatic) where it is not known; no part of the test.
-        different: how many different levels there are.
+        different: how many different words there are, those in `OTHER` counted one by one.
     """
 
     levels: Mapping[str, tuple[int, int]]
@@ -70,25 +71,36 @@ def number_row(values: Values, is_positive: Flags) -> NumberRow:
     )
 
 
-def level_row(levels: Sequence[str | None], is_positive: Flags) -> LevelRow:
-    """Return the row of N levels, None where one is not known, with the chi-squared test."""
-    known = sorted({level for level in levels if level is not None})
+def level_row(words: Sequence[str | None], is_positive: Flags, *, fewest: int = 1) -> LevelRow:
+    """Return the row of N words, None where one is not known, with the chi-squared test.
+
+    Args:
+        words: (N,) of one quality.
+        is_positive: (N,) metastatic.
+        fewest: cases of a level; words of fewer are taken together as `OTHER`, so that a free text
+            does not fill the table. One such word alone stays what it is.
+    """
+    of_each = Counter(word for word in words if word is not None)
+    rare = {word for word, cases in of_each.items() if cases < fewest or word == OTHER}
+    pooled = dict.fromkeys(rare, OTHER) if len(rare) > 1 else {}
+    known = sorted(
+        {pooled.get(word, word) for word in of_each}, key=lambda one: (one == OTHER, one)
+    )
     counts = np.zeros((2, len(known)), dtype=np.int64)
     unknown = [0, 0]
-    for level, positive in zip(levels, is_positive.tolist(), strict=True):
-        if level is None:
+    for word, positive in zip(words, is_positive.tolist(), strict=True):
+        if word is None:
             unknown[positive] += 1
         else:
-            counts[int(positive), known.index(level)] += 1
-    unknowns = (unknown[0], unknown[1])
-    if len(known) > MOST_LEVELS:
-        too_many = f"{len(known)} different values: a free text"
-        test = GroupTest("none", reason=too_many)
-        return LevelRow({}, unknowns, len(known), test)
-    columns = {
+            counts[int(positive), known.index(pooled.get(word, word))] += 1
+    levels = {
         level: (int(counts[0, place]), int(counts[1, place])) for place, level in enumerate(known)
     }
-    return LevelRow(columns, unknowns, len(known), chi_squared(counts))
+    test = chi_squared(counts)
+    if pooled and known == [OTHER]:
+        seldom = f"{len(of_each)} different values, none in {fewest} cases or more"
+        test = GroupTest(test.method, reason=seldom)
+    return LevelRow(levels, (unknown[0], unknown[1]), len(of_each), test)
 
 
 def _spread(known: Values, unknown: int) -> Spread:

@@ -1,43 +1,41 @@
 """`eval --fused`: figures of ultrasound cases by modality set, from fused.json alone; no torch."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lnmdetect import __version__
 from lnmdetect.core.progress import SILENT, Progress
-from lnmdetect.core.ultrasound import UltrasoundCase
-from lnmdetect.core.wording import counted
-from lnmdetect.io.json_files import refuse_existing, write_json
+from lnmdetect.io.json_files import write_json
 from lnmdetect.io.run_record import RunRecord, record_path
 from lnmdetect.metrics.answers import Answers
 from lnmdetect.metrics.classification import classification
-from lnmdetect.metrics.cohort_table import level_row, number_row
 from lnmdetect.metrics.comparison import Compared, compare_classes
 from lnmdetect.metrics.figure import Figure
-from lnmdetect.metrics.group_tests import SMALLEST_EXPECTED
 from lnmdetect.metrics.label_permutation import label_permutation
 from lnmdetect.metrics.paired_tests import difference_figure
 from lnmdetect.metrics.ranked_nodes import missing_class
 from lnmdetect.metrics.resampling import Resamples
 from lnmdetect.metrics.stratified_auc import areas_within
-from lnmdetect.stages.comparison import MANY_TESTS
+from lnmdetect.stages.evaluation_fused_cohort import cohort_table
 from lnmdetect.stages.evaluation_fused_figures import (
     refuse_existing_figures,
     write_fused_figures,
 )
 from lnmdetect.stages.evaluation_fused_inputs import FusedRow, read_rows
+from lnmdetect.stages.evaluation_fused_notes import fused_notes
 from lnmdetect.stages.evaluation_fused_request import FusedRequest
 from lnmdetect.stages.evaluation_fused_result import (
-    CohortTable,
     FusedInfo,
     FusedResult,
     RowDifference,
     RowFigures,
 )
-from lnmdetect.stages.evaluation_info import over_patients_sentence, resample_notes
+from lnmdetect.stages.evaluation_info import over_patients_sentence
 from lnmdetect.stages.evaluation_optimism import flattery
+from lnmdetect.stages.export_files import check_output
 
 CASE = "case"
 
@@ -49,11 +47,12 @@ def evaluate_fused(request: FusedRequest, progress: Progress = SILENT) -> FusedR
         InputError: a file cannot be used, a case is pooled twice, rows contradict each other; or a
             model was trained or tuned on patients that are scored, and the request does not say
             `optimistic`.
-        UsageError: two rows hold the same files.
+        UsageError: two rows hold the same files, or the output is one of them.
         OutputError: an output exists, or cannot be written.
     """
     if request.output is not None:
-        refuse_existing(request.output, overwrite=request.overwrite)
+        inputs = [path for row in request.rows for path in row.paths]
+        check_output(request.output, inputs, overwrite=request.overwrite)
     if request.figures is not None:
         refuse_existing_figures(request.figures, overwrite=request.overwrite)
     record = RunRecord("eval --fused", _config(request), seed=request.seed)
@@ -83,9 +82,10 @@ def _result(
         row_figures(row, bootstrap=request.bootstrap, seed=request.seed)
         for row in progress.track(rows, description="scoring")
     )
+    pairs = list(combinations(rows, 2))
     differences = tuple(
-        difference(rows[0], other, bootstrap=request.bootstrap, seed=request.seed)
-        for other in progress.track(rows[1:], description="comparing")
+        difference(a, b, bootstrap=request.bootstrap, seed=request.seed)
+        for a, b in progress.track(pairs, description="comparing")
     )
     everyone = {case.fused.case.case_id: case.fused.case for row in rows for case in row.cases}
     cohort = cohort_table(list(everyone.values()))
@@ -100,7 +100,7 @@ def _result(
         seed=request.seed,
         intervals=f"{over_patients}; the independent ones take every case as independent: DeLong "
         "for AUC, Wilson for shares",
-        notes=(*warnings, *_notes(request, rows, differences, cohort)),
+        notes=(*warnings, *fused_notes(request, rows, differences, cohort)),
     )
     return FusedResult(info, figures, differences, cohort)
 
@@ -194,79 +194,3 @@ def _compared(areas: Sequence[NDArray[np.float64]], resamples: Resamples, *, n: 
 def _answers(row: FusedRow, places: Sequence[int]) -> Answers:
     given = np.ones(len(places), dtype=bool)
     return Answers(given, row.p_metastatic[places], row.called[places])
-
-
-def cohort_table(cases: Sequence[UltrasoundCase]) -> CohortTable:
-    """Return table 1 of cases of known status."""
-    is_positive = np.array([case.label == "metastatic" for case in cases], dtype=bool)
-    numbers = {
-        name: np.array([getattr(case, name) for case in cases], dtype=np.float64)  # None: NaN
-        for name in ("age_years", "max_size_mm")
-    }
-    levels: Mapping[str, list[str | None]] = {
-        "sex": [case.sex for case in cases],
-        "location": [case.location for case in cases],
-        "finding": [None if case.finding == "unknown" else case.finding for case in cases],
-    }
-    return CohortTable(
-        benign=int((~is_positive).sum()),
-        metastatic=int(is_positive.sum()),
-        patients=len({case.patient for case in cases}),
-        numbers={name: number_row(values, is_positive) for name, values in numbers.items()},
-        levels={name: level_row(values, is_positive) for name, values in levels.items()},
-    )
-
-
-def _notes(
-    request: FusedRequest,
-    rows: Sequence[FusedRow],
-    differences: Sequence[RowDifference],
-    cohort: CohortTable,
-) -> Iterator[str]:
-    if rows[0].phantom:
-        yield "Phantom figures: the images are synthetic and say nothing about patients."
-    yield from resample_notes(cohort.patients, request.bootstrap)
-    if len(rows) > 1:
-        yield MANY_TESTS
-    for row in rows:
-        yield from _row_notes(row)
-    for other in differences:
-        if other.only_a or other.only_b:
-            yield (
-                f"{other.a} and {other.b} are compared on the cases that both have; "
-                f"{other.only_a} of the former and {other.only_b} of the latter are left out."
-            )
-    if cohort.patients < cohort.benign + cohort.metastatic:
-        yield (
-            "Some patients have several cases: intervals and shuffles keep a patient's together; "
-            "DeLong's test, McNemar's and those of table 1 take cases as independent."
-        )
-    thin = [
-        name
-        for name, level in cohort.levels.items()
-        if (level.test.smallest_expected or SMALLEST_EXPECTED) < SMALLEST_EXPECTED
-    ]
-    if thin:
-        yield (
-            f"Table 1, {', '.join(thin)}: an expected count lies below {SMALLEST_EXPECTED:g}, and "
-            "chi-squared is only approximate."
-        )
-
-
-def _row_notes(row: FusedRow) -> Iterator[str]:
-    if len(row.stamps) > 1:
-        yield (
-            f"{row.name} pools {len(row.stamps)} files: AUC ranks the probabilities of several "
-            "models together, which need not mean the same; AUC within files takes pairs of one "
-            "file alone. Each file is called at its own threshold."
-        )
-    if row.unlabelled:
-        cases = counted(row.unlabelled, "case has", "cases have")
-        yield f"{row.name}: {cases} no label and no part in any figure."
-    full = "+".join(row.modalities)
-    fewer = sum(count for used, count in row.used.items() if used != full)
-    if fewer:
-        yield (
-            f"{row.name}: {fewer} of {counted(len(row.cases), 'case')} answered from fewer "
-            "modalities than the network takes."
-        )

@@ -6,10 +6,9 @@ from pathlib import Path
 from lnmdetect.io.figures_data import Curve, CurvePlot, EvaluationPlots
 from lnmdetect.io.json_files import atomic_output, refuse_existing
 from lnmdetect.stages.evaluation_fused_result import FusedResult, RowFigures
-from lnmdetect.stages.evaluation_fused_tables import fused_markdown
+from lnmdetect.stages.evaluation_fused_tables import TABLES, fused_markdown
 from lnmdetect.stages.readers_figure import plain_label, roc_paths, write_roc
 
-TABLES = "fused.md"
 MOST_CURVES = 8
 """More names fill a figure of one column."""
 _MOST_LETTERS = 32

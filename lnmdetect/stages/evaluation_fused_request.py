@@ -28,7 +28,7 @@ class FusedRequest:
     """What to score.
 
     Attributes:
-        rows: of the table; every difference is the first minus another.
+        rows: of the table; every difference is one of them minus a later one.
         threshold: on P(metastatic), in place of those in the files.
         optimistic: go on although a model was trained or tuned on patients that are scored.
         bootstrap, seed: how many resamples of the patients, shuffles and swaps.

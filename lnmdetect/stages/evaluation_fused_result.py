@@ -79,7 +79,7 @@ class RowFigures:
 
 @dataclass(frozen=True)
 class RowDifference:
-    """The first row (a) minus another (b), on the cases that both have.
+    """A row (a) minus a later one (b), on the cases that both have.
 
     Attributes:
         only_a, only_b: cases that one of the two alone has.

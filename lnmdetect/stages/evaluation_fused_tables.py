@@ -1,54 +1,74 @@
 """Fused cases as tables: the figures by modality set, their differences, and table 1."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from lnmdetect.core.wording import counted
 from lnmdetect.io.report_view import Table
-from lnmdetect.metrics.cohort_table import LevelRow, NumberRow, Spread
-from lnmdetect.metrics.comparison import ClassComparison, Compared
 from lnmdetect.metrics.figure import Figure
-from lnmdetect.metrics.group_tests import GroupTest
 from lnmdetect.metrics.label_permutation import PermutationTest
 from lnmdetect.metrics.paired_tests import McNemar, PairedTest
-from lnmdetect.stages.comparison_tables import p_text
 from lnmdetect.stages.evaluation_fused_inputs import modality_words
 from lnmdetect.stages.evaluation_fused_result import (
     PUBLISHED,
-    CohortTable,
     FusedResult,
     RowDifference,
-    RowFigures,
 )
+from lnmdetect.stages.evaluation_fused_table_1 import methods, p_or_reason, table_1
 from lnmdetect.stages.evaluation_info import over_patients_sentence
 from lnmdetect.stages.evaluation_masks_tables import as_rich
 from lnmdetect.stages.evaluation_thresholds import threshold_text
-from lnmdetect.stages.figure_tables import short_text
+from lnmdetect.stages.figure_tables import short_text, two_lines
 from lnmdetect.stages.mask_tables import as_markdown
 
-_NUMBERS = {"age_years": "age, years", "max_size_mm": "maximum size, mm"}
 _UNTESTED = "-"
+TABLES = "fused.md"
 WITHIN = "AUC within files"
+MOST_PAIRS = 10
+"""Of five rows, all of which a terminal shows; of more rows, those with the first."""
 
 
 def fused_tables(result: FusedResult) -> RenderableType:
-    """Return all tables, and what to know about them, for a terminal."""
-    parts: list[RenderableType] = [Text(scored_sentence(result))]
-    parts += [as_rich(table, _suffix(result)) for table in text_tables(result)]
-    return Group(*parts, *(Text(line) for line in below(result)))
+    """Return all tables, and what to know about them, for a terminal of 80 letters or more."""
+    parts: list[RenderableType] = [Text(scored_sentence(result)), _models(result)]
+    tables = [*map(_stacked, difference_tables(result, _pairs_shown(result)))]
+    tables.append(table_1(result.cohort))
+    parts += [as_rich(table, _suffix(result)) for table in tables]
+    left_out = len(result.differences) - len(_pairs_shown(result))
+    more = f"{counted(left_out, 'more pair')} of rows: in fused_metrics.json (-o) and {TABLES}."
+    lines = [*([more] if left_out else []), *below(result)]
+    return Group(*parts, *(Text(line) for line in lines))
 
 
 def fused_markdown(result: FusedResult) -> str:
-    """Return the same as Markdown, for a paper or a page."""
-    tables = [as_markdown(table, _suffix(result)) for table in text_tables(result)]
+    """Return the same as Markdown with all pairs of rows, for a paper or a page."""
+    tables = [
+        _figures(result),
+        *difference_tables(result, result.differences),
+        table_1(result.cohort),
+    ]
+    parts = [as_markdown(table, _suffix(result)) for table in tables]
     lines = "\n".join(f"- {line}" for line in below(result))
-    return "\n".join([scored_sentence(result) + "\n", *tables, lines]) + "\n"
+    return "\n".join([scored_sentence(result) + "\n", *parts, lines]) + "\n"
 
 
 def _suffix(result: FusedResult) -> str:
     return ", phantom figures" if result.info.phantom else ""
+
+
+def _pairs_shown(result: FusedResult) -> tuple[RowDifference, ...]:
+    if len(result.differences) <= MOST_PAIRS:
+        return result.differences
+    return tuple(one for one in result.differences if one.a == result.rows[0].name)
+
+
+def _stacked(table: Table) -> Table:
+    """Return the table with what is in brackets below what it belongs to."""
+    rows = tuple(tuple(cell.replace(" (", "\n(") for cell in row) for row in table.rows)
+    return Table(table.caption, table.columns, rows)
 
 
 def scored_sentence(result: FusedResult) -> str:
@@ -58,113 +78,96 @@ def scored_sentence(result: FusedResult) -> str:
     return f"{cases} ({info.metastatic} metastatic) of {counted(info.patients, 'patient')}."
 
 
-def text_tables(result: FusedResult) -> Iterator[Table]:
-    """Give the figures of each row, the differences where there are several, and table 1."""
-    pooled = any(row.auc_within_files is not None for row in result.rows)
-    rows = tuple(_figures(row, pooled=pooled) for row in result.rows)
-    within = (WITHIN,) if pooled else ()
-    rates = ("sensitivity", "specificity", "accuracy")
-    columns = ("model", "cases (metastatic)", *rates, "AUC", *within)
+_CAPTION = "Metastasis by ultrasound (metastatic = positive), with 95 % intervals over patients"
+_RATES = ("sensitivity", "specificity", "accuracy")
+_LONG_WORD = 12
+"""Letters of a column that holds sensitivity, or an interval, on one line."""
+
+
+def _pooled(result: FusedResult) -> tuple[str, ...]:
+    """Return the column that pooled files have beside AUC."""
+    return (WITHIN,) if any(row.auc_within_files is not None for row in result.rows) else ()
+
+
+def _models(result: FusedResult) -> RichTable:
+    """Return the figures of each row for a terminal: intervals and p values below them."""
+    rich = RichTable(title=f"{_CAPTION}{_suffix(result)}", title_justify="left")
+    rich.add_column("model", overflow="fold")
+    for name in (*_RATES, "AUC", *_pooled(result)):
+        rich.add_column(name, justify="right", width=_LONG_WORD if name in _RATES[:2] else None)
+    for row in result.rows:
+        found = row.figures
+        within = [row.auc_within_files or found.auc] if _pooled(result) else []
+        rates, auc, inside = (
+            [_lines(figure) for figure in figures]
+            for figures in ((found.tpr, found.tnr, found.accuracy), (found.auc,), within)
+        )
+        rates[-1] += f"\np {_p(row.permutation.accuracy)}"
+        auc[-1] += f"\np {_p(row.permutation.auc)}"
+        rich.add_row(row.name, *rates, *auc, *inside)
+    return rich
+
+
+def _figures(result: FusedResult) -> Table:
+    """Return the figures of each row for a page."""
+    pooled = _pooled(result)
     shuffled = ("p of AUC, labels shuffled", "p of accuracy, labels shuffled")
-    caption = "Metastasis by ultrasound (metastatic = positive), with 95 % intervals over patients"
-    yield Table(caption, (*columns, *shuffled), rows)
-    if result.differences:
-        yield _differences(result)
-    yield _cohort(result.cohort)
+    columns = ("model", "cases (metastatic)", *_RATES, "AUC", *pooled, *shuffled)
+    rows = []
+    for row in result.rows:
+        found = row.figures
+        within = (row.auc_within_files or found.auc,) if pooled else ()
+        figures = (found.tpr, found.tnr, found.accuracy, found.auc, *within)
+        p_values = _p(row.permutation.auc), _p(row.permutation.accuracy)
+        cases = f"{found.n} ({found.confusion.positives})"
+        rows.append((row.name, cases, *map(_cell, figures), *p_values))
+    return Table(_CAPTION, columns, tuple(rows))
 
 
-def _figures(row: RowFigures, *, pooled: bool) -> tuple[str, ...]:
-    found = row.figures
-    within = (row.auc_within_files or found.auc,) if pooled else ()
-    figures = (found.tpr, found.tnr, found.accuracy, found.auc, *within)
-    return (
-        row.name,
-        f"{found.n} ({found.confusion.positives})",
-        *map(_cell, figures),
-        _p(row.permutation.auc),
-        _p(row.permutation.accuracy),
-    )
+def difference_tables(result: FusedResult, differences: Sequence[RowDifference]) -> Iterator[Table]:
+    """Give how AUC differs in each pair of rows, and how their calls do; nothing of one row."""
+    if not differences:
+        return
+    areas = ("AUC", *_pooled(result))
+    columns = ("pair", "cases", *areas, "p, DeLong", "p, answers swapped")
+    rows = tuple(_areas(one, len(areas)) for one in differences)
+    yield Table("AUC of a row less that of another on the same cases", columns, rows)
+    calls = tuple(_calls(one) for one in differences if one.comparison is not None)
+    if calls:
+        columns = ("pair", *_RATES, "p, McNemar")
+        yield Table("Calls of a row less those of another on the same cases", columns, calls)
 
 
-def _differences(result: FusedResult) -> Table:
-    pooled = any(one.auc_within_files is not None for one in result.differences)
-    within = (WITHIN,) if pooled else ()
-    columns = ("less", "cases", "AUC", *within, "p, DeLong", "p, patients' answers swapped")
-    calls = ("sensitivity", "specificity", "accuracy", "p of the calls, McNemar")
-    rows = tuple(_difference(one, pooled=pooled) for one in result.differences)
-    caption = f"{result.rows[0].name}, less each other model on the same cases"
-    return Table(caption, (*columns, *calls), rows)
+def _pair(one: RowDifference) -> str:
+    return f"{one.a} less {one.b}"
 
 
-def _difference(one: RowDifference, *, pooled: bool) -> tuple[str, ...]:
+def _areas(one: RowDifference, count: int) -> tuple[str, ...]:
     found = one.comparison
     if found is None:
-        return one.b, "0", f"- ({one.reason})", *[_UNTESTED] * (7 if pooled else 6)
-    within = () if not pooled else (one.auc_within_files or found.auc,)
-    return one.b, str(found.n), *_compared(found, within)
+        return _pair(one), "0", f"- ({one.reason})", *[_UNTESTED] * (count + 1)
+    areas = (found.auc, one.auc_within_files or found.auc)[:count]
+    signed = (_signed(area.difference) for area in areas)
+    return _pair(one), str(found.n), *signed, _p(found.delong), _p(found.permutation)
 
 
-def _compared(found: ClassComparison, within: tuple[Compared, ...]) -> Iterator[str]:
-    for areas in (found.auc, *within):
-        yield _signed(areas.difference)
-    yield _p(found.delong)
-    yield _p(found.permutation)
-    for figure in (found.sensitivity, found.specificity, found.accuracy):
-        yield _signed(figure.difference)
-    yield _p(found.mcnemar["all"])
+def _calls(one: RowDifference) -> tuple[str, ...]:
+    found = one.comparison
+    if found is None:
+        return ()
+    figures = (found.sensitivity, found.specificity, found.accuracy)
+    signed = (_signed(figure.difference) for figure in figures)
+    return _pair(one), *signed, _p(found.mcnemar["all"])
 
 
-def _cohort(cohort: CohortTable) -> Table:
-    columns = ("", f"benign ({cohort.benign})", f"metastatic ({cohort.metastatic})", "p", "test")
-    rows: list[tuple[str, ...]] = []
-    for name, numbers in cohort.numbers.items():
-        rows += _number_rows(_NUMBERS[name], numbers)
-    for name, levels in cohort.levels.items():
-        rows += _level_rows(name, levels, (cohort.benign, cohort.metastatic))
-    return Table("Table 1, cases by class", columns, tuple(rows))
-
-
-def _number_rows(name: str, row: NumberRow) -> Iterator[tuple[str, ...]]:
-    groups = (row.benign, row.metastatic)
-    yield f"{name}, median (quartiles)", *map(_quartiles, groups), _p(row.test), _method(row.test)
-    yield f"{name}, mean ± SD", *map(_mean, groups), "", ""
-    if any(group.unknown for group in groups):
-        yield f"{name}, not known", *(str(group.unknown) for group in groups), "", ""
-
-
-def _level_rows(name: str, row: LevelRow, totals: tuple[int, int]) -> Iterator[tuple[str, ...]]:
-    yield name, "", "", _p(row.test), _method(row.test)
-    for level, counts in row.levels.items():
-        yield f"{name}: {' '.join(level.split())}", *map(_of, counts, totals), "", ""
-    if any(row.unknown):
-        yield f"{name}: not known", *map(_of, row.unknown, totals), "", ""
-
-
-def _of(count: int, total: int) -> str:
-    return f"{count} ({100 * count / total:.1f} %)" if total else "0"
-
-
-def _quartiles(group: Spread) -> str:
-    if group.median is None:
-        return _UNTESTED
-    return f"{group.median:.1f} ({group.q1:.1f} to {group.q3:.1f})"
-
-
-def _mean(group: Spread) -> str:
-    if group.mean is None:
-        return _UNTESTED
-    return f"{group.mean:.1f}" + ("" if group.sd is None else f" ± {group.sd:.1f}")
-
-
-def _method(test: GroupTest) -> str:
-    return test.method if test.p_value is not None else ""
-
-
-def _p(test: PermutationTest | PairedTest | McNemar | GroupTest) -> str:
+def _p(test: PermutationTest | PairedTest | McNemar) -> str:
     """Return the p value alone, or why there is none."""
-    if test.p_value is None:
-        return f"- ({test.reason})"
-    return p_text(test.p_value).removeprefix("p ").removeprefix("= ")
+    return p_or_reason(test.p_value, test.reason)
+
+
+def _lines(figure: Figure) -> str:
+    """Return the value, and its interval, or why there is none, below it."""
+    return two_lines(figure) if figure.value is not None else f"-\n({figure.reason})"
 
 
 def _cell(figure: Figure) -> str:
@@ -174,10 +177,10 @@ def _cell(figure: Figure) -> str:
 def _signed(figure: Figure) -> str:
     if figure.value is None:
         return f"- ({figure.reason})"
-    if figure.interval is None:
-        return f"{figure.value:+.3f}"
-    low, high = figure.interval
-    return f"{figure.value:+.3f} ({low:+.3f} to {high:+.3f})"
+    value, *ends = (
+        f"{round(number, 3) + 0.0:+.3f}" for number in (figure.value, *(figure.interval or ()))
+    )
+    return f"{value} ({' to '.join(ends)})" if ends else value
 
 
 def below(result: FusedResult) -> Iterator[str]:
@@ -185,17 +188,24 @@ def below(result: FusedResult) -> Iterator[str]:
     for row in result.rows:
         files = ", ".join(stamp.file for stamp in row.files)
         yield (
-            f"{row.name}: {files}; network of {modality_words(row.modalities)}; threshold on "
-            f"P(metastatic) {threshold_text(row.threshold)}."
+            f"{row.name}: {files}; network of {modality_words(row.modalities)}; "
+            f"{counted(row.figures.n, 'case')} ({row.figures.confusion.positives} metastatic); "
+            f"threshold on P(metastatic) {threshold_text(row.threshold)}."
         )
     info = result.info
     yield f"Intervals: {over_patients_sentence(info.resamples, info.seed)}."
     if info.resamples:
         yield (
-            f"p, labels shuffled: (1 + C) / (1 + n) with C of n = {info.resamples} shuffles "
-            "scoring no less than truth, as scikit-learn's permutation_test_score; the "
-            "predictions stay."
+            "p of AUC and of accuracy, labels shuffled: (1 + C) / (1 + n) with C of "
+            f"n = {info.resamples} shuffles scoring no less than truth, as scikit-learn's "
+            "permutation_test_score; the predictions stay."
         )
+    if result.differences:
+        yield (
+            "p of a pair: DeLong's, of AUC; answers swapped, of AUC with those of whole patients "
+            "swapped between the two; McNemar's, of right and wrong calls."
+        )
+    yield from methods(result.cohort)
     published = (
         f"{one.row}: {_auc_text(one.auc)}sensitivity {one.sensitivity:g}, "
         f"specificity {one.specificity:g}"

@@ -93,7 +93,27 @@ def test_what_is_wrong_is_named(tmp_path: Path, place: str, value: Any, message:
         read_fused(tmp_path / "fused.json")
 
 
-def test_an_ultrasound_file_without_answers_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "ultrasound.json").write_text(json.dumps({"cases": []}))
-    with pytest.raises(InputError, match=r"ultrasound.json: info.fusion: expected an object"):
-        read_fused(tmp_path / "ultrasound.json")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"cases": []}, "got cases without answers. Run `lnmdetect fuse` on it"),
+        ({"command": "fuse", "timings_s": {}}, "got the record of a run. Give the file that lies"),
+        ({"rows": [], "cohort": {}}, "got what eval says of such a file. Give the fused.json"),
+        (
+            {"info": {}, "annotations": []},
+            "got boxes of CT. Give the fused.json, or this file with",
+        ),
+    ],
+)
+def test_another_file_is_refused_by_what_it_is(
+    tmp_path: Path, content: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "x.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=f"x.json: expected what `fuse` wrote, {message}"):
+        read_fused(tmp_path / "x.json")
+
+
+def test_a_file_of_no_known_kind_is_refused_by_the_field_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(InputError, match=r"x.json: cases: expected a list, got no such field"):
+        read_fused(tmp_path / "x.json")

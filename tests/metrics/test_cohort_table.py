@@ -34,9 +34,28 @@ def test_levels_are_counted_by_class_and_tested_without_the_unknown() -> None:
     assert row.test == chi_squared(np.array([[2, 0], [1, 2]]))
 
 
-def test_free_text_is_neither_shown_nor_tested() -> None:
+def test_words_of_few_cases_are_taken_together_and_tested_so() -> None:
+    words = ["left"] * 5 + ["right"] * 6 + ["isthmus", "pyramid", "pyramid", None]
+    truth = np.array([0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1], dtype=bool)
+    row = level_row(words, truth, fewest=5)
+    assert list(row.levels.items()) == [("left", (2, 3)), ("right", (1, 5)), ("other", (1, 2))]
+    assert (row.different, row.unknown) == (4, (0, 1))
+    assert row.test == chi_squared(np.array([[2, 1, 1], [3, 5, 2]]))
+
+
+def test_a_single_word_of_few_cases_stays_what_it_is() -> None:
+    truth = np.arange(8) % 2 == 0
+    row = level_row(["left"] * 6 + ["isthmus"] * 2, truth, fewest=5)
+    assert row.levels == {"isthmus": (1, 1), "left": (3, 3)}
+
+
+def test_a_word_that_says_other_is_one_of_those_taken_together() -> None:
+    row = level_row(["other"] * 6 + ["left"] * 6 + ["isthmus"], np.arange(13) % 2 == 0, fewest=5)
+    assert row.levels == {"left": (3, 3), "other": (3, 4)}
+
+
+def test_free_text_is_counted_and_not_tested() -> None:
     truth = np.arange(26) % 2 == 0
-    row = level_row([f"seen by reader {k // 2}" for k in range(26)], truth)
-    assert (row.levels, row.different) == ({}, 13)
-    assert row.test.reason == "13 different values: a free text"
-    assert level_row([f"place {k // 2}" for k in range(24)], truth[:24]).test.p_value is not None
+    row = level_row([f"seen by reader {k // 2}" for k in range(26)], truth, fewest=5)
+    assert (row.levels, row.different) == ({"other": (13, 13)}, 13)
+    assert row.test.reason == "13 different values, none in 5 cases or more"

@@ -21,9 +21,11 @@ from lnmdetect.core.ultrasound import Finding, ImagePlace, Sex, UltrasoundCase
 from lnmdetect.io.fused_files import write_fused
 from lnmdetect.metrics.delong import compare_delong
 from lnmdetect.stages.evaluation_fused import evaluate_fused
+from lnmdetect.stages.evaluation_fused_cohort import cohort_table
 from lnmdetect.stages.evaluation_fused_figures import fused_plots
 from lnmdetect.stages.evaluation_fused_request import FusedRequest, RowFiles, rows_of
 from lnmdetect.stages.evaluation_fused_result import FusedResult
+from lnmdetect.stages.evaluation_fused_table_1 import methods, table_1
 from lnmdetect.stages.evaluation_fused_tables import fused_markdown, fused_tables
 
 RNG = np.random.default_rng(11)
@@ -84,8 +86,8 @@ def scored(*texts: str, **changes: Any) -> FusedResult:
     return evaluate_fused(FusedRequest(rows_of(texts), **{"bootstrap": 200, **changes}))
 
 
-def printed(result: FusedResult) -> str:
-    console = Console(width=300)
+def printed(result: FusedResult, width: int = 300) -> str:
+    console = Console(width=width)
     with console.capture() as capture:
         console.print(fused_tables(result))
     return " ".join(capture.get().split())
@@ -130,7 +132,96 @@ def test_the_difference_is_the_first_less_the_other_on_the_same_cases() -> None:
     delong = compare_delong(TRUTH[kept], np.array(TRIPLE[kept]), np.array(DUAL[kept]))
     assert found.comparison.delong == delong
     assert (found.comparison.n, found.comparison.patients) == (56, 28)
-    assert any("4 of the former and 0 of the latter are left out" in n for n in result.info.notes)
+    assert any("left out: 4 of all and 0 of two." in note for note in result.info.notes)
+
+
+def test_each_pair_of_rows_is_compared_the_earlier_less_the_later() -> None:
+    rows = {"triple": ALL, "dual": ("bmode", "ceus"), "single": ("ceus",)}
+    p_of = {"triple": TRIPLE, "dual": DUAL, "single": DUAL[::-1]}
+    for name, modalities in rows.items():
+        write(f"{name}.json", p_of[name], modalities=modalities)
+    result = scored(*(f"{name}={name}.json" for name in rows))
+    pairs = {(one.a, one.b): one.comparison for one in result.differences}
+    assert list(pairs) == [("triple", "dual"), ("triple", "single"), ("dual", "single")]
+    last = pairs["dual", "single"]
+    assert last is not None
+    expected = roc_auc_score(TRUTH, DUAL) - roc_auc_score(TRUTH, DUAL[::-1])
+    assert last.auc.difference.value == pytest.approx(expected)
+    assert "| dual less single | 60 | " in fused_markdown(result)
+
+
+def test_a_terminal_shows_all_pairs_of_five_rows_and_of_more_those_with_the_first() -> None:
+    for number in range(6):
+        write(f"{number}.json", [p * 0.9**number for p in TRIPLE])
+    five = scored(*(f"row{k}={k}.json" for k in range(5)), bootstrap=0)
+    assert "row3 less row4" in printed(five)
+    assert "more pair" not in printed(five)
+    six = scored(*(f"row{k}={k}.json" for k in range(6)), bootstrap=0)
+    assert "row0 less row5" in printed(six)
+    assert "row3 less row4" not in printed(six)
+    assert "10 more pairs of rows: in fused_metrics.json (-o) and fused.md." in printed(six)
+    assert "| row3 less row4 | " in fused_markdown(six)
+
+
+@pytest.mark.parametrize("first", ["t", "f"])
+def test_the_lead_over_the_best_single_is_the_least_of_all_and_picks_none(first: str) -> None:
+    write("t.json", TRIPLE)
+    write("b.json", DUAL, modalities=("bmode",))
+    write("f.json", [0.5 + 0.2 * (f == "present") for f in FINDINGS], modalities=("finding",))
+    names = sorted("tbf", key=lambda name: name != first)
+    result = scored(*(f"{name}={name}.json" for name in names))
+    ends = {}
+    for one in result.differences:
+        if "t" in (one.a, one.b):
+            assert one.comparison is not None
+            found = one.comparison.auc.difference
+            assert found.interval is not None
+            turned = one.a != "t"
+            ends["".join({one.a, one.b} - {"t"})] = (
+                (-1 if turned else 1) * (found.value or 0),
+                -found.interval[1] if turned else found.interval[0],
+            )
+    (least, of), (low, low_of) = (min((end[k], name) for name, end in ends.items()) for k in (0, 1))
+    (note,) = (note for note in result.info.notes if "best single" in note)
+    assert note == (
+        "t less the best single modality, whichever that is (none is picked on these cases): AUC "
+        f"{least:+.3f} at least (less {of}), and the interval starts at {low:+.3f}, the lowest "
+        f"start of all (less {low_of})."
+    )
+
+
+def test_one_single_modality_alone_is_no_best() -> None:
+    write("t.json", TRIPLE)
+    write("b.json", DUAL, modalities=("bmode",))
+    assert not any("best single" in note for note in scored("t.json", "b.json").info.notes)
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_terminal_of_80_letters_cuts_no_word_and_no_number(pooled: bool) -> None:
+    write("whole.json", TRIPLE)
+    write("dual.json", DUAL, range(30), modalities=("bmode", "ceus"))
+    write("more.json", DUAL, range(30, N), modalities=("bmode", "ceus"))
+    name = "B-mode + CEUS + finding"
+    texts = [f"{name}=whole.json", "B-mode + CEUS=dual.json"]
+    result = scored(*texts, *(["B-mode + CEUS=more.json"] if pooled else []))
+    text = printed(result, width=80)
+    assert "…" not in text
+    words = set(text.replace("│", " ").split())
+    for row in result.rows:
+        for figure in (row.figures.tpr, row.figures.tnr, row.figures.accuracy, row.figures.auc):
+            assert f"{figure.value:.3f}" in words
+            assert figure.interval is not None
+            assert {f"{end:.2f}" for end in figure.interval} <= words
+    for column in ("sensitivity", "specificity", "accuracy", "McNemar", "DeLong"):
+        assert column in text
+
+
+def test_the_output_is_none_of_the_files_that_are_read() -> None:
+    path = write("a.json", TRIPLE)
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="--output: expected another file than those that are"):
+        scored("t=a.json", output=Path("a.json"), overwrite=True)
+    assert path.read_bytes() == before
 
 
 def test_a_row_is_the_same_whatever_stands_beside_it() -> None:
@@ -235,7 +326,8 @@ def test_rows_without_a_case_in_common_stand_beside_each_other_with_a_reason() -
     result = scored("a.json", "b.json")
     assert result.differences[0].comparison is None
     assert result.differences[0].reason == "no case in common"
-    assert "- (no case in common)" in printed(result)
+    assert "(no case in common)" in printed(result)
+    assert not any("left out" in note for note in result.info.notes)
     assert (result.info.cases, result.info.patients) == (60, 30)
 
 
@@ -306,6 +398,36 @@ def test_table_1_holds_each_case_once_with_its_tests() -> None:
     assert (size.benign.n, size.benign.unknown) == (0, cohort.benign)
     assert size.test.reason == "no value in one of the two groups"
     assert any("Some patients have several cases" in note for note in result.info.notes)
+
+
+def test_locations_are_compared_by_their_words_and_rare_ones_taken_together() -> None:
+    places = {0: "Isthmus", 1: "pyramidal lobe", 2: " "}
+    cases = [
+        case(k, location=places.get(k, "left lobe" if k % 3 else "  LEFT \n lobe "))
+        for k in range(N)
+    ]
+    found = cohort_table(cases).levels["location"]
+    of_class = [int((TRUTH[3:] == c).sum()) for c in (False, True)]
+    others = [int((TRUTH[:2] == c).sum()) for c in (False, True)]
+    assert found.levels == {"left lobe": tuple(of_class), "other": tuple(others)}
+    assert (sum(found.unknown), found.different) == (1, 3)
+    row = next(row for row in table_1(cohort_table(cases)).rows if "other" in row[0])
+    assert row[0].split() == ["other,", "2", "different"]
+
+
+def test_the_p_value_of_a_quality_stands_beside_its_heading_and_its_test_below() -> None:
+    write("a.json", TRIPLE)
+    result = scored("a.json", bootstrap=0)
+    rows = {row[0].strip(): row[-1] for row in table_1(result.cohort).rows}
+    assert rows["age, years"] != ""
+    assert rows["maximum size, mm"] == "- (no value in one of the two groups)"
+    assert (rows["F"], rows["mean ± SD"]) == ("", "")
+    (told,) = methods(result.cohort)
+    assert told == (
+        "p of table 1: Mann-Whitney U, normal approximation corrected for ties and continuity "
+        "(age); Pearson's chi-squared without continuity correction (sex, finding)."
+    )
+    assert told in printed(result)
 
 
 def test_patients_that_a_model_was_trained_or_tuned_on_are_refused_or_said() -> None:
@@ -393,7 +515,7 @@ def test_published_figures_are_labelled_as_other_data() -> None:
 def test_words_of_a_file_cannot_break_a_table() -> None:
     write("a.json", TRIPLE, location="left|lobe\n# lower")
     text = fused_markdown(scored("a.json", bootstrap=20))
-    assert "| location: left/lobe # lower | " in text
+    assert "|   left/lobe # lower | " in text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_names_and_files_are_told_apart() -> None:
