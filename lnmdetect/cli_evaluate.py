@@ -1,6 +1,5 @@
 """`lnmdetect eval`."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +8,7 @@ import typer
 from lnmdetect import cli_options as options
 from lnmdetect.cli_compare import compared_files, show_comparison, show_readers
 from lnmdetect.cli_console import Talk
-from lnmdetect.cli_evaluate_fused import show_fused
+from lnmdetect.cli_evaluate_fused import FusedTexts, show_fused
 
 if TYPE_CHECKING:
     from lnmdetect.stages.evaluation_request import EvalRequest
@@ -34,6 +33,7 @@ def evaluate(
     also: options.Also = None,
     readers: options.Readers = None,
     fused: options.Fused = None,
+    curves: options.Curves = None,
     figures: options.Figures = None,
     output: options.Metrics = None,
     overwrite: options.Overwrite = False,
@@ -52,14 +52,13 @@ def evaluate(
     masks and linked nodes beside each other on the same patients.
     --fused scores what `fuse` wrote of ultrasound cases; repeated, the files are rows of one table,
     and each is compared with those after it; NAME=FILE names a row, and files of one name are
-    pooled.
+    pooled. --curves adds how the trainings converged to --figures.
     """
-    from lnmdetect.metrics.froc import FROC_RATES
-    from lnmdetect.stages.evaluation_request import TRUTH, EvalRequest
+    from lnmdetect.stages.evaluation_request import EvalRequest
 
     talk = Talk(quiet, verbose, as_json)
     request = EvalRequest(
-        truth=tuple(truth or [TRUTH]),
+        truth=tuple(truth or EvalRequest.truth),
         boxes=tuple(boxes or ()),
         nodes=tuple(nodes or ()),
         truth_nodes=tuple(truth_nodes or ()),
@@ -71,13 +70,13 @@ def evaluate(
         bootstrap=bootstrap,
         seed=seed,
         by=tuple(by or ()),
-        scan_rates=tuple(fp_per_scan or FROC_RATES),
+        scan_rates=tuple(fp_per_scan or EvalRequest.scan_rates),
         ap50_only=ap50,
         output=output,
         overwrite=overwrite,
     )
-    files = compared_files(compare, also)
-    _show(request, talk, files=files, readers=readers, fused=fused or (), figures=figures)
+    files, ultrasound = compared_files(compare, also), FusedTexts(fused or (), curves or ())
+    _show(request, talk, files=files, readers=readers, fused=ultrasound, figures=figures)
 
 
 def _show(
@@ -86,11 +85,11 @@ def _show(
     *,
     files: tuple[Path, ...],
     readers: Path | None,
-    fused: Sequence[str],
+    fused: FusedTexts,
     figures: Path | None,
 ) -> None:
     """Print fused cases, the comparison or the readers where asked for, else the evaluation."""
-    if fused:
+    if fused.files or fused.curves:
         others = {"--compare": files, "--readers": readers}
         show_fused(request, fused, talk, figures=figures, also=others)
     elif files:

@@ -114,6 +114,15 @@ Fused = Annotated[
         metavar="[NAME=]FILE",
     ),
 ]
+Curves = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--curves",
+        help="Folder of a training whose curves are drawn beside those of --fused; repeat, as "
+        "NAME=FOLDER for the folds of a NAME.",
+        metavar="[NAME=]FOLDER",
+    ),
+]
 ChooseThreshold = Annotated[
     str | None,
     typer.Option(

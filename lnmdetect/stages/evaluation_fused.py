@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnmdetect import __version__
+from lnmdetect.core.errors import UsageError
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.io.json_files import write_json
 from lnmdetect.io.run_record import RunRecord, record_path
@@ -26,7 +27,7 @@ from lnmdetect.stages.evaluation_fused_figures import (
 )
 from lnmdetect.stages.evaluation_fused_inputs import FusedRow, read_rows
 from lnmdetect.stages.evaluation_fused_notes import fused_notes
-from lnmdetect.stages.evaluation_fused_request import FusedRequest
+from lnmdetect.stages.evaluation_fused_request import TRAININGS, FusedRequest
 from lnmdetect.stages.evaluation_fused_result import (
     FusedInfo,
     FusedResult,
@@ -47,12 +48,20 @@ def evaluate_fused(request: FusedRequest, progress: Progress = SILENT) -> FusedR
         InputError: a file cannot be used, a case is pooled twice, rows contradict each other; or a
             model was trained or tuned on patients that are scored, and the request does not say
             `optimistic`.
-        UsageError: two rows hold the same files, or the output is one of them.
+        UsageError: two rows hold the same files, or the output is one of them; or there is
+            no folder for the curves of trainings.
         OutputError: an output exists, or cannot be written.
     """
     if request.output is not None:
         inputs = [path for row in request.rows for path in row.paths]
         check_output(request.output, inputs, overwrite=request.overwrite)
+    if request.curves and request.figures is None:
+        raise UsageError(
+            TRAININGS,
+            expected="--figures beside it",
+            got="none",
+            remedy="Give the folder for the figures with --figures.",
+        )
     if request.figures is not None:
         refuse_existing_figures(request.figures, overwrite=request.overwrite)
     record = RunRecord("eval --fused", _config(request), seed=request.seed)
@@ -62,7 +71,9 @@ def evaluate_fused(request: FusedRequest, progress: Progress = SILENT) -> FusedR
     result = _result(request, rows, warnings, progress)
     record.lap("score")
     if request.figures is not None:
-        write_fused_figures(result, request.figures, overwrite=request.overwrite)
+        write_fused_figures(
+            result, request.figures, trainings=request.curves, overwrite=request.overwrite
+        )
     if request.output is not None:
         write_json(result.to_json(), request.output, overwrite=request.overwrite)
         record.add_inputs((stamp.file, stamp.sha256) for row in rows for stamp in row.stamps)

@@ -1,14 +1,18 @@
-"""The files of `eval --fused --figures`: ROC curves of all rows, and the tables as Markdown."""
+"""The files of `eval --fused --figures`: ROC and learning curves, and the tables as Markdown."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lnmdetect.io.figures_data import Curve, CurvePlot, EvaluationPlots
 from lnmdetect.io.json_files import atomic_output, refuse_existing
+from lnmdetect.io.learning_curves import load_curves
+from lnmdetect.stages.evaluation_fused_request import RowFiles
 from lnmdetect.stages.evaluation_fused_result import FusedResult, RowFigures
 from lnmdetect.stages.evaluation_fused_tables import TABLES, fused_markdown
 from lnmdetect.stages.readers_figure import plain_label, roc_paths, write_roc
 
+CONVERGENCE = "convergence.png"
 MOST_CURVES = 8
 """More names fill a figure of one column."""
 _MOST_LETTERS = 32
@@ -16,7 +20,7 @@ _MOST_LETTERS = 32
 
 def fused_figure_paths(folder: Path) -> tuple[Path, ...]:
     """Return the files that `write_fused_figures` writes at most."""
-    return (folder / TABLES, *roc_paths(folder))
+    return (folder / TABLES, *roc_paths(folder), folder / CONVERGENCE)
 
 
 def refuse_existing_figures(folder: Path, *, overwrite: bool) -> None:
@@ -30,16 +34,44 @@ def refuse_existing_figures(folder: Path, *, overwrite: bool) -> None:
 
 
 def write_fused_figures(
-    result: FusedResult, folder: Path, *, overwrite: bool = False
+    result: FusedResult,
+    folder: Path,
+    *,
+    trainings: Sequence[RowFiles] = (),
+    overwrite: bool = False,
 ) -> tuple[Path, ...]:
-    """Return what was written into the folder: fused.md, and roc.svg and roc.png with a curve.
+    """Return what was written into the folder: fused.md, figures of the ROC and of convergence.
+
+    Each only where there is a curve.
 
     Raises:
+        InputError: the curves of a training cannot be read.
         OutputError: a file exists and `overwrite` is false, or the folder cannot be written.
     """
+    models = _learning_curves(trainings)
     with atomic_output(folder / TABLES, overwrite=overwrite) as stream:
         stream.write(fused_markdown(result).encode("utf-8"))
-    return (folder / TABLES, *write_roc(fused_plots(result), folder, overwrite=overwrite))
+    drawn = write_roc(fused_plots(result), folder, overwrite=overwrite)
+    if not models:
+        return (folder / TABLES, *drawn)
+    from lnmdetect.io.figures_training import plot_curves_of_models
+
+    convergence = folder / CONVERGENCE
+    plot_curves_of_models(models, convergence, title="Convergence", phantom=result.info.phantom)
+    return (folder / TABLES, *drawn, convergence)
+
+
+def _learning_curves(trainings: Sequence[RowFiles]) -> dict[str, list[list[dict[str, float]]]]:
+    """Return the curves of each model's trainings, by its name or that of its folder."""
+    models: dict[str, list[list[dict[str, float]]]] = {}
+    for one in trainings:
+        told = plain_label(one.name or one.paths[0].resolve().name, most=_MOST_LETTERS)
+        label, number = told, 1
+        while label in models:
+            number += 1
+            label = f"{told} ({number})"
+        models[label] = [load_curves(folder) for folder in one.paths]
+    return models
 
 
 def fused_plots(result: FusedResult) -> EvaluationPlots:

@@ -18,12 +18,19 @@ from lnmdetect.core.errors import InputError, OutputError, UsageError
 from lnmdetect.core.fused import FusedCase, FusedDataset
 from lnmdetect.core.patient_digests import PatientDigests, chosen_on, trained_on
 from lnmdetect.core.ultrasound import Finding, ImagePlace, Sex, UltrasoundCase
+from lnmdetect.io import figures_training
 from lnmdetect.io.fused_files import write_fused
+from lnmdetect.io.learning_curves import save_curves
 from lnmdetect.metrics.delong import compare_delong
 from lnmdetect.stages.evaluation_fused import evaluate_fused
 from lnmdetect.stages.evaluation_fused_cohort import cohort_table
 from lnmdetect.stages.evaluation_fused_figures import fused_plots
-from lnmdetect.stages.evaluation_fused_request import FusedRequest, RowFiles, rows_of
+from lnmdetect.stages.evaluation_fused_request import (
+    FusedRequest,
+    RowFiles,
+    rows_of,
+    trainings_of,
+)
 from lnmdetect.stages.evaluation_fused_result import FusedResult
 from lnmdetect.stages.evaluation_fused_table_1 import methods, table_1
 from lnmdetect.stages.evaluation_fused_tables import fused_markdown, fused_tables
@@ -527,7 +534,7 @@ def test_names_and_files_are_told_apart() -> None:
         RowFiles(None, (Path("b.json"),)),
     )
     for text in ("=a.json", "t=", " =a.json"):
-        with pytest.raises(UsageError, match="--fused: expected FILE or NAME=FILE"):
+        with pytest.raises(UsageError, match="--fused: expected PATH or NAME=PATH"):
             rows_of([text])
     with pytest.raises(InputError, match=r"no.json: expected a file, got none there"):
         rows_of(["t=no.json"])
@@ -546,6 +553,58 @@ def test_eval_prints_the_table_or_json_and_says_what_follows() -> None:
     written = runner.invoke(app, [*args, "-o", "m.json", "--figures", "f"])
     assert "Written: m.json and m.run.json" in written.stderr
     assert "Written: f/fused.md, f/roc.svg, f/roc.png" in written.stderr
+
+
+def training(folder: str, losses: Iterable[float]) -> Path:
+    """Leave the curves of a training in a folder."""
+    Path(folder).mkdir(parents=True)
+    rows = [{"epoch": k, "cross_entropy": loss, "auc": 0.7} for k, loss in enumerate(losses, 1)]
+    save_curves(Path(folder), rows)
+    return Path(folder)
+
+
+def test_trainings_are_told_apart_and_folds_of_one_name_belong_together() -> None:
+    one, two, three = (training(f"{run}/fusion", [0.7]) for run in "abc")
+    found = trainings_of(["t=a/fusion", "b/fusion/curves.csv", "t=c/fusion"])
+    assert found == (RowFiles("t", (one, three)), RowFiles(None, (two,)))
+    for text in ("no", "t=a"):
+        with pytest.raises(InputError, match=r"expected the folder of a training, with its curves"):
+            trainings_of([text])
+    with pytest.raises(UsageError, match="--curves: expected PATH or NAME=PATH"):
+        trainings_of(["=a/fusion"])
+
+
+def test_convergence_is_drawn_a_panel_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: dict[str, Any] = {}
+    plot = figures_training.plot_curves_of_models
+
+    def spy(models: Any, path: Path, **told: Any) -> None:
+        drawn.update(models)
+        plot(models, path, **told)
+
+    monkeypatch.setattr(figures_training, "plot_curves_of_models", spy)
+    for folder, losses in (("a/fusion", [0.7, 0.6]), ("b/fusion", [0.8]), ("c", [0.5])):
+        training(folder, losses)
+    write("t.json", TRIPLE)
+    texts = ["$x=a/fusion", "a/fusion", "b/fusion", "$x=c"]
+    changes: dict[str, Any] = {"curves": trainings_of(texts), "bootstrap": 0}
+    scored("t.json", figures=Path("f"), **changes)
+    assert {
+        name: [[row["cross_entropy"] for row in rows] for rows in trainings]
+        for name, trainings in drawn.items()
+    } == {"\\$x": [[0.7, 0.6], [0.5]], "fusion": [[0.7, 0.6]], "fusion (2)": [[0.8]]}
+    assert {path.name for path in Path("f").iterdir()} >= {"convergence.png", "roc.png"}
+    with pytest.raises(OutputError, match=r"fused.md"):
+        scored("t.json", figures=Path("f"), **changes)
+    with pytest.raises(UsageError, match="--curves: expected --figures beside it"):
+        scored("t.json", **changes)
+
+
+def test_curves_without_fused_cases_are_refused() -> None:
+    training("a", [0.7])
+    told = CliRunner().invoke(app, ["eval", "--curves", "a", "--figures", "f"])
+    assert told.exit_code == 2
+    assert "--curves: expected --fused and --figures beside it, got no --fused" in told.stderr
 
 
 @pytest.mark.parametrize(
