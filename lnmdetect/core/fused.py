@@ -73,6 +73,11 @@ class FusedDataset:
         return bool(self.info.get("phantom", False))
 
     @property
+    def of_phantom_model(self) -> bool:
+        """Whether the network has only learnt from synthetic images."""
+        return bool(self.info["fusion"].get("trained_on_phantoms", False))
+
+    @property
     def ultrasound(self) -> UltrasoundDataset:
         """The cases without their answers."""
         return UltrasoundDataset(self.info, tuple(fused.case for fused in self.cases), self.extra)

@@ -25,13 +25,14 @@ from lnmdetect.io.heat_drawing import (
     verdict_colour,
 )
 
-GALLERY_COLUMNS = 4
+GALLERY_COLUMNS = 3
 _LOOK = HEAT_LOOK | {"text.parse_math": False}
 """Names of cases come from a file, and may hold what matplotlib takes for a formula."""
 _DPI = 150
 _EDGE_IN, _GAP_IN, _BAR_IN = 0.2, 0.06, 0.75
 _PANEL_IN, _HEAD_IN = 3.0, 1.28
-_THUMB_IN, _BLOCK_GAP_IN, _CAPTION_IN = 1.5, 0.22, 0.5
+_THUMB_IN, _BLOCK_GAP_IN, _CAPTION_IN = 1.5, 0.22, 0.4
+_HEADING_IN = 0.32
 _LETTERS_AN_INCH = 12.5
 """Of 9.5 point text, on average."""
 _GAUGE = "#3a3a3a"
@@ -105,7 +106,7 @@ def write_case_picture(
 
 
 def write_gallery(
-    pictures: Sequence[FusedPicture],
+    sections: Mapping[str, Sequence[FusedPicture]],
     path: Path,
     *,
     modalities: Mapping[str, str],
@@ -113,21 +114,20 @@ def write_gallery(
     sentences: Sequence[str],
     overwrite: bool = False,
 ) -> None:
-    """Write one PNG of cases: images above, under their heat below, label and probability over it.
+    """Write one PNG of cases: images above, under their heat below, call and probability over it.
 
     Args:
-        pictures: of the cases, one or more.
+        sections: cases by the heading that stands over them; one case or more.
         path: of the PNG.
         modalities: the columns of each case, by their titles.
         title: of the sheet.
-        sentences: below it.
+        sentences: below it; each begins a line.
         overwrite: whether an existing file is replaced.
 
     Raises:
         OutputError: `path` exists and `overwrite` is false, or the folder cannot be written.
     """
-    columns = min(GALLERY_COLUMNS, max(2, len(pictures)))
-    rows = math.ceil(len(pictures) / columns)
+    columns = min(GALLERY_COLUMNS, max(2, *map(len, sections.values())))
     step = _THUMB_IN + _GAP_IN
     block = 2 * step - _GAP_IN + _BLOCK_GAP_IN
     width = 2 * _EDGE_IN + columns * block + _BAR_IN
@@ -136,15 +136,21 @@ def write_gallery(
     head = 0.62 + 0.19 * len(lines)
     down = 1 if len(modalities) == 1 else 2
     tall = _CAPTION_IN + down * step + _BLOCK_GAP_IN
+    rows = {heading: math.ceil(len(cases) / columns) for heading, cases in sections.items()}
     with rc_context(_LOOK):
-        sheet = _Sheet(width, head + rows * tall)
+        sheet = _Sheet(width, head + len(rows) * _HEADING_IN + sum(rows.values()) * tall)
         sheet.text(_EDGE_IN, 0.16, title, fontsize=13, fontweight="bold")
         sheet.text(_EDGE_IN, 0.5, "\n".join(lines), fontsize=9.5, color=DIM, linespacing=1.35)
-        for number, picture in enumerate(pictures):
-            left = _EDGE_IN + (number % columns) * block
-            _draw_block(sheet, picture, modalities, left, head + number // columns * tall)
-        bar_left = _EDGE_IN + columns * block
-        draw_bar(sheet.figure, sheet.axes(bar_left, head + _CAPTION_IN, 0.1, down * _THUMB_IN))
+        top = head
+        for heading, cases in sections.items():
+            sheet.text(_EDGE_IN, top, heading, fontsize=10.5, fontweight="bold")
+            for number, picture in enumerate(cases):
+                left = _EDGE_IN + (number % columns) * block
+                below = top + _HEADING_IN + number // columns * tall
+                _draw_block(sheet, picture, modalities, left, below)
+            top += _HEADING_IN + rows[heading] * tall
+        bar = (_EDGE_IN + columns * block, head + _HEADING_IN + _CAPTION_IN, 0.1, down * _THUMB_IN)
+        draw_bar(sheet.figure, sheet.axes(*bar))
         save_png(sheet.figure, path, overwrite=overwrite, dpi=_DPI, style=_LOOK)
 
 
@@ -179,17 +185,16 @@ def _draw_block(
 ) -> None:
     """Draw one case of a gallery: two lines of words, and its images below."""
     colour = verdict_colour(picture.is_right)
-    sheet.text(left, top, _pathology(picture), fontsize=8.5, fontweight="bold")
-    sheet.text(
-        left, top + 0.18, f"{_called(picture)} · {picture.finding}", fontsize=8, color=colour
-    )
+    sheet.text(left, top, picture.name, fontsize=8.5)
+    words = f"{_called(picture)} · {picture.finding}"
+    sheet.text(left, top + 0.18, words, fontsize=8, color=colour)
     step = _THUMB_IN + _GAP_IN
     for column, (modality, title) in enumerate(modalities.items()):
         view = picture.views.get(modality)
         for with_heat in (False, True):
             # One image stands beside its heat, several above theirs.
             across, down = (with_heat, 0) if len(modalities) == 1 else (column, with_heat)
-            place = (left + across * step, top + _CAPTION_IN - 0.06 + down * step)
+            place = (left + across * step, top + _CAPTION_IN + down * step)
             axes = sheet.axes(*place, _THUMB_IN, _THUMB_IN)
             if view is None:
                 _draw_nothing(axes, f"no {title}")
@@ -237,9 +242,9 @@ def _write_head(sheet: _Sheet, picture: FusedPicture) -> None:
     sheet.text(_EDGE_IN, 0.43, _called(picture), fontsize=11, color=colour)
     words = f"{picture.finding} · the answer rests on {picture.rests_on}"
     sheet.text(_EDGE_IN, 0.72, words, fontsize=9, color=DIM)
-    wide = 2.4
+    wide = 2.5
     left = sheet.width_in - _EDGE_IN - wide
-    words = f"P(metastatic) {picture.probability:.2f}, called so from {picture.threshold:.2f}"
+    words = f"P(metastatic) {picture.probability:.3f}, metastatic from {picture.threshold:.3f}"
     sheet.text(left, 0.52, words, fontsize=7.5, color=DIM)
     _draw_gauge(sheet.axes(left, 0.74, wide, 0.12), picture)
 
@@ -261,4 +266,4 @@ def _pathology(picture: FusedPicture) -> str:
 
 
 def _called(picture: FusedPicture) -> str:
-    return f"called {picture.called}, P(met.) {picture.probability:.2f}"
+    return f"called {picture.called}, P(met.) {picture.probability:.3f}"

@@ -124,11 +124,11 @@ def explain_fused(
     for right, cases in hung.items():
         if cases:
             write_gallery(
-                [kept[id(one)] for one in cases],
+                _sections(fused, cases, kept, is_right=right),
                 folder / GALLERIES[right],
                 modalities={name: TITLES[name] for name in modalities},
-                title=_gallery_title(fused, len(cases), is_right=right),
-                sentences=[*_explained(explainers), footer],
+                title=_gallery_title(fused, is_right=right),
+                sentences=[*_explained(fused, explainers), footer],
                 overwrite=True,
             )
             written.append(GALLERIES[right])
@@ -219,25 +219,43 @@ def _picture(fused: FusedDataset, one: FusedCase, views: Mapping[str, HeatView])
     )
 
 
-def _gallery_title(fused: FusedDataset, shown: int, *, is_right: bool) -> str:
+def _sections(
+    fused: FusedDataset,
+    hung: Sequence[FusedCase],
+    pictures: Mapping[int, FusedPicture],
+    *,
+    is_right: bool,
+) -> dict[str, list[FusedPicture]]:
+    """Return a gallery's pictures by pathology, under words that tell how many there are."""
+    sections: dict[str, list[FusedPicture]] = {}
+    for label in reversed(LABELS):
+        shown = [pictures[id(one)] for one in hung if one.case.label == label]
+        of = sum(fused.is_right(one) is is_right and one.case.label == label for one in fused.cases)
+        which = f"all {of}" if len(shown) == of else f"the surest {len(shown)} of {of}"
+        if shown:
+            sections[f"Pathology {label}: {which}"] = shown
+    return sections
+
+
+def _gallery_title(fused: FusedDataset, *, is_right: bool) -> str:
     verdict = "right" if is_right else "wrong"
     of = sum(fused.is_right(one) is is_right for one in fused.cases)
     labelled = sum(one.case.label is not None for one in fused.cases)
-    which = f"all {of}" if shown == of else f"the surest {shown} of {of}"
-    return f"Cases called {verdict}: {which}, among {labelled} whose pathology is known"
+    return f"Cases called {verdict}: {of} of {labelled} whose pathology is known"
 
 
-def _explained(explainers: Mapping[str, FusionHeat]) -> Iterator[str]:
-    """Yield how heat is made."""
-    where = "Beside" if len(explainers) == 1 else "Below"
+def _explained(fused: FusedDataset, explainers: Mapping[str, FusionHeat]) -> Iterator[str]:
+    """Yield how cases are called, and how heat is made."""
+    where = "beside" if len(explainers) == 1 else "below"
     maps = {
-        "{} of {} × {} cells".format(heat.stage.layer, *heat.stage.cells)
+        "{1} × {2} cells of {0}".format(heat.stage.layer, *heat.stage.cells)
         for heat in explainers.values()
     }
+    yield f"A case is called metastatic from P(metastatic) {fused.threshold:.3f} on."
     yield (
-        f"{where} each image: {NAMES['gradcam']} of the log odds of the call, map "
-        f"{' and '.join(sorted(maps))} of each image's own branch; of each image the share of its "
-        "hottest place, so that heat does not compare images."
+        f"Heat {where} each image: what in it speaks for the call, by {NAMES['gradcam']} of the "
+        f"call's log odds over the {' or '.join(sorted(maps))} of the image's own branch. It is "
+        "a share of the image's own hottest place, so it does not compare images."
     )
 
 
@@ -245,7 +263,8 @@ def _footer(fused: FusedDataset) -> str:
     parts = [
         f"lnmdetect {__version__}",
         *(["phantom"] if fused.is_phantom else []),
-        f"fusion {fused.info['fusion']['name']}",
+        f"fusion {fused.info['fusion']['name']}"
+        + (", trained on phantoms" if fused.of_phantom_model else ""),
         "research only, not for diagnosis",
     ]
     return " · ".join(parts)

@@ -77,24 +77,28 @@ def test_heat_colours_the_image_and_none_leaves_it_grey(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["$x^{y$ ${", "a_b\\frac"])
 def test_a_name_is_never_taken_for_a_formula(tmp_path: Path, name: str) -> None:
     write_case_picture(picture("bmode", name=name), tmp_path / "a.png", footer="f")
-    write_gallery(
-        [picture("bmode", name=name)], tmp_path / "b.png", modalities=BOTH, title="t", sentences=[]
-    )
+    cases = {name: [picture("bmode", name=name)]}
+    write_gallery(cases, tmp_path / "b.png", modalities=BOTH, title="t", sentences=[])
     assert size(tmp_path / "b.png")[0] > 900
 
 
-@pytest.mark.parametrize(("count", "rows"), [(1, 1), (4, 1), (5, 2), (12, 3)])
-def test_a_gallery_has_four_cases_a_row(tmp_path: Path, count: int, rows: int) -> None:
-    cases = [picture("bmode"), picture("ceus"), picture(), picture("bmode", "ceus")] * 3
+@pytest.mark.parametrize(
+    ("counts", "rows"), [((1,), 1), ((3,), 1), ((4,), 2), ((6, 6), 4), ((1, 3), 2)]
+)
+def test_a_gallery_has_three_cases_a_row_and_begins_a_row_with_each_heading(
+    tmp_path: Path, counts: tuple[int, ...], rows: int
+) -> None:
+    cases = [picture("bmode"), picture("ceus"), picture(), picture("bmode", "ceus")] * 2
+    sections = {f"heading {number}": cases[:count] for number, count in enumerate(counts)}
     path = tmp_path / "g.png"
-    write_gallery(cases[:count], path, modalities=BOTH, title="t", sentences=["One.", "Two."])
+    write_gallery(sections, path, modalities=BOTH, title="t", sentences=["One.", "Two."])
     width, height = size(path)
-    assert height == pytest.approx(150 * (0.62 + 2 * 0.19 + rows * 3.84), abs=2)
-    assert width == pytest.approx(150 * (1.15 + min(4, max(2, count)) * 3.28), abs=2)
+    inches = 0.62 + 2 * 0.19 + len(counts) * 0.32 + rows * (0.4 + 2 * 1.56 + 0.22)
+    assert height == pytest.approx(150 * inches, abs=2)
+    assert width == pytest.approx(150 * (1.15 + min(3, max(2, *counts, 0)) * 3.28), abs=2)
 
 
 def test_of_one_kind_of_image_heat_stands_beside_it(tmp_path: Path) -> None:
-    path = tmp_path / "g.png"
-    only = {"ceus": "CEUS"}
-    write_gallery([picture("ceus")], path, modalities=only, title="t", sentences=[])
-    assert size(path)[1] == pytest.approx(150 * (0.62 + 2.28), abs=2)
+    path, cases = tmp_path / "g.png", {"h": [picture("ceus")]}
+    write_gallery(cases, path, modalities={"ceus": "CEUS"}, title="t", sentences=[])
+    assert size(path)[1] == pytest.approx(150 * (0.62 + 0.32 + 0.4 + 1.56 + 0.22), abs=2)

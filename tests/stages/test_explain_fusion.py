@@ -99,6 +99,47 @@ def test_heat_is_of_the_call_and_of_the_hottest_frame(
     assert set(hottest) == {1, 2}
 
 
+def test_galleries_hang_cases_by_pathology_and_say_how_many_there_are(
+    ultrasound_toy: Path,
+    tmp_path: Path,
+    fusion_bundle: MakeBundle,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hung: dict[str, Any] = {}
+
+    def noted(sections: Any, path: Path, **told: Any) -> None:
+        hung[path.name] = (sections, told["title"], told["sentences"])
+
+    monkeypatch.setattr(stage, "write_case_picture", lambda *_, **__: None)
+    monkeypatch.setattr(stage, "write_gallery", noted)
+    request = FuseRequest(
+        *(ultrasound_toy / "ultrasound.json", tmp_path / "fused.json"),
+        model=str(fusion_bundle(fusion="gated")),
+        device="cpu",
+        threshold=0.0,
+        explain=tmp_path / "pictures",
+    )
+    answers = fuse(request).answers  # all are called metastatic: five are, five are not
+    for name, label, verdict in (
+        ("correct.png", "metastatic", "right"),
+        ("wrong.png", "benign", "wrong"),
+    ):
+        sections, title, sentences = hung[name]
+        assert title == f"Cases called {verdict}: 5 of 10 whose pathology is known"
+        assert list(sections) == [f"Pathology {label}: all 5"]
+        (pictures,) = sections.values()
+        surest = sorted(answers, key=lambda one: -one.p_metastatic)
+        expected = [one.case_id for one in surest if one.label == label]
+        assert [picture.name for picture in pictures] == expected
+        assert sentences[0] == "A case is called metastatic from P(metastatic) 0.000 on."
+        assert sentences[-1].split(" · ")[1:3] == ["phantom", "fusion tiny, trained on phantoms"]
+    dataset = fused(*((f"c{n}", 0.5 + n / 100, "metastatic") for n in range(20)))
+    shown = gallery_cases(dataset, is_right=True)
+    pictures = {id(one): one for one in dataset.cases}
+    found = stage._sections(dataset, shown, pictures, is_right=True)  # type: ignore[arg-type]
+    assert list(found) == ["Pathology metastatic: the surest 12 of 20"]
+
+
 def test_one_kind_of_image_is_explained_too(explained: Any, tmp_path: Path) -> None:
     result = explained(modalities=["ceus"])
     assert result.drawn.pictures == 9
