@@ -51,7 +51,9 @@ Explain = Annotated[
 
 
 def fuse(
-    ultrasound: Annotated[Path, typer.Argument(help="ultrasound.json.")],
+    ultrasound: Annotated[
+        Path, typer.Argument(help="ultrasound.json, or a fused.json to answer anew.")
+    ],
     output: options.Output = Path("fused.json"),
     scan: options.Scan = None,
     model: options.Model = "compact",
@@ -68,7 +70,8 @@ def fuse(
 ) -> None:
     """Say of ultrasound cases how likely nodes are metastatic: writes fused.json.
 
-    A model trained with modality_dropout, as recipe compact is, answers from what a case has.
+    A model trained with modality_dropout, as recipe compact is, answers from what a case has; any
+    other refuses cases that lack an image or the finding.
     """
     from lnmdetect.stages.fuse import fuse as stage
     from lnmdetect.stages.fuse_result import FuseRequest
@@ -133,7 +136,7 @@ def _text(result: "FuseResult") -> str:
         drawn = f"\n{result.explain}: {', '.join(files)}"
     return (
         f"{counted(len(called), 'case')}: {called.count('metastatic')} metastatic, "
-        f"{called.count('benign')} benign (P(metastatic) {result.threshold:.2f} or more, "
+        f"{called.count('benign')} benign (P(metastatic) {result.threshold:.3f} or more, "
         f"{result.threshold_source}){agree}\n"
         f"{result.output}: their probabilities ({result.seconds:.1f} s){drawn}"
     )

@@ -20,7 +20,7 @@ Model = Annotated[
     typer.Option(
         "--model",
         help="Name of an installed bundle (lnmdetect models) or a bundle's folder; "
-        "LNMDETECT_MODELS names a folder with more, as detector-NAME and classifier-NAME.",
+        "LNMDETECT_MODELS names a folder with more, as detector-NAME or fusion-NAME.",
         metavar="NAME_OR_PATH",
     ),
 ]

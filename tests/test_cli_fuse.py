@@ -51,7 +51,7 @@ def test_answers_stand_in_a_table_with_their_sum_below(asked: list[FuseRequest])
     assert ["c-1", "0.912", "metastatic", "metastatic", "bmode, ceus, finding"] in rows
     assert ["c-3", "0.100", "benign", "not known", "finding"] in rows
     assert (
-        f"3 cases: 1 metastatic, 2 benign (P(metastatic) 0.50 or more, {SOURCE}); 1 of 2 as "
+        f"3 cases: 1 metastatic, 2 benign (P(metastatic) 0.500 or more, {SOURCE}); 1 of 2 as "
         "pathology says\nfused.json: their probabilities (1.2 s)\n"
     ) in result.stdout
     assert result.stderr == "Note: a note\nNext: lnmdetect eval --fused fused.json\n"

@@ -34,6 +34,11 @@ from lnmdetect.training.devices import Compute
 from lnmdetect.training.engine import predict
 from lnmdetect.training.fusion_task import FusionTask
 
+_PHANTOM_MODEL = (
+    "the model was trained on phantoms: on real images it shows that the pipeline works, not who "
+    "has metastases."
+)
+
 
 def fuse(request: FuseRequest, progress: Progress = SILENT) -> FuseResult:
     """Return what the cases were called after writing fused.json, its run record and pictures.
@@ -193,6 +198,8 @@ def _notes(fused: FusedDataset, model: FusionConfig) -> list[str]:
         "not tell how good it is."
         for overlap in seen_and_evaluated(fused.info, patients)
     ]
+    if fused.of_phantom_model and not fused.is_phantom:
+        notes.append(_PHANTOM_MODEL)
     if set(fused.without) & set(model.modalities) and not model.modality_dropout:
         notes.append("the model was trained without modality_dropout: it never had to do without.")
     return notes

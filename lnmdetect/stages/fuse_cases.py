@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from lnmdetect.core.errors import InputError, LnmDetectError
+from lnmdetect.core.errors import InputError, LnmDetectError, UsageError
 from lnmdetect.core.fusion_config import FusionConfig
 from lnmdetect.core.ultrasound import UltrasoundCase, UltrasoundDataset
 from lnmdetect.datasets.fusion_data import FusionBatch, FusionItem, collate_fusion, read_item
@@ -36,11 +36,16 @@ def sorted_out(
         model: the network.
         without: modalities that are taken from every case, on purpose.
         file: name of the dataset's file.
+
+    Raises:
+        UsageError: `without` leaves nothing of what the network is built of.
     """
+    needed = [name for name in model.modalities if name not in without]
+    if not needed:
+        raise _nothing_left(model, without)
     cases, failures = [], list[LnmDetectError]()
     for number, case in enumerate(dataset.cases):
         used = used_modalities(case, model, without)
-        needed = [name for name in model.modalities if name not in without]
         missing = [name for name in needed if name not in used]
         where = f"{file}: cases[{number}], case {printable(case.case_id)!r}"
         if not used:
@@ -50,6 +55,16 @@ def sorted_out(
         else:
             cases.append(case)
     return cases, failures
+
+
+def _nothing_left(model: FusionConfig, without: Sequence[str]) -> UsageError:
+    built_of = ", ".join(model.modalities)
+    return UsageError(
+        "--without",
+        expected=f"one modality that is left of the model's: {built_of}",
+        got=", ".join(without),
+        remedy="Name fewer, or give a model of more modalities.",
+    )
 
 
 def _nothing_there(where: str, needed: Sequence[str]) -> InputError:

@@ -219,6 +219,31 @@ def test_a_modality_must_be_known_and_one_be_left(answer: Fuse, without: str, go
         answer(without=without)
 
 
+def test_one_modality_of_the_models_own_must_be_left(
+    answer: Fuse, fusion_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    model = str(fusion_bundle("ceus", modalities=["ceus"]))
+    with pytest.raises(
+        UsageError,
+        match=r"--without: expected one modality that is left of the model's: ceus, got ceus\.",
+    ):
+        answer(model=model, without="ceus", skip_unanswerable=True)
+    assert not (tmp_path / "fused.json").exists()
+    assert answer(model=model, without="bmode,finding", skip_unanswerable=True).answers
+
+
+def test_a_model_that_has_only_seen_phantoms_says_so_of_real_images(
+    answer: Fuse, ultrasound_toy: Path, tmp_path: Path
+) -> None:
+    told = "the model was trained on phantoms: on real images it shows that the pipeline works, not"
+    assert not any(note.startswith(told) for note in answer().notes)
+    real = changed(ultrasound_toy, tmp_path / "real.json")
+    data = json.loads(real.read_text())
+    real.write_text(json.dumps({**data, "info": {**data["info"], "phantom": False}}))
+    notes = answer(ultrasound=real, output=tmp_path / "r.json").notes
+    assert any(note.startswith(told) for note in notes)
+
+
 def test_answers_of_another_model_take_the_place_of_those_in_a_fused_file(
     answer: Fuse, fusion_bundle: MakeBundle, tmp_path: Path
 ) -> None:
