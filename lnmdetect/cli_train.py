@@ -24,7 +24,9 @@ RecipeName = Annotated[
     str,
     typer.Option(
         "--recipe",
-        help="compact, wang2023, tzuchi2023, tzuchi2023-coarse, guang2023, or a .yaml.",
+        help="compact (any arm), wang2023 (detector, classifier), tzuchi2023, tzuchi2023-coarse "
+        "(segmenter), guang2023, compact-vgg11, compact-inception_v3 (fusion), or a .yaml of your "
+        "own.",
     ),
 ]
 Folds = Annotated[Path | None, typer.Option("--folds", help="folds.json of lnmdetect split.")]
@@ -86,7 +88,13 @@ def train(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Train a stage on your own scans or on phantoms: writes a model bundle and learning curves."""
+    """Train a stage on your own scans or on phantoms: writes a model bundle and learning curves.
+
+    The arm fusion learns from ultrasound.json (`lnmdetect phantom ultrasound` writes one): its
+    test patients are never touched, its validation patients, else a fifth of the others, choose
+    epoch and threshold. Several CEUS frames, gated fusion and modality_dropout are lines of a
+    recipe of your own: name: mine, base: compact, model: {frames: 3, fusion: gated}.
+    """
     from lnmdetect.cli_tables import train_text
     from lnmdetect.stages.training_run import TrainRequest
 

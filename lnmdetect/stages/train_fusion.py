@@ -13,6 +13,7 @@ from lnmdetect.core.fusion_config import FusionConfig, FusionNormalisation, Fusi
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.thresholds import Threshold
 from lnmdetect.core.ultrasound import UltrasoundDataset
+from lnmdetect.core.wording import counted
 from lnmdetect.datasets.fusion_data import (
     LABELS,
     FusionItem,
@@ -70,11 +71,14 @@ class FusionInputs:
     def described(self) -> dict[str, Any]:
         """Return what of ultrasound a card's reader is told."""
         seed = {"phantoms": [{"seed": self.cases.info.get("seed")}]} if self.is_phantom else {}
-        return {"cases": len(self.cases.cases), **seed, **self.left_out}
+        left_out = {f"cases left out, {why}": count for why, count in self.left_out.items()}
+        return {"cases": len(self.cases.cases), **seed, **left_out}
 
     def notes(self) -> tuple[str, ...]:
         """Return which cases are left out, as sentences."""
-        return tuple(f"{count} {why}, and left out" for why, count in self.left_out.items())
+        return tuple(
+            f"{counted(count, 'case')} left out: {why}" for why, count in self.left_out.items()
+        )
 
 
 def train_fusion(request: TrainRequest, progress: Progress = SILENT) -> TrainResult:
@@ -162,15 +166,15 @@ def open_fusion(request: TrainRequest, recipe: FusionRecipe) -> FusionInputs:
     labelled = [case for case in ours.cases if case.label is not None]
     usable = tuple(case for case in labelled if can_be_answered(case, recipe.model))
     left_out = {
-        "cases have no label": len(ours.cases) - len(labelled),
-        "cases have none of the modalities": len(labelled) - len(usable),
+        "no label": len(ours.cases) - len(labelled),
+        "none of the modalities": len(labelled) - len(usable),
     }
     cases = replace(ours, cases=usable)
     named = {case.patient for case in usable if case.split == "validation"}
     validation = tuple(named) or deal_off(cases, recipe.validation_share, request.seed)[1]
     split = begin_run(request, cases, recipe, held_out, validation=validation)
-    counted = {why: count for why, count in left_out.items() if count}
-    return FusionInputs(cases, root, split, held_out, counted)
+    some = {why: count for why, count in left_out.items() if count}
+    return FusionInputs(cases, root, split, held_out, some)
 
 
 def _items(

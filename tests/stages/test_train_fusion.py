@@ -184,7 +184,7 @@ def test_any_subset_is_trained_on_the_cases_that_have_some_of_it(
     assert set(recipe_of(bundle).model.modalities) == set(modalities.replace(" ", "").split(","))
     split = json.loads((tmp_path / "run" / "split.json").read_text())
     assert len(split["training"]) + len(split["validation"]) == PATIENTS - left_out
-    words = "1 cases have none of the modalities, and left out"
+    words = "1 case left out: none of the modalities"
     assert (words in result.notes) == (left_out == 1)
 
 
@@ -218,7 +218,8 @@ def test_unlabelled_cases_are_left_out_with_a_note(
         lambda case: replace(case, label=None) if case.patient in ("p0", "p1") else case,
     )
     result = train(data=data)
-    assert "2 cases have no label, and left out" in result.notes
+    assert "2 cases left out: no label" in result.notes
+    assert "- cases left out, no label: 2\n" in (result.bundle / "card.md").read_text()
 
 
 def test_the_files_own_split_is_kept_and_its_test_patients_stay_untouched(
