@@ -19,6 +19,7 @@ from lnmdetect.io.coco_records import (
     image_from_json,
     image_to_json,
 )
+from lnmdetect.io.file_kinds import CT_SLICES, require_kind
 from lnmdetect.io.json_fields import JsonObject, describe
 from lnmdetect.io.json_files import read_json, write_json
 
@@ -46,6 +47,7 @@ def dataset_from_json(data: Any, name: str) -> CocoDataset:
             got=describe(data),
             remedy="Give a file written by lnmdetect or laid out as data_specs/ shows.",
         )
+    require_kind(data, CT_SLICES, name)
     top = JsonObject(f"{name}:", data)
     info = top.child("info") if top.has("info") else JsonObject(f"{name}: info", {})
     check_info(info)

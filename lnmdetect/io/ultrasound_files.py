@@ -17,6 +17,7 @@ from lnmdetect.core.ultrasound import (
     UltrasoundCase,
     UltrasoundDataset,
 )
+from lnmdetect.io.file_kinds import ULTRASOUND_CASES, require_kind
 from lnmdetect.io.json_fields import JsonObject, describe
 from lnmdetect.io.json_files import read_json, write_json
 from lnmdetect.io.pixel_roots import scan_root
@@ -56,7 +57,9 @@ def read_records(path: Path) -> tuple[UltrasoundDataset, list[JsonObject]]:
     Raises:
         InputError: as `read_ultrasound`, but for what is wrong with images.
     """
-    top = JsonObject.at(f"{path.name}:", read_json(path))
+    data = read_json(path)
+    require_kind(data, ULTRASOUND_CASES, path.name)
+    top = JsonObject.at(f"{path.name}:", data)
     info = top.child("info") if top.has("info") else JsonObject(top.place("info"), {})
     if info.has("scan_root"):
         info.text("scan_root")
