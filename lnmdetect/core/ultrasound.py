@@ -8,6 +8,7 @@ found at the nodes.
 import math
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
@@ -24,6 +25,8 @@ Label = Literal["benign", "metastatic"]
 Sex = Literal["F", "M"]
 Split = Literal["training", "validation", "test"]
 PEAK: Literal["peak"] = "peak"
+MAX_AGE_YEARS = 150
+"""An age is below it; what is above is a slip of the pen."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,16 @@ class ImagePlace:
             return
         if isinstance(self.frame, bool) or not isinstance(self.frame, int) or self.frame < 1:
             raise ValueError(f"image: expected a frame from 1, or peak, got {self.frame!r}")
+
+    @property
+    def path(self) -> str:
+        """The file, however its name is written: `a//b.png` is `a/b.png`."""
+        return PurePosixPath(self.file_name).as_posix()
+
+    @property
+    def image(self) -> tuple[str, int | str]:
+        """The image, however it is written: a file of one image needs no frame, and has frame 1."""
+        return self.path, self.frame or 1
 
 
 @dataclass(frozen=True)
@@ -87,18 +100,16 @@ class UltrasoundCase:
         if self.split is not None:
             _require(self.split in get_args(Split), name, "a split of " + _known(Split), "another")
         if self.age_years is not None:
-            _require(0 <= self.age_years < 150, name, "an age in years", self.age_years)
+            _require(0 <= self.age_years < MAX_AGE_YEARS, name, "an age in years", self.age_years)
         if self.max_size_mm is not None:
             good = self.max_size_mm > 0 and math.isfinite(self.max_size_mm)
             _require(good, name, "a max_size_mm above 0", self.max_size_mm)
-        places = list(self.places())
-        _require(len(set(places)) == len(places), name, "each image once", "one twice")
+        images = [place.image for _, place in self.places()]
+        _require(len(set(images)) == len(images), name, "each image once", "one twice")
 
-    def places(self) -> Iterator[ImagePlace]:
-        """Yield its images: B-mode first, then CEUS in their order."""
-        if self.bmode is not None:
-            yield self.bmode
-        yield from self.ceus
+    def places(self) -> Iterator[tuple[str, ImagePlace]]:
+        """Yield its images, each with its field, as `ceus[0]`: B-mode first, then CEUS in order."""
+        return image_fields(self.bmode, self.ceus)
 
     @property
     def finding_value(self) -> float:
@@ -109,6 +120,16 @@ class UltrasoundCase:
         """Return which of `MODALITIES` the case has."""
         there = (self.bmode is not None, bool(self.ceus), self.finding != "unknown")
         return tuple(name for name, has in zip(MODALITIES, there, strict=True) if has)
+
+
+def image_fields(
+    bmode: ImagePlace | None, ceus: tuple[ImagePlace, ...]
+) -> Iterator[tuple[str, ImagePlace]]:
+    """Yield the images of a case, each with the name of its field: B-mode first."""
+    if bmode is not None:
+        yield "bmode", bmode
+    for number, place in enumerate(ceus):
+        yield f"ceus[{number}]", place
 
 
 @dataclass(frozen=True)
@@ -125,12 +146,14 @@ class UltrasoundDataset:
 
     def __post_init__(self) -> None:
         by_id: dict[str, UltrasoundCase] = {}
-        owners: dict[ImagePlace, UltrasoundCase] = {}
+        by_image: dict[tuple[str, int | str], UltrasoundCase] = {}
+        by_file: dict[str, UltrasoundCase] = {}
         splits: dict[str, UltrasoundCase] = {}
         for case in self.cases:
-            _require_one("case_id", by_id.setdefault(case.case_id, case), case)
-            for place in case.places():
-                _require_one("image", owners.setdefault(place, case), case)
+            _require_own("case_id", by_id.setdefault(case.case_id, case), case)
+            for name, place in case.places():
+                _require_own(name, by_image.setdefault(place.image, case), case)
+                _require_one_patient(name, by_file.setdefault(place.path, case), case)
             first = splits.setdefault(case.patient, case)
             if first.split != case.split:
                 raise RepeatError(
@@ -167,13 +190,20 @@ class RepeatError(ValueError):
         super().__init__(f"case {case.case_id!r}: expected {expected}, got {got}")
 
 
-def _require_one(field: str, first: UltrasoundCase, case: UltrasoundCase) -> None:
+def _require_own(field: str, first: UltrasoundCase, case: UltrasoundCase) -> None:
     """Refuse a case that has the id or an image of an earlier one."""
     if first is case:
         return
+    what = "case_id" if field == "case_id" else "image"
     if first.label != case.label:
-        raise RepeatError(case, first, field, f"one label for this {field}", "two labels")
-    raise RepeatError(case, first, field, f"its own {field}", "that of another case")
+        raise RepeatError(case, first, field, f"one label for this {what}", "two labels")
+    raise RepeatError(case, first, field, f"its own {what}", "that of another case")
+
+
+def _require_one_patient(field: str, first: UltrasoundCase, case: UltrasoundCase) -> None:
+    """Refuse frames of one file in two patients, who may be dealt to either side of a split."""
+    if first.patient != case.patient:
+        raise RepeatError(case, first, field, "a file of one patient", "that of another patient")
 
 
 def _require(condition: bool, where: str, expected: str, got: object) -> None:

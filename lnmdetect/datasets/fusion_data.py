@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lnmdetect.core.errors import InputError
 from lnmdetect.core.fusion_config import FusionConfig, FusionRecipe, GreyScale
 from lnmdetect.core.geometry import as_boxes
 from lnmdetect.core.ultrasound import ImagePlace, UltrasoundCase
 from lnmdetect.datasets.draws import Draw, permuted
+from lnmdetect.io.input_files import printable
 from lnmdetect.transforms.augment import Augmentation
 from lnmdetect.transforms.ultrasound_square import square_image
 
@@ -116,18 +118,27 @@ def read_item(case: UltrasoundCase, read: ReadFrame, model: FusionConfig) -> Fus
     """Return a case with the modalities of a network, its images as float16 to save memory.
 
     Raises:
-        InputError: see `io.ultrasound_pixels.read_frame`.
+        InputError: see `io.ultrasound_pixels.read_frame`; the message names the case.
     """
 
-    def image(place: ImagePlace) -> NDArray[np.float16]:
-        return square_image(read(place), model.size_px).astype(np.float16)[None]
+    def image(field: str, place: ImagePlace) -> NDArray[np.float16]:
+        try:
+            pixels = read(place)
+        except InputError as error:
+            raise type(error)(
+                f"case {printable(case.case_id)!r}: {field}",
+                expected=error.expected,
+                got=error.got,
+                remedy=error.remedy,
+            ) from None
+        return square_image(pixels, model.size_px).astype(np.float16)[None]
 
     bmode = ceus = None
     if case.bmode is not None and "bmode" in model.modalities:
-        bmode = image(case.bmode)
+        bmode = image("bmode", case.bmode)
     if case.ceus and "ceus" in model.modalities:
         places = spread_frames(len(case.ceus), model.frames)
-        ceus = np.stack([image(case.ceus[place]) for place in places])
+        ceus = np.stack([image(f"ceus[{place}]", case.ceus[place]) for place in places])
     return FusionItem(
         bmode=bmode,
         ceus=ceus,

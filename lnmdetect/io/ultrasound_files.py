@@ -7,6 +7,7 @@ from typing import Any, Literal, cast, get_args
 from lnmdetect import __version__
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.ultrasound import (
+    MAX_AGE_YEARS,
     PEAK,
     Finding,
     ImagePlace,
@@ -16,6 +17,7 @@ from lnmdetect.core.ultrasound import (
     Split,
     UltrasoundCase,
     UltrasoundDataset,
+    image_fields,
 )
 from lnmdetect.io.file_kinds import ULTRASOUND_CASES, require_kind
 from lnmdetect.io.json_fields import JsonObject, describe
@@ -25,7 +27,6 @@ from lnmdetect.io.ultrasound_pixels import require_readable
 
 ULTRASOUND = "ultrasound.json"
 _DESCRIPTION = "Ultrasound cases: B-mode, CEUS and the clinical finding. Research use only."
-_MAX_AGE_YEARS = 150
 _FIELDS = tuple(UltrasoundCase.__dataclass_fields__)
 
 
@@ -89,25 +90,26 @@ def image_root(path: Path, dataset: UltrasoundDataset, scan: Path | None = None)
 
 
 def lists_ultrasound(path: Path) -> bool:
-    """Return whether a JSON file lists ultrasound cases: objects with a finding.
+    """Return whether a JSON file lists ultrasound cases: objects of which one has a finding.
 
     Raises:
         InputError: the file is not JSON.
     """
     content = read_json(path)
     cases = content.get("cases") if isinstance(content, dict) else None
-    return isinstance(cases, list) and all(isinstance(c, dict) and "finding" in c for c in cases)
+    return isinstance(cases, list) and any(isinstance(c, dict) and "finding" in c for c in cases)
 
 
 def _case(record: JsonObject) -> UltrasoundCase:
     age = record.optional("age_years", record.number)
-    if age is not None and not 0 <= age < _MAX_AGE_YEARS:
+    if age is not None and not 0 <= age < MAX_AGE_YEARS:
         record.refuse("age_years", "an age in years")
+    bmode, ceus = _images(record)
     return UltrasoundCase(
         case_id=record.text("case_id"),
         patient=record.text("patient"),
-        bmode=_place(record.child("bmode")) if record.has("bmode") else None,
-        ceus=tuple(map(_place, record.children("ceus"))) if record.has("ceus") else (),
+        bmode=bmode,
+        ceus=ceus,
         finding=cast(Finding, _one_of(record, "finding", get_args(Finding))),
         label=cast(Label | None, record.optional("label", _chosen(record, get_args(Label)))),
         age_years=age,
@@ -117,6 +119,18 @@ def _case(record: JsonObject) -> UltrasoundCase:
         split=cast(Split | None, record.optional("split", _chosen(record, get_args(Split)))),
         extra=record.without(_FIELDS),
     )
+
+
+def _images(record: JsonObject) -> tuple[ImagePlace | None, tuple[ImagePlace, ...]]:
+    """Return B-mode and CEUS of a case, of which no two are the same image."""
+    bmode = _place(record.child("bmode")) if record.has("bmode") else None
+    ceus = tuple(map(_place, record.children("ceus"))) if record.has("ceus") else ()
+    fields: dict[tuple[str, int | str], str] = {}
+    for field, place in image_fields(bmode, ceus):
+        first = fields.setdefault(place.image, field)
+        if first != field:
+            record.refuse(field, "each image once in a case", got=f"that of {first} again")
+    return bmode, ceus
 
 
 def _place(record: JsonObject) -> ImagePlace:
@@ -153,9 +167,7 @@ def _require_images(case: UltrasoundCase, record: JsonObject, root: Path) -> Non
     Raises:
         InputError, MissingExtraError: as `require_readable`.
     """
-    fields = ["bmode"] if case.bmode else []
-    fields += [f"ceus[{number}]" for number in range(len(case.ceus))]
-    for field, place in zip(fields, case.places(), strict=True):
+    for field, place in case.places():
         try:
             require_readable(root, place)
         except InputError as error:

@@ -1,6 +1,9 @@
 """Images of the ultrasound arm as grey in [0, 1]: PNG, JPEG, or a frame of a DICOM file."""
 
 import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -66,9 +69,16 @@ def require_readable(root: Path, place: ImagePlace) -> None:
 
 def _found(root: Path, place: ImagePlace) -> Path:
     path = root / place.file_name
-    if not path.is_file():
+    if not _is_file(path):
         raise _refusal(place, "no file of that name", "Put it there, or correct its file_name.")
     return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # as for a name longer than the file system's
+        return False
 
 
 def _is_dicom(path: Path, place: ImagePlace) -> bool:
@@ -85,29 +95,33 @@ def _opened(path: Path, place: ImagePlace) -> BinaryIO:
 
 
 def _check_picture(stream: BinaryIO, place: ImagePlace) -> None:
-    try:
-        with Image.open(stream, formats=_PICTURES) as image:
-            _require_size(image)
-    except _PICTURE_ERRORS as error:
-        raise _damaged(place, error) from None
+    with _picture(stream, place):
+        pass
 
 
 def _read_picture(stream: BinaryIO, place: ImagePlace) -> Grey:
+    with _picture(stream, place) as image:
+        if image.mode in _WIDE_MODES:
+            return to_grey(np.asarray(image), np.iinfo(np.uint16).max)
+        is_grey = image.mode in ("1", "L", "LA")
+        return to_grey(np.asarray(image.convert("L" if is_grey else "RGB")), 255)
+
+
+@contextmanager
+def _picture(stream: BinaryIO, place: ImagePlace) -> Iterator[Image.Image]:
+    """Yield a picture whose pixels are not read yet; InputError where they cannot be."""
     try:
-        with Image.open(stream, formats=_PICTURES) as image:
-            _require_size(image)
-            if image.mode in _WIDE_MODES:
-                return to_grey(np.asarray(image), np.iinfo(np.uint16).max)
-            is_grey = image.mode in ("1", "L", "LA")
-            return to_grey(np.asarray(image.convert("L" if is_grey else "RGB")), 255)
+        with warnings.catch_warnings():
+            # A picture large enough for pillow to warn of is refused below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(stream, formats=_PICTURES)
+        with image:
+            if max(image.size) > MAX_SIDE_PX:
+                got = f"one of {image.width} x {image.height} px"
+                raise _refusal(place, got, "Export it at the size of the screen.")
+            yield image
     except _PICTURE_ERRORS as error:
         raise _damaged(place, error) from None
-
-
-def _require_size(image: Image.Image) -> None:
-    """Raise ValueError for a picture too large to be an ultrasound image."""
-    if max(image.size) > MAX_SIDE_PX:
-        raise ValueError("an absurd size")
 
 
 def _damaged(place: ImagePlace, error: Exception) -> InputError:

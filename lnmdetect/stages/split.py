@@ -1,4 +1,4 @@
-"""`lnmdetect split`: truth.json in, folds.json out; and truth files of each fold for `detect`."""
+"""`lnmdetect split`: truth.json or ultrasound.json in; folds.json and the part of each fold out."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from lnmdetect.io.fold_file import read_folds, write_folds
 from lnmdetect.io.json_files import refuse_existing, sha256_of_file
 from lnmdetect.io.pixel_roots import relative_root
 from lnmdetect.io.run_record import RunRecord, record_path
-from lnmdetect.io.ultrasound_files import lists_ultrasound, read_ultrasound, write_ultrasound
+from lnmdetect.io.ultrasound_files import lists_ultrasound, read_records, write_ultrasound
 from lnmdetect.stages.fold_fit import require_same_patients
 
 FOLDS = Path("folds.json")
@@ -84,7 +84,7 @@ def split(request: SplitRequest) -> SplitResult:
     if request.folds_file is None:
         refuse_existing(request.output, overwrite=request.overwrite)
     record = RunRecord("split", _config(request), seed=request.seed)
-    cases = read_ultrasound(request.truth) if lists_ultrasound(request.truth) else None
+    cases = _cases(request)
     truth = read_coco(request.truth) if cases is None else as_dealt(cases)
     record.inputs[request.truth.name] = sha256_of_file(request.truth)
     folds = _folds(request, truth)
@@ -96,6 +96,25 @@ def split(request: SplitRequest) -> SplitResult:
     notes = () if folds.by_image else scarce_strata(folds, folds.stratify, truth)
     arm = "detector" if cases is None else "fusion"
     return SplitResult(folds, request.folds_file or request.output, files, notes, arm)
+
+
+def _cases(request: SplitRequest) -> UltrasoundDataset | None:
+    """Return the cases of an ultrasound file, whose images need not be here; None of a truth file.
+
+    Raises:
+        UsageError: they are to be dealt by image.
+        InputError: the file is unsound.
+    """
+    if not lists_ultrasound(request.truth):
+        return None
+    if request.protocol == "wang2023":
+        raise UsageError(
+            "--protocol wang2023",
+            expected="a truth.json, whose images the paper dealt",
+            got="ultrasound cases",
+            remedy="Leave --protocol out: patients are dealt whole.",
+        )
+    return read_records(request.truth)[0]
 
 
 def _config(request: SplitRequest) -> dict[str, object]:
@@ -152,13 +171,6 @@ def _folds(request: SplitRequest, truth: CocoDataset) -> FoldSet:
 
 
 def _dealt(request: SplitRequest, truth: CocoDataset) -> FoldSet:
-    if request.protocol == "wang2023" and lists_ultrasound(request.truth):
-        raise UsageError(
-            "--protocol wang2023",
-            expected="a truth.json, whose images the paper dealt",
-            got="ultrasound cases",
-            remedy="Leave --protocol out: patients are dealt whole.",
-        )
     if request.protocol == "wang2023":
         parts = "The paper's deal has two parts, 70 % and 30 % of the images."
         _require_nothing_else(request, "--protocol wang2023", parts)

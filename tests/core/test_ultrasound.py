@@ -55,6 +55,7 @@ def test_a_frame_is_a_number_from_1_or_peak(frame: Any) -> None:
         ({"max_size_mm": 0}, "a max_size_mm above 0"),
         ({"max_size_mm": float("inf")}, "a max_size_mm above 0"),
         ({"bmode": ImagePlace("c1.png")}, "each image once"),
+        ({"bmode": ImagePlace(".//c1.png", 1)}, "each image once"),
     ],
 )
 def test_a_case_is_valid_once_built(changes: dict[str, Any], message: str) -> None:
@@ -67,8 +68,11 @@ def test_a_case_is_valid_once_built(changes: dict[str, Any], message: str) -> No
     [
         ({"case_id": "c1"}, "case_id", "that of another case"),
         ({"case_id": "c1", "label": "benign"}, "case_id", "two labels"),
-        ({"bmode": ImagePlace("c1.png")}, "image", "that of another case"),
-        ({"bmode": ImagePlace("c1.png"), "label": None}, "image", "two labels"),
+        ({"bmode": ImagePlace("c1.png")}, "bmode", "that of another case"),
+        ({"bmode": ImagePlace("./c1.png", 1)}, "bmode", "that of another case"),
+        ({"ceus": (ImagePlace("x"), ImagePlace("b1.png"))}, "ceus[1]", "that of another case"),
+        ({"bmode": ImagePlace("c1.png"), "label": None}, "bmode", "two labels"),
+        ({"bmode": ImagePlace("c1.png", 2)}, "bmode", "that of another patient"),
         ({"patient": "p1", "split": "test"}, "split", "its patient in two"),
     ],
 )
@@ -78,6 +82,12 @@ def test_cases_that_contradict_each_other_are_refused(
     with pytest.raises(RepeatError) as caught:
         UltrasoundDataset({}, (case(1), case(2, **changes)))
     assert (caught.value.field, caught.value.got) == (field, got)
+
+
+def test_cases_of_one_patient_may_share_a_file_of_several_frames() -> None:
+    clips = [(ImagePlace("clip.dcm", number),) for number in (1, 2)]
+    cases = [case(number, patient="p", ceus=clip) for number, clip in enumerate(clips)]
+    assert len(UltrasoundDataset({}, tuple(cases)).cases) == 2
 
 
 def test_patients_keep_their_order_and_take_all_their_cases_with_them() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from lnmdetect.core.errors import InputError
 from lnmdetect.core.fusion_config import FusionConfig, FusionRecipe
 from lnmdetect.core.ultrasound import ImagePlace, UltrasoundCase
 from lnmdetect.datasets.draws import Draw
@@ -73,6 +74,16 @@ def test_a_case_is_read_with_the_modalities_of_the_network_only() -> None:
     assert (one.bmode, one.finding, one.there) == (None, 0.0, ("ceus",))
     assert one.ceus is not None
     assert one.ceus[:, 0, 0, 0].tolist() == [3 / 8]  # of one frame the middle
+
+
+def test_an_image_that_cannot_be_read_is_named_by_its_case() -> None:
+    def read(where: ImagePlace) -> NDArray[np.float32]:
+        if where == place(2):
+            raise InputError(where.file_name, expected="an image", got="none", remedy="Mend it.")
+        return np.zeros((4, 4), np.float32)
+
+    with pytest.raises(InputError, match=r"^case 'c1': ceus\[1\]: expected an image, got none"):
+        read_item(case(), read, FusionConfig(frames=5))
 
 
 def test_what_a_case_has_not_got_is_none_and_an_unlabelled_case_has_no_label() -> None:

@@ -80,6 +80,7 @@ PNG_B = {"file_name": "b.png", "frame": None}
     [
         ({"cases/0/bmode/file_name": "no.png"}, r"cases\[0\]\.bmode: .*no file of that name"),
         ({"cases/0/ceus/1/file_name": "no.png"}, r"cases\[0\]\.ceus\[1\]: .*no file"),
+        ({"cases/0/bmode/file_name": "a" * 300}, r"cases\[0\]\.bmode: .*no file of that name"),
         ({"cases/0/bmode/file_name": "../a.png"}, r"bmode\.file_name: .*own folder"),
         ({"cases/0/bmode/frame": 2}, r"cases\[0\]\.bmode: expected frame 1, got frame 2"),
         ({"cases/0/bmode/frame": 0}, r"cases\[0\]\.bmode\.frame: .*1 or more, got 0"),
@@ -89,10 +90,14 @@ PNG_B = {"file_name": "b.png", "frame": None}
             {"cases/1/case_id": "a"},
             r"cases\[1\]\.case_id: .*one label .*got two labels \(as cases\[0\] has it\)",
         ),
-        ({"cases/1/bmode": PNG_B}, r"cases\[1\]\.image: expected one label .*got two labels"),
+        ({"cases/1/bmode": PNG_B}, r"cases\[1\]\.bmode: expected one label .*got two labels"),
+        (
+            {"cases/0/ceus/1": {"file_name": "./a.png", "frame": 1}},
+            r"cases\[0\]\.ceus\[1\]: expected each image once in a case, got that of bmode again",
+        ),
         (
             {"cases/1/bmode": PNG_B, "cases/1/label": "metastatic"},
-            r"cases\[1\]\.image: expected its own image, got that of another case",
+            r"cases\[1\]\.bmode: expected its own image, got that of another case",
         ),
         (
             {"cases/1/patient": "p-1", "cases/1/split": "training"},
@@ -121,5 +126,9 @@ def test_an_image_that_is_none_is_named_by_its_record_alone(folder: Path) -> Non
 
 def test_an_ultrasound_file_is_told_from_others(folder: Path) -> None:
     assert lists_ultrasound(written(folder))
+    data = json.loads((folder / "ultrasound.json").read_text())
+    del data["cases"][0]["finding"]
+    (folder / "slip.json").write_text(json.dumps(data))
+    assert lists_ultrasound(folder / "slip.json")
     (folder / "other.json").write_text(json.dumps({"info": {}, "cases": [{"case": "c"}]}))
     assert not lists_ultrasound(folder / "other.json")

@@ -53,6 +53,13 @@ def test_the_cases_of_each_fold_find_their_images(data: Path, tmp_path: Path) ->
     assert parts[0].info["split"]["fold"] == "1"
 
 
+def test_images_need_not_be_where_cases_are_dealt(data: Path, tmp_path: Path) -> None:
+    for image in tmp_path.glob("*.png"):
+        image.unlink()
+    result = split(SplitRequest(data, tmp_path / "folds.json", write_truth=tmp_path / "parts"))
+    assert len(result.truth_files) == 5
+
+
 def test_the_paper_s_deal_by_image_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="got ultrasound cases"):
         split(SplitRequest(data, tmp_path / "folds.json", protocol="wang2023"))
