@@ -157,7 +157,8 @@ def open_fusion(request: TrainRequest, recipe: FusionRecipe) -> FusionInputs:
 
     Raises:
         OutputError: the folder holds a training and neither resume nor overwrite is set.
-        InputError: the file or an image is unsound, or it holds fewer than two patients.
+        InputError: the file or an image is unsound, it holds fewer than two patients, or none to
+            train on.
     """
     require_own_folder(request)
     whole = read_ultrasound(request.data, scan=request.scan)
@@ -170,11 +171,29 @@ def open_fusion(request: TrainRequest, recipe: FusionRecipe) -> FusionInputs:
         "none of the modalities": len(labelled) - len(usable),
     }
     cases = replace(ours, cases=usable)
-    named = {case.patient for case in usable if case.split == "validation"}
-    validation = tuple(named) or deal_off(cases, recipe.validation_share, request.seed)[1]
+    validation = _validation(cases, recipe, request)
     split = begin_run(request, cases, recipe, held_out, validation=validation)
     some = {why: count for why, count in left_out.items() if count}
     return FusionInputs(cases, root, split, held_out, some)
+
+
+def _validation(
+    cases: UltrasoundDataset, recipe: FusionRecipe, request: TrainRequest
+) -> tuple[str, ...]:
+    """Return the patients that choose epoch and threshold: those of the file, else drawn ones.
+
+    Raises:
+        InputError: nobody is left to train on.
+    """
+    named = {case.patient for case in cases.cases if case.split == "validation"}
+    if named >= set(cases.patients()):
+        raise InputError(
+            request.data.name,
+            expected="labelled patients to train on, beside those for test and validation",
+            got="none",
+            remedy="Put patients into the split training, or leave split out to have it drawn.",
+        )
+    return tuple(named) or deal_off(cases, recipe.validation_share, request.seed)[1]
 
 
 def _items(

@@ -15,7 +15,7 @@ from torchvision.models import resnet50
 
 from lnmdetect.core.errors import InputError, OutputError, UsageError
 from lnmdetect.core.folds import Fold, FoldSet
-from lnmdetect.core.fusion_config import FusionRecipe
+from lnmdetect.core.fusion_config import FusionRecipe, GreyScale
 from lnmdetect.core.patient_digests import patient_digest
 from lnmdetect.core.progress import SILENT
 from lnmdetect.core.ultrasound import UltrasoundCase, UltrasoundDataset
@@ -144,13 +144,15 @@ def on_the_square(path: Path) -> Any:
     return np.pad(small, ((4, 4), (0, 0)))
 
 
-def test_a_normalisation_that_is_given_stays(train: Train) -> None:
-    given = {"normalisation": {"bmode": {"mean": 0.5, "sd": 0.25}}}
-    bundle = read_bundle(str(train(recipe_changes={"model": given}).bundle), "fusion")
+@pytest.mark.parametrize(("given", "measured"), [("bmode", "ceus"), ("ceus", "bmode")])
+def test_a_normalisation_that_is_given_stays_and_the_other_is_measured(
+    train: Train, given: str, measured: str
+) -> None:
+    changes = {"model": {"normalisation": {given: {"mean": 0.5, "sd": 0.25}}}}
+    bundle = read_bundle(str(train(recipe_changes=changes).bundle), "fusion")
     kept = recipe_of(bundle).model.normalisation
-    assert kept.bmode is not None
-    assert (kept.bmode.mean, kept.bmode.sd) == (0.5, 0.25)
-    assert kept.ceus is not None
+    assert getattr(kept, given) == GreyScale(mean=0.5, sd=0.25)
+    assert getattr(kept, measured) not in (None, GreyScale(mean=0.5, sd=0.25))
 
 
 def test_the_card_tells_only_of_the_images_that_are_looked_at(train: Train) -> None:
@@ -284,6 +286,18 @@ def test_a_class_that_is_missing_on_one_side_is_refused(
     )
     with pytest.raises(InputError, match=r"got no metastatic case on one side.*another --seed"):
         train(data=data)
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_file_that_leaves_nobody_to_train_on_is_refused(
+    train: Train, ultrasound_toy: Path, tmp_path: Path, split: Any
+) -> None:
+    data = changed_file(
+        ultrasound_toy, tmp_path / "all.json", lambda case: replace(case, split=split)
+    )
+    with pytest.raises(InputError, match=r"^all.json: expected labelled patients to train on, .*"):
+        train(data=data)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_that_holds_a_training_is_refused(train: Train) -> None:
