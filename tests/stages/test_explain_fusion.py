@@ -12,7 +12,7 @@ from PIL import Image
 
 from lnmdetect.core.errors import OutputError, UsageError
 from lnmdetect.core.fused import FusedCase, FusedDataset
-from lnmdetect.core.ultrasound import UltrasoundCase
+from lnmdetect.core.ultrasound import ImagePlace, UltrasoundCase
 from lnmdetect.datasets.fusion_data import FusionBatch
 from lnmdetect.io.figures_fusion import FusedPicture
 from lnmdetect.stages import explain_fusion as stage
@@ -176,6 +176,25 @@ def fused(*rows: tuple[str, float, str | None]) -> FusedDataset:
         for name, probability, label in rows
     )
     return FusedDataset(info, cases)
+
+
+@pytest.mark.parametrize(
+    ("finding", "used", "words"),
+    [
+        ("present", ("bmode", "finding"), "finding present"),
+        ("present", ("bmode",), "finding not used"),
+        ("unknown", ("bmode",), "finding unknown"),
+    ],
+)
+def test_a_picture_tells_the_finding_only_where_the_answer_rests_on_it(
+    finding: Any, used: tuple[str, ...], words: str
+) -> None:
+    case = UltrasoundCase("c", "p", ImagePlace("b.png"), (), finding, "benign")
+    one = FusedCase(case, 0.3, used)
+    info = {"fusion": {"name": "x", "modalities": ["bmode", "finding"], "threshold": 0.4}}
+    picture = stage._picture(FusedDataset(info, (one,)), one, {})
+    assert picture.finding == words
+    assert picture.rests_on == ", ".join({"bmode": "B-mode"}.get(name, name) for name in used)
 
 
 def test_a_gallery_has_the_surest_of_each_pathology_metastatic_first() -> None:
