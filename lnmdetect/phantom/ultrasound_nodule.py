@@ -34,7 +34,11 @@ class Nodule:
 def draw_nodule(
     rng: np.random.Generator, section: Section, signs: BmodeSigns, size_mm: float
 ) -> Nodule:
-    """Return a nodule whose largest diameter is `size_mm`, where its contact sign puts it."""
+    """Return a nodule of largest diameter `size_mm`, where its contact sign puts it.
+
+    The diameter is that of the ellipse which its margin follows: lobes reach beyond it, of a
+    strongly lobed nodule so far that it measures about a quarter more.
+    """
     tall = 0.68 + 0.62 * signs.tall
     half = size_mm / 2 * np.array([min(1.0, 1 / tall), min(1.0, tall)])
     centre = _centre(rng, section, signs.contact, half)

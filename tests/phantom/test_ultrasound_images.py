@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
 from sklearn.metrics import roc_auc_score
 
 from lnmdetect.phantom.ultrasound import SIDE_PX, UltrasoundPhantom, make_ultrasound
 from lnmdetect.phantom.ultrasound_anatomy import NAMES, Section, draw_section
 from lnmdetect.phantom.ultrasound_bmode import render_bmode
-from lnmdetect.phantom.ultrasound_ceus import draw_perfusion, render_ceus
+from lnmdetect.phantom.ultrasound_ceus import Perfusion, draw_perfusion, render_ceus
 from lnmdetect.phantom.ultrasound_draw import BmodeSigns, CeusSigns
 from lnmdetect.phantom.ultrasound_nodule import Nodule, draw_nodule
 from lnmdetect.phantom.ultrasound_speckle import (
@@ -102,6 +103,64 @@ def test_contrast_fills_the_gland_and_spares_muscle_and_air() -> None:
         > mean_in(frame, section.tissue == NAMES.index("muscle")) + 20
     )
     assert mean_in(frame, section.air) < 10
+
+
+def test_signs_of_perfusion_show_where_they_belong() -> None:
+    section, nodule = neck(CALM)
+
+    def drawn(**signs: float) -> Perfusion:
+        return draw_perfusion(section, nodule, replace(SLOW, **signs), np.random.default_rng(1))
+
+    plain, inside = drawn(), nodule.distance < -1
+    on_rim = np.abs(nodule.distance) < 0.3
+    beyond = (nodule.distance > 1.0) & (nodule.distance < 1.6) & (section.gland < 0)
+    assert (drawn(rim=1.0).peak - plain.peak)[on_rim].mean() > 0.35
+    assert (drawn(rim=1.0).peak - plain.peak)[nodule.distance < -3].mean() < 0.01
+    assert (drawn(bright=1.0).peak - plain.peak)[inside].mean() == pytest.approx(0.88, rel=0.05)
+    assert (drawn(spread=1.0).peak - plain.peak)[beyond].mean() < -0.2  # of a nodule that is dim
+    assert (drawn(defects=1.0).peak < 0.5 * plain.peak)[inside].mean() > 0.25
+    assert drawn(early=0.0).delay_s[inside] == pytest.approx(5.0, abs=0.1)
+    assert drawn(early=1.0).delay_s[inside] == pytest.approx(1.0, abs=0.1)
+
+
+def test_signs_of_growth_show_in_the_outline_and_texture() -> None:
+    def solidity(nodule: Nodule) -> float:
+        """Area beside that of the convex hull: 1 without lobes."""
+        points = np.argwhere(nodule.distance < 0)
+        return len(points) / float(ConvexHull(points).volume)
+
+    def height_beside_width(nodule: Nodule) -> float:
+        rows, columns = np.nonzero(nodule.distance < 0)
+        return float(np.ptp(rows) / np.ptp(columns))
+
+    def margin(nodule: Nodule) -> int:
+        return int(((nodule.inside > 0.05) & (nodule.inside < 0.95)).sum())
+
+    def grain(nodule: Nodule) -> float:
+        """Correlation of the texture with itself 1.2 mm further."""
+        return float((nodule.texture[:, 10:] * nodule.texture[:, :-10]).mean())
+
+    (_, least), (_, most) = (
+        neck(replace(CALM, lobed=sign, blurred=sign, tall=sign, coarse=sign)) for sign in (0, 1)
+    )
+    assert solidity(least) > 0.97
+    assert solidity(most) < 0.9
+    assert height_beside_width(least) < 0.8
+    assert height_beside_width(neck(replace(CALM, tall=1.0))[1]) > 1.15
+    assert margin(most) > 4 * margin(least)
+    assert grain(most) > grain(least) + 0.5
+
+
+def test_the_trachea_is_on_the_medial_side_of_the_lobe() -> None:
+    seen = set()
+    for index in range(6):
+        made = make_ultrasound(17, index)
+        low = made.ceus[0][150:]
+        # Air is black; beside the lobe's other end the carotid is full of contrast.
+        left_is_darker = low[:, :30].mean() < low[:, -30:].mean()
+        assert left_is_darker == made.patient.location.startswith("left")
+        seen.add(left_is_darker)
+    assert seen == {True, False}
 
 
 def test_frames_rise_to_the_middle_one_and_keep_their_place() -> None:

@@ -60,6 +60,12 @@ def test_images_need_not_be_where_cases_are_dealt(data: Path, tmp_path: Path) ->
     assert len(result.truth_files) == 5
 
 
+def test_a_column_that_no_case_has_is_to_be_added_to_the_cases(data: Path, tmp_path: Path) -> None:
+    request = SplitRequest(data, tmp_path / "folds.json", site="machine")
+    with pytest.raises(UsageError, match=r"finding, hospital.*to the cases of ultrasound\.json"):
+        split(request)
+
+
 def test_the_paper_s_deal_by_image_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="got ultrasound cases"):
         split(SplitRequest(data, tmp_path / "folds.json", protocol="wang2023"))
