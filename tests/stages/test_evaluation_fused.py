@@ -101,11 +101,12 @@ def printed(result: FusedResult, width: int = 300) -> str:
 
 
 def test_each_file_is_a_row_called_at_its_own_threshold() -> None:
-    write("triple.json", TRIPLE, threshold=0.6)
+    level = sorted(TRIPLE)[33]  # a case of just that probability is called metastatic
+    write("triple.json", TRIPLE, threshold=level)
     write("dual.json", DUAL, modalities=("bmode", "ceus"), threshold=0.4)
     result = scored("triple.json", "dual.json")
     assert [row.name for row in result.rows] == ["B-mode + CEUS + finding", "B-mode + CEUS"]
-    for row, p, threshold in zip(result.rows, (TRIPLE, DUAL), (0.6, 0.4), strict=True):
+    for row, p, threshold in zip(result.rows, (TRIPLE, DUAL), (level, 0.4), strict=True):
         called = np.array(p) >= threshold
         assert row.threshold.value == threshold
         assert row.figures.auc.value == pytest.approx(roc_auc_score(TRUTH, p))
@@ -174,7 +175,7 @@ def test_a_terminal_shows_all_pairs_of_five_rows_and_of_more_those_with_the_firs
 def test_the_lead_over_the_best_single_is_the_least_of_all_and_picks_none(first: str) -> None:
     write("t.json", TRIPLE)
     write("b.json", DUAL, modalities=("bmode",))
-    write("f.json", [0.5 + 0.2 * (f == "present") for f in FINDINGS], modalities=("finding",))
+    write("f.json", (0.9 * np.array(TRIPLE) + 0.05 * ~TRUTH).tolist(), modalities=("finding",))
     names = sorted("tbf", key=lambda name: name != first)
     result = scored(*(f"{name}={name}.json" for name in names))
     ends = {}
@@ -189,6 +190,7 @@ def test_the_lead_over_the_best_single_is_the_least_of_all_and_picks_none(first:
                 -found.interval[1] if turned else found.interval[0],
             )
     (least, of), (low, low_of) = (min((end[k], name) for name, end in ends.items()) for k in (0, 1))
+    assert of == low_of == "f"
     (note,) = (note for note in result.info.notes if "best single" in note)
     assert note == (
         "t less the best single modality, whichever that is (none is picked on these cases): AUC "
