@@ -136,7 +136,7 @@ def test_galleries_hang_cases_by_pathology_and_say_how_many_there_are(
     dataset = fused(*((f"c{n}", 0.5 + n / 100, "metastatic") for n in range(20)))
     shown = gallery_cases(dataset, is_right=True)
     pictures = {id(one): one for one in dataset.cases}
-    found = stage._sections(dataset, shown, pictures, is_right=True)  # type: ignore[arg-type]
+    found = stage._sections(dataset, shown, pictures, is_right=True)
     assert list(found) == ["Pathology metastatic: the surest 12 of 20"]
 
 
