@@ -20,8 +20,8 @@ MASKS_SEED := 9600
 ULTRASOUND_SEED := 9700
 # Of what `make ultrasound` builds networks.
 MODALITIES := bmode,ceus,finding bmode,ceus bmode,finding ceus,finding bmode ceus finding
-# What is taken from networks of all three.
-LOST  := bmode ceus finding bmode,ceus bmode,finding ceus,finding
+# What is taken from networks of all three, and what is left to them.
+LOST_LEFT := bmode:ceus,finding ceus:bmode,finding finding:bmode,ceus bmode,ceus:finding bmode,finding:ceus ceus,finding:bmode
 FOLDS := 1 2 3 4 5
 TABLES_2_3 := compact compact-vgg11 compact-inception_v3
 ROWS_OF = $$(for recipe in $(TABLES_2_3); do for of in bmode,ceus,finding bmode,ceus bmode ceus; do \
@@ -120,16 +120,17 @@ ultrasound: $(STAMP) ## ultrasound as in docs/benchmarks.md: 600 phantom patient
 	    --modalities $$of -o $$run --overwrite -q || exit; \
 	  lnmdetect fuse parts/ultrasound_fold$$fold.json --model $$run/bundle -o $$run/fused.json --overwrite -q || exit; \
 	done; done
-	cd build/ultrasound && for lost in $(LOST); do for fold in $(FOLDS); do run=cv/bmode,ceus,finding/$$fold; \
+	cd build/ultrasound && for pair in $(LOST_LEFT); do lost=$${pair%:*}; for fold in $(FOLDS); do run=cv/bmode,ceus,finding/$$fold; \
 	  lnmdetect fuse parts/ultrasound_fold$$fold.json --model $$run/bundle --without $$lost \
 	    -o $$run/without_$$lost.json --overwrite -q || exit; \
 	done; done
 	cd build/ultrasound && lnmdetect eval -o cv.json --figures cv_figures --overwrite \
-	  $$(for of in $(MODALITIES); do for fold in $(FOLDS); do echo --fused $$of=cv/$$of/$$fold/fused.json; done; done)
-	cd build/ultrasound && lnmdetect eval -o missing.json --figures missing_figures --overwrite \
-	  $$(for fold in $(FOLDS); do run=cv/bmode,ceus,finding/$$fold; echo --fused all=$$run/fused.json; \
-	    for lost in $(LOST); do echo --fused without_$$lost=$$run/without_$$lost.json; done; \
-	    for of in bmode,ceus bmode,finding ceus,finding bmode ceus finding; do echo --fused $$of=cv/$$of/$$fold/fused.json; done; done)
+	  $$(for of in $(MODALITIES); do for fold in $(FOLDS); do \
+	    echo --fused $$of=cv/$$of/$$fold/fused.json --curves $$of=cv/$$of/$$fold; done; done)
+	cd build/ultrasound && for pair in $(LOST_LEFT); do lost=$${pair%:*}; left=$${pair#*:}; \
+	  lnmdetect eval -o missing_$$lost.json --overwrite -q $$(for fold in $(FOLDS); do run=cv/bmode,ceus,finding/$$fold; \
+	    echo --fused all=$$run/fused.json --fused without=$$run/without_$$lost.json --fused left=cv/$$left/$$fold/fused.json; done) || exit; \
+	done
 	cd build/ultrasound && for recipe in $(TABLES_2_3); do for of in bmode,ceus,finding bmode,ceus bmode ceus; do \
 	  run=test/$$recipe/$$of; test -f $$run/bundle/card.md || lnmdetect train fusion --data ultrasound.json --folds test.json \
 	    --fold test --recipe $$recipe --modalities $$of -o $$run --overwrite -q || exit; \
