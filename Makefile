@@ -23,9 +23,10 @@ MODALITIES := bmode,ceus,finding bmode,ceus bmode,finding ceus,finding bmode ceu
 # What is taken from networks of all three, and what is left to them.
 LOST_LEFT := bmode:ceus,finding ceus:bmode,finding finding:bmode,ceus bmode,ceus:finding bmode,finding:ceus ceus,finding:bmode
 FOLDS := 1 2 3 4 5
-TABLES_2_3 := compact compact-vgg11 compact-inception_v3
-ROWS_OF = $$(for recipe in $(TABLES_2_3); do for of in bmode,ceus,finding bmode,ceus bmode ceus; do \
-  echo --fused $$recipe:$$of=test/$$recipe/$$of/$1.json; done; done)
+# Rows of tables 2 and 3, as recipe/modalities.
+IN_TABLES := bmode,ceus,finding bmode,ceus bmode ceus
+TABLES_2_3 := $(foreach recipe,compact compact-vgg11 compact-inception_v3,$(addprefix $(recipe)/,$(IN_TABLES))) compact/finding
+ROWS_OF = $$(for run in $(TABLES_2_3); do echo --fused $$run=test/$$run/$1.json; done)
 
 # Recipes call `lnmdetect` as a user does; make echoes the very commands.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -131,12 +132,12 @@ ultrasound: $(STAMP) ## ultrasound as in docs/benchmarks.md: 600 phantom patient
 	  lnmdetect eval -o missing_$$lost.json --overwrite -q $$(for fold in $(FOLDS); do run=cv/bmode,ceus,finding/$$fold; \
 	    echo --fused all=$$run/fused.json --fused without=$$run/without_$$lost.json --fused left=cv/$$left/$$fold/fused.json; done) || exit; \
 	done
-	cd build/ultrasound && for recipe in $(TABLES_2_3); do for of in bmode,ceus,finding bmode,ceus bmode ceus; do \
-	  run=test/$$recipe/$$of; test -f $$run/bundle/card.md || lnmdetect train fusion --data ultrasound.json --folds test.json \
-	    --fold test --recipe $$recipe --modalities $$of -o $$run --overwrite -q || exit; \
+	cd build/ultrasound && for row in $(TABLES_2_3); do run=test/$$row; \
+	  test -f $$run/bundle/card.md || lnmdetect train fusion --data ultrasound.json --folds test.json --fold test \
+	    --recipe $${row%/*} --modalities $${row#*/} -o $$run --overwrite -q || exit; \
 	  lnmdetect fuse ultrasound.json --model $$run/bundle --patients validation -o $$run/table2.json --overwrite -q && \
 	  lnmdetect fuse ultrasound.json --model $$run/bundle --patients unseen -o $$run/table3.json --overwrite -q || exit; \
-	done; done
+	done
 	cd build/ultrasound && lnmdetect eval --optimistic -o table2.json --figures table2_figures --overwrite $(call ROWS_OF,table2)
 	cd build/ultrasound && lnmdetect eval -o table3.json --figures table3_figures --overwrite $(call ROWS_OF,table3)
 

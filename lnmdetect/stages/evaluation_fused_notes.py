@@ -24,6 +24,7 @@ def fused_notes(
     yield from resample_notes(cohort.patients, request.bootstrap)
     if len(rows) > 1:
         yield MANY_TESTS
+    yield from _pool_notes(rows)
     for row in rows:
         yield from _row_notes(row)
     yield from _pair_notes(differences)
@@ -105,13 +106,17 @@ def _cohort_notes(cohort: CohortTable) -> Iterator[str]:
         )
 
 
-def _row_notes(row: FusedRow) -> Iterator[str]:
-    if len(row.stamps) > 1:
+def _pool_notes(rows: Sequence[FusedRow]) -> Iterator[str]:
+    pooled = [f"{row.name}: {len(row.stamps)}" for row in rows if len(row.stamps) > 1]
+    if pooled:
         yield (
-            f"{row.name} pools {len(row.stamps)} files: AUC ranks the probabilities of several "
-            "models together, which need not mean the same; AUC within files takes pairs of one "
-            "file alone. Each file is called at its own threshold."
+            f"Files pooled ({'; '.join(pooled)}): AUC ranks the probabilities of several models "
+            "together, which need not mean the same; AUC within files takes pairs of one file "
+            "alone. Each file is called at its own threshold."
         )
+
+
+def _row_notes(row: FusedRow) -> Iterator[str]:
     if row.unlabelled:
         cases = counted(row.unlabelled, "case has", "cases have")
         yield f"{row.name}: {cases} no label and no part in any figure."

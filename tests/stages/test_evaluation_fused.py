@@ -251,7 +251,7 @@ def test_folds_of_one_name_are_pooled_into_the_row_of_the_whole() -> None:
     assert [stamp.file for stamp in pooled.files] == ["fold2.json", "fold0.json", "fold1.json"]
     assert (pooled.figures, pooled.permutation) == (whole.figures, whole.permutation)
     assert whole.auc_within_files is None
-    assert any("cv pools 3 files" in note for note in result.info.notes)
+    assert any("Files pooled (cv: 3)" in note for note in result.info.notes)
 
 
 def test_each_pooled_fold_is_called_at_the_threshold_of_its_own_model() -> None:
