@@ -15,6 +15,7 @@ from lnmdetect.io.cohort_cases import Case, input_stamp
 from lnmdetect.io.json_files import read_json, require_folder, write_json
 
 STUDIES, RECORD, PART, LOCK, TRIES = "studies", "study.json", ".part", "lock", ".tries"
+GIVEN_UP = "given_up"
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
@@ -130,8 +131,7 @@ class CohortFolder:
     def drop_draft(self, case: str) -> None:
         """Delete what an analysis that did not end has left."""
         shutil.rmtree(self.draft(case), ignore_errors=True)
-        for path in (self.root / STUDIES).glob(f".{case}.*{TRIES}"):
-            path.unlink(missing_ok=True)
+        shutil.rmtree(self._tries(case), ignore_errors=True)
 
     def forget(self, case: str) -> None:
         """Delete the results of a study, and all that earlier runs have left of it."""
@@ -144,7 +144,8 @@ class CohortFolder:
         Raises:
             OSError: the disk refuses.
         """
-        path = self.root / STUDIES / f".{case}.{step}{TRIES}"
+        self._tries(case).mkdir(exist_ok=True)
+        path = self._tries(case) / step
         with path.open("ab") as stream:
             stream.write(b".")
         return path.stat().st_size
@@ -155,15 +156,16 @@ class CohortFolder:
         Raises:
             OSError: the disk refuses.
         """
-        self._given_up(case).write_text(reason, encoding="utf-8")
+        self._tries(case).mkdir(exist_ok=True)
+        (self._tries(case) / GIVEN_UP).write_text(reason, encoding="utf-8")
 
     def why_given_up(self, case: str) -> str:
         """Return what `give_up` wrote, nothing where it did not."""
-        path = self._given_up(case)
+        path = self._tries(case) / GIVEN_UP
         return path.read_text(encoding="utf-8") if path.is_file() else ""
 
-    def _given_up(self, case: str) -> Path:
-        return self.root / STUDIES / f".{case}.given_up{TRIES}"
+    def _tries(self, case: str) -> Path:
+        return self.root / STUDIES / f".{case}{TRIES}"
 
     def other_results(self, cases: frozenset[str]) -> int:
         """Return how many studies have results here and are none of the cases."""

@@ -6,7 +6,7 @@ options they were made: a run takes up what is not done with just these.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -151,12 +151,27 @@ def _to_do(cases: Sequence[Case], book: _Book, made_with: dict[str, Any]) -> lis
         if current and (request.collect or not request.overwrite):
             book.skipped += 1
         else:
-            to_do.append(
-                StudyRequest(case, request.studies, request.output, request.options, made_with)
-            )
+            to_do.append(_study_request(case, request, made_with))
         if study is not None and (current or study.status == "failed"):
             book.known[case.name] = study
     return to_do
+
+
+def _study_request(case: Case, request: CohortRequest, made_with: dict[str, Any]) -> StudyRequest:
+    """Return what a process needs to know, also one that stands in another folder."""
+    options = request.options
+    return StudyRequest(
+        Case(case.name, case.path.absolute()),
+        request.studies.absolute(),
+        request.output.absolute(),
+        replace(options, model=_place(options.model), classifier=_place(options.classifier)),
+        made_with,
+    )
+
+
+def _place(model: str) -> str:
+    """Return a bundle's folder as any process finds it; a bundle's name as it is."""
+    return str(Path(model).absolute()) if Path(model).is_dir() else model
 
 
 def _analyse(

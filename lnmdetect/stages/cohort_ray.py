@@ -9,6 +9,7 @@ import os
 import pickle
 import queue
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -31,7 +32,12 @@ CHUNK = 2000
 DECODE_CPUS, ANALYSE_CPUS = 0.1, 0.9
 """So that both together fill a core: decoding is a small share of the work, and never waits for a
 core that the models hold."""
-POLL_S = 0.1
+POLL_S, END_S = 0.1, 30.0
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # else a thread that outlives a stop begins another Ray
+}
 Row = dict[str, Any]
 
 
@@ -115,6 +121,7 @@ def analyse_by_ray(
         MissingExtraError: Ray is not installed.
     """
     require_ray()
+    os.environ.update(_SETTINGS)  # Ray reads them as it is imported
     import ray
 
     for request in requests:  # their answers are told from earlier ones by being there
@@ -129,13 +136,16 @@ def analyse_by_ray(
 
 def _start(crew: Crew) -> None:
     """Connect to the cluster, or begin one of this machine's cores; nothing is sent to anyone."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_DATA_DISABLE_PROGRESS_BARS"] = "1"
     import ray
 
     local: dict[str, Any] = {"num_cpus": crew.workers, "include_dashboard": False}
-    given = {} if os.environ.get("RAY_ADDRESS") else local
+    ours = {name: value for name, value in os.environ.items() if name.startswith("LNMDETECT_")}
+    cluster = {"runtime_env": {"env_vars": ours}}  # where the models and the key are
+    given = cluster if os.environ.get("RAY_ADDRESS") else local
+    held = signal.getsignal(signal.SIGTERM)
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **given)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, held)  # Ray's own would end us without a table
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # a study that Ray itself loses stops no other
@@ -165,18 +175,45 @@ def _rows(
     dataset = (
         ray.data.from_items(rows, override_num_blocks=len(rows))
         .map(work.decode, num_cpus=DECODE_CPUS, concurrency=crew.workers)
-        .map(Analyser, fn_constructor_args=(work,), compute=actors, num_cpus=ANALYSE_CPUS)
+        .map(
+            Analyser,
+            fn_constructor_args=(work,),
+            compute=actors,
+            num_cpus=ANALYSE_CPUS,
+            num_gpus=gpu_share(
+                requests[0].options.device, ray.cluster_resources().get("GPU", 0.0), crew.workers
+            ),
+        )
     )
     come: queue.SimpleQueue[Row | BaseException | None] = queue.SimpleQueue()
-    Thread(target=_hand_on, args=(dataset, come), daemon=True).start()
-    while not stop.is_set():
-        with suppress(queue.Empty):
-            row = come.get(timeout=POLL_S)
-            if row is None:
-                return
-            if isinstance(row, BaseException):
-                raise row
-            yield row
+    reader = Thread(target=_hand_on, args=(dataset, come), daemon=True)
+    reader.start()
+    try:
+        while not stop.is_set():
+            with suppress(queue.Empty):
+                row = come.get(timeout=POLL_S)
+                if row is None:
+                    return
+                if isinstance(row, BaseException):
+                    raise row
+                yield row
+    finally:
+        if reader.is_alive():  # it waits for a row; without Ray it waits no more
+            ray.shutdown()
+            reader.join(END_S)
+
+
+def gpu_share(device: str, gpus: float, workers: int) -> float:
+    """Return how much of a GPU each actor holds: of none, a GPU is hidden from it.
+
+    Args:
+        device: as `--device` names it.
+        gpus: of the cluster.
+        workers: that share them; never more than one each.
+    """
+    if device == "cpu" or gpus == 0:
+        return 0.0
+    return min(1.0, int(1000 * gpus / workers) / 1000)
 
 
 def _hand_on(dataset: Any, come: "queue.SimpleQueue[Row | BaseException | None]") -> None:

@@ -102,7 +102,7 @@ def test_bad_studies_are_listed_with_their_reasons_and_stop_no_other(
     make_studies(
         tmp_path / "studies", "good", "corrupt", "gap", "bug", "dies", "hangs", "also_good"
     )
-    request = request_for(tmp_path, timeout_s=20.0)
+    request = request_for(tmp_path, timeout_s=4.0)
     result = run(request)
     cases = names_of(request)
     table = rows(tmp_path / "out" / "cohort.csv")
@@ -114,7 +114,7 @@ def test_bad_studies_are_listed_with_their_reasons_and_stop_no_other(
         "gap": ("failed", "a file of the scan: expected it, got none. Look."),
         "bug": ("failed", "internal error: an unexpected ValueError"),
         "dies": ("failed", "the process of the analysis died, as of too little memory"),
-        "hangs": ("failed", "the analysis took longer than 20 s and was ended"),
+        "hangs": ("failed", "the analysis took longer than 4 s and was ended"),
     }
     assert {study.case for study in result.failed} == set(table) - {
         cases["good"],

@@ -4,15 +4,17 @@ import csv
 import json
 import os
 import shutil
+import signal
 from collections import Counter
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 
 from lnmdetect.io.bundle_config import MODELS_VARIABLE
 from lnmdetect.stages.cohort import run_cohort
 from lnmdetect.stages.cohort_list import list_studies
+from lnmdetect.stages.cohort_ray import gpu_share
 from lnmdetect.stages.cohort_request import CohortRequest
 from lnmdetect.stages.cohort_study import CohortOptions
 from tests.cohort_pipelines import LOG, count_files, count_names
@@ -68,6 +70,50 @@ def test_killed_processes_and_bad_studies_stop_no_other_and_a_restart_takes_up_t
     again = run_cohort(request, Event())
     assert (again.analysed, again.skipped, len(again.failed)) == (0, 3, 2)
     assert os.environ.get("RAY_USAGE_STATS_ENABLED") == "0"
+
+
+def test_a_stop_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, stop = tmp_path / "log", Event()
+    log.touch()
+    monkeypatch.setenv(LOG, str(log))
+    for name in ("a", "stops"):
+        (tmp_path / "studies" / name).mkdir(parents=True)
+        (tmp_path / "studies" / name / "1.dcm").write_text("a slice")
+    request = CohortRequest(
+        tmp_path / "studies",
+        tmp_path / "out",
+        engine="ray",
+        workers=2,
+        load=count_names,
+        pipeline=count_files,
+    )
+
+    def press() -> None:
+        for _ in range(3000):
+            if (tmp_path / "stop").exists() and len(log.read_text().splitlines()) == 2:
+                break
+            stop.wait(0.1)
+        stop.set()
+
+    held = signal.getsignal(signal.SIGTERM)
+    watcher = Thread(target=press)
+    watcher.start()
+    result = run_cohort(request, stop)
+    watcher.join()
+    assert (result.stopped, result.missing) == (True, 1)
+    assert signal.getsignal(signal.SIGTERM) is held
+    cases = {study.path.name: study.case for study in list_studies(request)}
+    assert [path.name for path in (tmp_path / "out" / "studies").iterdir()] == [cases["a"]]
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "workers", "share"),
+    [("cpu", 4, 2, 0), ("auto", 0, 2, 0), ("auto", 4, 2, 1), ("cuda", 1, 3, 0.333)],
+)
+def test_actors_share_the_gpus_of_the_cluster(
+    device: str, gpus: float, workers: int, share: float
+) -> None:
+    assert gpu_share(device, gpus, workers) == share
 
 
 def test_it_gives_what_the_processes_give(
