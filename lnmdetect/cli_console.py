@@ -164,8 +164,8 @@ class GuardedGroup(TyperGroup):
         except LnmDetectError as error:
             complain(str(error))
             raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            complain("Interrupted; no half-written output is left behind.")
+        except KeyboardInterrupt as stop:
+            complain(str(stop) or "Interrupted; no half-written output is left behind.")
             raise typer.Exit(130) from None
         except Exception as error:
             # typer's own control flow (Exit, Abort, usage errors) and a closed pipe go on to typer.

@@ -57,8 +57,8 @@ def detect(
 ) -> None:
     """Find lymph nodes on a scan: writes boxes.json."""
     from lnmdetect.cli_tables import detect_text
-    from lnmdetect.stages.detect import DetectRequest
     from lnmdetect.stages.detect import detect as stage
+    from lnmdetect.stages.detect_request import DetectRequest
 
     talk = Talk(quiet, verbose, as_json)
     request = DetectRequest(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lnmdetect.stages.anchor_coverage import Coverage, MissedNode, SetCoverage
     from lnmdetect.stages.baselines import BaselineResult
     from lnmdetect.stages.classify import ClassifyResult
-    from lnmdetect.stages.detect import DetectResult
+    from lnmdetect.stages.detect_request import DetectResult
     from lnmdetect.stages.models import InstalledModel
     from lnmdetect.stages.overlay import OverlayResult
     from lnmdetect.stages.phantom import PhantomResult

@@ -495,7 +495,8 @@ def test_the_readme_has_every_field(name: str) -> None:
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder in which one phantom went through all stages, with untrained models."""
     from lnmdetect.stages.classify import ClassifyRequest, classify
-    from lnmdetect.stages.detect import DetectRequest, detect
+    from lnmdetect.stages.detect import detect
+    from lnmdetect.stages.detect_request import DetectRequest
     from lnmdetect.stages.nodes import NodesRequest, link_nodes
     from lnmdetect.stages.phantom import PhantomRequest, make_ct_phantoms
 

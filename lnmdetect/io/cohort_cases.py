@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.wording import counted
-from lnmdetect.io.input_files import list_input_files
+from lnmdetect.io.input_stamp import file_states
 from lnmdetect.io.pseudonym import keyed_digest, load_key
 
 CASE_DIGITS = 16
@@ -85,19 +85,8 @@ def input_stamp(path: Path) -> str:
         InputError: nothing is there, or the path is no text.
         OutputError: the pseudonym key can neither be read nor made.
     """
-    if path.is_file():
-        lines = [_stat_line(path, path.name)]
-    else:
-        lines = [_stat_line(path / name, name) for name in list_input_files(path).names]
-    return keyed_digest("files", "".join(lines), load_key())
-
-
-def _stat_line(file: Path, name: str) -> str:
-    try:
-        status = file.stat()
-    except OSError:
-        return f"{name} cannot be read\n"
-    return f"{name} {status.st_size} {status.st_mtime_ns}\n"
+    lines = "".join(f"{name} {state}\n" for name, state in file_states(path))
+    return keyed_digest("files", lines, load_key())
 
 
 def _entries(folder: Path, depth: int, results: Path | None) -> tuple[list[Path], int]:

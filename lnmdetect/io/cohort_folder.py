@@ -1,8 +1,6 @@
 """The folder of `lnmdetect cohort`: a folder of results a study, and a record in each."""
 
 import contextlib
-import errno
-import fcntl
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,11 +10,11 @@ from typing import Any
 from lnmdetect.core.cohort import FINISHED, CohortStudy, study_from_json
 from lnmdetect.core.errors import InputError, OutputError
 from lnmdetect.io.cohort_cases import Case, input_stamp
+from lnmdetect.io.file_locks import hold
 from lnmdetect.io.json_files import read_json, require_folder, write_json
 
 STUDIES, RECORD, PART, LOCK, TRIES = "studies", "study.json", ".part", "lock", ".tries"
 GIVEN_UP = "given_up"
-_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 @dataclass(frozen=True)
@@ -56,9 +54,9 @@ class CohortFolder:
             OutputError: another run works on the same.
         """
         with contextlib.ExitStack() as held:
-            self._lock(held, LOCK, fcntl.LOCK_SH if part else fcntl.LOCK_EX)
+            self._lock(held, LOCK, shared=part is not None)
             if part:
-                self._lock(held, f"{LOCK}.{part}", fcntl.LOCK_EX)
+                self._lock(held, f"{LOCK}.{part}")
             yield
 
     def record(self, case: str) -> CohortStudy | None:
@@ -179,15 +177,13 @@ class CohortFolder:
         except OSError:
             return False
 
-    def _lock(self, held: contextlib.ExitStack, name: str, kind: int) -> None:
+    def _lock(self, held: contextlib.ExitStack, name: str, *, shared: bool = False) -> None:
         try:
-            stream = held.enter_context((self.root / name).open("a"))
-            fcntl.flock(stream, kind | fcntl.LOCK_NB)
+            hold(held.enter_context((self.root / name).open("a")), shared=shared)
         except BlockingIOError:
             raise self._unusable("one that another run works in") from None
         except OSError as error:
-            if error.errno not in _NO_LOCKS:  # some network disks have none
-                raise self._unusable(error.strerror or type(error).__name__) from None
+            raise self._unusable(error.strerror or type(error).__name__) from None
 
     def _unusable(self, got: str) -> OutputError:
         return OutputError(

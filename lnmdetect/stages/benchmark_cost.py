@@ -79,7 +79,7 @@ def _crop(task: ClassifierTask, recipe: ClassifierRecipe, side: int) -> Classifi
 
 def _slices(test: Path, recipe: TableRecipe) -> Iterable[DetectorBatch]:
     for handle in open_source(test).scans:
-        yield from scan_batches(handle.load(), recipe.input)
+        yield from scan_batches(handle.images, handle.read_slice, recipe.input)
 
 
 def _median_ms(task: DetectorTask | ClassifierTask, batches: Iterable[Any]) -> float:

@@ -17,7 +17,8 @@ from lnmdetect.stages.benchmark_cost import network_cost
 from lnmdetect.stages.benchmark_request import CACHE, BenchmarkRequest, row_weights
 from lnmdetect.stages.benchmark_split import BenchmarkParts, Part
 from lnmdetect.stages.classify import ClassifyRequest, classify
-from lnmdetect.stages.detect import DetectRequest, detect
+from lnmdetect.stages.detect import detect
+from lnmdetect.stages.detect_request import DetectRequest
 from lnmdetect.stages.evaluate import evaluate
 from lnmdetect.stages.evaluation_request import EvalRequest
 from lnmdetect.stages.evaluation_result import EvalResult

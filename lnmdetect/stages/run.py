@@ -18,15 +18,10 @@ from lnmdetect.stages.classify import (
     LoadedClassifier,
     classify,
 )
-from lnmdetect.stages.detect import (
-    BOXES,
-    DetectRequest,
-    DetectResult,
-    LoadedDetector,
-    detect,
-    pixel_place,
-)
-from lnmdetect.stages.detect import DEFAULT_MODEL as DETECTOR
+from lnmdetect.stages.detect import LoadedDetector, detect
+from lnmdetect.stages.detect_output import pixel_place
+from lnmdetect.stages.detect_request import BOXES, DetectRequest, DetectResult
+from lnmdetect.stages.detect_request import DEFAULT_MODEL as DETECTOR
 from lnmdetect.stages.nodes import LINKED, NodesRequest, NodesResult, csv_path, link_nodes
 from lnmdetect.stages.overlay import SHEET, OverlayRequest, OverlayResult, overlay
 

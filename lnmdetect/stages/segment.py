@@ -18,7 +18,7 @@ from lnmdetect.io.pixel_roots import relative_root
 from lnmdetect.io.run_record import record_path, sha256_of_slices
 from lnmdetect.io.scan_source import ScanSource, open_source
 from lnmdetect.stages.convert_out import nifti_masks
-from lnmdetect.stages.detect import pixel_place, with_pseudonymous_uids
+from lnmdetect.stages.detect_output import pixel_place, with_pseudonymous_uids
 from lnmdetect.stages.scan_record import start_scan_record
 from lnmdetect.stages.segment_annotations import node_annotations, node_score
 from lnmdetect.stages.segment_info import applied_to_nodes, applied_to_voxels, segment_info

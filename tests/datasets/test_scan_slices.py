@@ -1,16 +1,17 @@
 """A scan's slices as the detector meets them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lnmdetect.core.config import DetectorRecipe
 from lnmdetect.core.records import Scan
 from lnmdetect.datasets import scan_slices
-from lnmdetect.datasets.detector_data import DetectorItem, WholeSlices, truth_slices
+from lnmdetect.datasets.detector_data import DetectorBatch, DetectorItem, WholeSlices, truth_slices
 from lnmdetect.datasets.scan_slices import scan_batches
 from lnmdetect.datasets.volume_cache import cache_series, group_series
 from lnmdetect.io.coco import read_coco
@@ -33,12 +34,16 @@ def recipe(recipe_fields: Fields) -> DetectorRecipe:
     return DetectorRecipe(**recipe_fields("detector"))
 
 
+def batches_of(scan: Scan, recipe: DetectorRecipe) -> Iterator[DetectorBatch]:
+    return scan_batches(scan.images, lambda index: scan.voxels_hu[index], recipe.input)
+
+
 def items_of(scan: Scan, recipe: DetectorRecipe) -> list[DetectorItem]:
-    return [item for batch in scan_batches(scan, recipe.input) for item in batch.items]
+    return [item for batch in batches_of(scan, recipe) for item in batch.items]
 
 
 def test_there_is_one_batch_a_slice_in_order(scan: Scan, recipe: DetectorRecipe) -> None:
-    batches = list(scan_batches(scan, recipe.input))
+    batches = list(batches_of(scan, recipe))
     assert [len(batch.items) for batch in batches] == [1] * 6
     assert [batch.items[0].image for batch in batches] == list(scan.images)
     assert all(side % 32 == 0 for batch in batches for side in batch.images.shape[2:])
@@ -85,3 +90,21 @@ def test_each_slice_is_masked_once(
     monkeypatch.setattr(scan_slices, "mask_slice", counted)
     items_of(scan, recipe)
     assert len(calls) == 6
+
+
+def test_each_slice_is_read_once_and_none_before_it_is_needed(
+    scan: Scan, recipe: DetectorRecipe
+) -> None:
+    read: list[int] = []
+
+    def counted(index: int) -> NDArray[np.int16]:
+        read.append(index)
+        hu: NDArray[np.int16] = scan.voxels_hu[index]
+        return hu
+
+    batches = scan_batches(scan.images, counted, recipe.input)
+    assert read == []
+    next(batches)
+    assert sorted(read) == [0, 1]  # itself and the neighbour above
+    assert len(list(batches)) == 5
+    assert sorted(read) == [0, 1, 2, 3, 4, 5]

@@ -29,7 +29,8 @@ from lnmdetect.stages.calibrate import CalibrateRequest, CalibrateResult
 from lnmdetect.stages.calibrate_classifier import calibrate_classifier
 from lnmdetect.stages.calibrate_detector import calibrate_detector
 from lnmdetect.stages.classify import ClassifyRequest, classify
-from lnmdetect.stages.detect import DetectRequest, detect
+from lnmdetect.stages.detect import detect
+from lnmdetect.stages.detect_request import DetectRequest
 from lnmdetect.training.classifier_task import ClassifierTask
 
 Fields = Callable[..., dict[str, Any]]

@@ -23,7 +23,8 @@ from lnmdetect.io.bundles import read_bundle, write_with_weights_of
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
 from lnmdetect.io.json_files import sha256_of_file
-from lnmdetect.stages.detect import DetectRequest, DetectResult, detect
+from lnmdetect.stages.detect import detect
+from lnmdetect.stages.detect_request import DetectRequest, DetectResult
 
 Detect = Callable[..., DetectResult]
 

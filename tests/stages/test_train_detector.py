@@ -27,7 +27,8 @@ from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.stages import first_weights
 from lnmdetect.stages import train_detector as stage
-from lnmdetect.stages.detect import DetectRequest, detect
+from lnmdetect.stages.detect import detect
+from lnmdetect.stages.detect_request import DetectRequest
 from lnmdetect.stages.training_run import TrainRequest, TrainResult
 from lnmdetect.training.detector_task import DetectorTask, truth_boxes
 
