@@ -16,12 +16,23 @@ BENCH_SEED := 9100
 TABLES_SEED := 4000
 # Seed of the patients on whom `make masks` compares boxes and masks; no bundled model has seen them.
 MASKS_SEED := 9600
+# Seed of the patients of `make ultrasound`; no bundled model has seen them.
+ULTRASOUND_SEED := 9700
+# Of what `make ultrasound` builds networks.
+MODALITIES := bmode,ceus,finding bmode,ceus bmode,finding ceus,finding bmode ceus finding
+# What is taken from networks of all three, and what is left to them.
+LOST_LEFT := bmode:ceus,finding ceus:bmode,finding finding:bmode,ceus bmode,ceus:finding bmode,finding:ceus ceus,finding:bmode
+FOLDS := 1 2 3 4 5
+# Rows of tables 2 and 3, as recipe/modalities.
+IN_TABLES := bmode,ceus,finding bmode,ceus bmode ceus
+TABLES_2_3 := $(foreach recipe,compact compact-vgg11 compact-inception_v3,$(addprefix $(recipe)/,$(IN_TABLES))) compact/finding
+ROWS_OF = $$(for run in $(TABLES_2_3); do echo --fused $$run=test/$$run/$1.json; done)
 
 # Recipes call `lnmdetect` as a user does; make echoes the very commands.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check weights bench tables masks clean
+.PHONY: help install demo test test-all check weights bench tables masks ultrasound clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,6 +110,36 @@ masks: $(STAMP) ## masks in 3-D as in docs/benchmarks.md: two more trainings, 20
 	  lnmdetect eval --nodes three_classified.json -o three_classified_metrics.json --overwrite
 	cd build/masks && lnmdetect detect scan/ --overwrite && lnmdetect classify boxes.json --overwrite && lnmdetect nodes nodes.json --overwrite
 	cd build/masks && lnmdetect eval --compare linked_nodes.json three.json --also three_classified.json -o comparison.json --overwrite
+
+ultrasound: $(STAMP) ## ultrasound as in docs/benchmarks.md: 600 phantom patients, 48 trainings (about 1 hour on 2 cores)
+	test -f build/ultrasound/ultrasound.json || \
+	  lnmdetect phantom ultrasound --patients 600 --seed $(ULTRASOUND_SEED) -o build/ultrasound
+	cd build/ultrasound && lnmdetect split ultrasound.json --folds 5 --write-truth parts -o folds.json --overwrite -q
+	cd build/ultrasound && lnmdetect split ultrasound.json --test-share 0.2 -o test.json --overwrite -q
+	cd build/ultrasound && for of in $(MODALITIES); do for fold in $(FOLDS); do run=cv/$$of/$$fold; \
+	  test -f $$run/bundle/card.md || lnmdetect train fusion --data ultrasound.json --folds folds.json --fold $$fold \
+	    --modalities $$of -o $$run --overwrite -q || exit; \
+	  lnmdetect fuse parts/ultrasound_fold$$fold.json --model $$run/bundle -o $$run/fused.json --overwrite -q || exit; \
+	done; done
+	cd build/ultrasound && for pair in $(LOST_LEFT); do lost=$${pair%:*}; for fold in $(FOLDS); do run=cv/bmode,ceus,finding/$$fold; \
+	  lnmdetect fuse parts/ultrasound_fold$$fold.json --model $$run/bundle --without $$lost \
+	    -o $$run/without_$$lost.json --overwrite -q || exit; \
+	done; done
+	cd build/ultrasound && lnmdetect eval -o cv.json --figures cv_figures --overwrite \
+	  $$(for of in $(MODALITIES); do for fold in $(FOLDS); do \
+	    echo --fused $$of=cv/$$of/$$fold/fused.json --curves $$of=cv/$$of/$$fold; done; done)
+	cd build/ultrasound && for pair in $(LOST_LEFT); do lost=$${pair%:*}; left=$${pair#*:}; \
+	  lnmdetect eval -o missing_$$lost.json --overwrite -q $$(for fold in $(FOLDS); do run=cv/bmode,ceus,finding/$$fold; \
+	    echo --fused all=$$run/fused.json --fused without=$$run/without_$$lost.json --fused left=cv/$$left/$$fold/fused.json; done) || exit; \
+	done
+	cd build/ultrasound && for row in $(TABLES_2_3); do run=test/$$row; \
+	  test -f $$run/bundle/card.md || lnmdetect train fusion --data ultrasound.json --folds test.json --fold test \
+	    --recipe $${row%/*} --modalities $${row#*/} -o $$run --overwrite -q || exit; \
+	  lnmdetect fuse ultrasound.json --model $$run/bundle --patients validation -o $$run/table2.json --overwrite -q && \
+	  lnmdetect fuse ultrasound.json --model $$run/bundle --patients unseen -o $$run/table3.json --overwrite -q || exit; \
+	done
+	cd build/ultrasound && lnmdetect eval --optimistic -o table2.json --figures table2_figures --overwrite $(call ROWS_OF,table2)
+	cd build/ultrasound && lnmdetect eval -o table3.json --figures table3_figures --overwrite $(call ROWS_OF,table3)
 
 clean: ## remove caches, build output and the demo's files; .venv and your runs stay
 	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info

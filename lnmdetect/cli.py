@@ -17,6 +17,7 @@ from lnmdetect import (
     cli_evaluate,
     cli_explain,
     cli_export,
+    cli_fuse,
     cli_models,
     cli_nodes,
     cli_pacs,
@@ -61,6 +62,7 @@ app.command()(cli_doctor.doctor)
 app.command()(cli_stages.detect)
 app.command()(cli_stages.classify)
 app.command()(cli_segment.segment)
+app.command()(cli_fuse.fuse)
 app.command("eval")(cli_evaluate.evaluate)
 app.command()(cli_nodes.nodes)
 app.command()(cli_stages.run)

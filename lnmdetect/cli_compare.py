@@ -31,7 +31,7 @@ def show_comparison(
 
     given = {"--boxes": asked.boxes, "--nodes": asked.nodes, "--truth-nodes": asked.truth_nodes}
     given |= {"--linked-nodes": asked.linked_nodes}
-    _refuse("--compare", {**given, **also, **_of_evaluation(asked)})
+    refuse_beside("--compare", {**given, **also, **options_of_evaluation(asked)})
     request = CompareRequest(
         files[0],
         files[1],
@@ -81,7 +81,7 @@ def show_readers(asked: "EvalRequest", readers: Path, talk: Talk, *, figures: Pa
     from lnmdetect.stages.readers import ReadersRequest, compare_readers
     from lnmdetect.stages.readers_tables import readers_tables
 
-    _refuse("--readers", {"--boxes": asked.boxes, **_of_evaluation(asked)})
+    refuse_beside("--readers", {"--boxes": asked.boxes, **options_of_evaluation(asked)})
     request = ReadersRequest(
         readers,
         model=_only("--nodes or --truth-nodes", (*asked.truth_nodes, *asked.nodes) or (NODES,)),
@@ -103,7 +103,7 @@ def show_readers(asked: "EvalRequest", readers: Path, talk: Talk, *, figures: Pa
         talk.note(f"Written: {figures / 'roc.svg'} and {figures / 'roc.png'}")
 
 
-def _of_evaluation(asked: "EvalRequest") -> Mapping[str, object]:
+def options_of_evaluation(asked: "EvalRequest") -> Mapping[str, object]:
     """Return the options that only a plain evaluation takes, with what was given."""
     from lnmdetect.metrics.froc import FROC_RATES
 
@@ -116,7 +116,12 @@ def _of_evaluation(asked: "EvalRequest") -> Mapping[str, object]:
     }
 
 
-def _refuse(command: str, given: Mapping[str, object]) -> None:
+def refuse_beside(command: str, given: Mapping[str, object]) -> None:
+    """Raise for an option that is given and has no part in a command.
+
+    Raises:
+        UsageError: there is one.
+    """
     for option, value in given.items():
         if value:
             raise UsageError(

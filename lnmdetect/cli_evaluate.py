@@ -8,6 +8,7 @@ import typer
 from lnmdetect import cli_options as options
 from lnmdetect.cli_compare import compared_files, show_comparison, show_readers
 from lnmdetect.cli_console import Talk
+from lnmdetect.cli_evaluate_fused import FusedTexts, show_fused
 
 if TYPE_CHECKING:
     from lnmdetect.stages.evaluation_request import EvalRequest
@@ -31,6 +32,8 @@ def evaluate(
     compare: options.Compare = None,
     also: options.Also = None,
     readers: options.Readers = None,
+    fused: options.Fused = None,
+    curves: options.Curves = None,
     figures: options.Figures = None,
     output: options.Metrics = None,
     overwrite: options.Overwrite = False,
@@ -47,13 +50,15 @@ def evaluate(
     Repeat --truth and --nodes for the folds of a cross-validation: they are pooled.
     --compare A B and --readers CSV print their own tables in place of these: --compare puts boxes,
     masks and linked nodes beside each other on the same patients.
+    --fused scores what `fuse` wrote of ultrasound cases; repeated, the files are rows of one table,
+    and each is compared with those after it; NAME=FILE names a row, and files of one name are
+    pooled. --curves adds how the trainings converged to --figures.
     """
-    from lnmdetect.metrics.froc import FROC_RATES
-    from lnmdetect.stages.evaluation_request import TRUTH, EvalRequest
+    from lnmdetect.stages.evaluation_request import EvalRequest
 
     talk = Talk(quiet, verbose, as_json)
     request = EvalRequest(
-        truth=tuple(truth or [TRUTH]),
+        truth=tuple(truth or EvalRequest.truth),
         boxes=tuple(boxes or ()),
         nodes=tuple(nodes or ()),
         truth_nodes=tuple(truth_nodes or ()),
@@ -65,13 +70,13 @@ def evaluate(
         bootstrap=bootstrap,
         seed=seed,
         by=tuple(by or ()),
-        scan_rates=tuple(fp_per_scan or FROC_RATES),
+        scan_rates=tuple(fp_per_scan or EvalRequest.scan_rates),
         ap50_only=ap50,
         output=output,
         overwrite=overwrite,
     )
-    files = compared_files(compare, also)
-    _show(request, talk, files=files, readers=readers, figures=figures)
+    files, ultrasound = compared_files(compare, also), FusedTexts(fused or (), curves or ())
+    _show(request, talk, files=files, readers=readers, fused=ultrasound, figures=figures)
 
 
 def _show(
@@ -80,10 +85,14 @@ def _show(
     *,
     files: tuple[Path, ...],
     readers: Path | None,
+    fused: FusedTexts,
     figures: Path | None,
 ) -> None:
-    """Print the comparison or the readers where they were asked for, else the evaluation."""
-    if files:
+    """Print fused cases, the comparison or the readers where asked for, else the evaluation."""
+    if fused.files or fused.curves:
+        others = {"--compare": files, "--readers": readers}
+        show_fused(request, fused, talk, figures=figures, also=others)
+    elif files:
         show_comparison(request, files, talk, also={"--readers": readers, "--figures": figures})
     elif readers is not None:
         show_readers(request, readers, talk, figures=figures)

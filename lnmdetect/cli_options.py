@@ -20,7 +20,7 @@ Model = Annotated[
     typer.Option(
         "--model",
         help="Name of an installed bundle (lnmdetect models) or a bundle's folder; "
-        "LNMDETECT_MODELS names a folder with more, as detector-NAME and classifier-NAME.",
+        "LNMDETECT_MODELS names a folder with more, as detector-NAME or fusion-NAME.",
         metavar="NAME_OR_PATH",
     ),
 ]
@@ -80,7 +80,8 @@ Figures = Annotated[
     Path | None,
     typer.Option(
         "--figures",
-        help="Folder for the figures as SVG and PNG; `eval` adds masks.md, the tables of masks.",
+        help="Folder for the figures as SVG and PNG; `eval` adds the tables of masks (masks.md) "
+        "or of fused cases (fused.md).",
         metavar="DIR",
     ),
 ]
@@ -102,6 +103,24 @@ Readers = Annotated[
         "--readers",
         help="CSV of human readers' answers, beside the model's of --truth-nodes or --nodes.",
         metavar="CSV",
+    ),
+]
+Fused = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fused",
+        help="Ultrasound cases that `fuse` answered; repeat for rows of one table, or as NAME=FILE "
+        "to pool the files of a NAME.",
+        metavar="[NAME=]FILE",
+    ),
+]
+Curves = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--curves",
+        help="Folder of a training whose curves are drawn beside those of --fused; repeat, as "
+        "NAME=FOLDER for the folds of a NAME.",
+        metavar="[NAME=]FOLDER",
     ),
 ]
 ChooseThreshold = Annotated[

@@ -1,4 +1,4 @@
-"""`lnmdetect phantom`: synthetic neck scans with known truth."""
+"""`lnmdetect phantom`: synthetic neck scans and ultrasound images with known truth."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +10,18 @@ import typer
 from lnmdetect import cli_options as options
 from lnmdetect.cli_console import Talk, complain
 
-app = typer.Typer(help="Make synthetic neck CT with known nodes.", no_args_is_help=True)
+app = typer.Typer(
+    help="Make synthetic neck CT with known nodes, or ultrasound of carcinomas.",
+    no_args_is_help=True,
+)
 
 Setting = Literal["training", "lifelike"]
 
 
 @contextmanager
-def incomplete_if_interrupted(output: Path) -> Iterator[None]:
+def incomplete_if_interrupted(
+    output: Path, what: str = "scans", truth: str = "truth.json"
+) -> Iterator[None]:
     """Say what Ctrl-C leaves: scans without their truth.json, which is written last.
 
     Raises:
@@ -26,7 +31,7 @@ def incomplete_if_interrupted(output: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         complain(
-            f"Interrupted: {output} is incomplete, scans without {output / 'truth.json'}. "
+            f"Interrupted: {output} is incomplete, {what} without {output / truth}. "
             "Run again with --overwrite to replace it."
         )
         raise typer.Exit(130) from None
@@ -101,3 +106,39 @@ def insert(
     talk.notes(result.notes)
     talk.hint("lnmdetect", "detect", result.scan, "-o", output / "boxes.json")
     talk.stop_if_partial(result.failures)
+
+
+@app.command()
+def ultrasound(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for images/ and ultrasound.json.")
+    ],
+    patients: Annotated[int, typer.Option("--patients", help="How many patients.")] = 1,
+    seed: options.Seed = 0,
+    ceus_frames: Annotated[
+        int,
+        typer.Option("--ceus-frames", help="Contrast frames a case, around the peak."),
+    ] = 1,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes; all cores by default.")
+    ] = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Write B-mode and contrast-enhanced PNGs of thyroid carcinomas, and their ultrasound.json."""
+    from lnmdetect.cli_tables import ultrasound_phantom_text
+    from lnmdetect.stages.phantom_ultrasound import (
+        UltrasoundPhantomRequest,
+        make_ultrasound_phantoms,
+    )
+
+    talk = Talk(quiet, verbose, as_json)
+    request = UltrasoundPhantomRequest(
+        patients, seed, output, ceus_frames=ceus_frames, overwrite=overwrite, workers=workers
+    )
+    with incomplete_if_interrupted(output, "images", "ultrasound.json"):
+        result = make_ultrasound_phantoms(request, talk)
+    talk.result(result, text=ultrasound_phantom_text(result))
+    talk.hint("lnmdetect", "train", "fusion", "--data", result.ultrasound, "-o", "runs/fusion")

@@ -48,7 +48,8 @@ WriteTruth = Annotated[
 Files = Annotated[
     list[Path],
     typer.Argument(
-        help="truth.json to deal; with --audit a folds.json, or truth files, one a fold.",
+        help="truth.json or ultrasound.json to deal; with --audit a folds.json, or truth files, "
+        "one a fold.",
         metavar="FILES...",
     ),
 ]
@@ -157,4 +158,4 @@ def _say_what_follows(talk: Talk, truth: Path, result: "SplitResult") -> None:
         talk.note(f"Written: {path}")
     fold = "test" if result.folds.names[0] == "train" else result.folds.names[0]
     chosen = ("--folds", result.output, "--fold", fold)
-    talk.hint("lnmdetect", "train", "detector", "--data", truth, *chosen, "-o", f"runs/{fold}")
+    talk.hint("lnmdetect", "train", result.arm, "--data", truth, *chosen, "-o", f"runs/{fold}")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lnmdetect.stages.overlay import OverlayResult
     from lnmdetect.stages.phantom import PhantomResult
     from lnmdetect.stages.phantom_insert import InsertResult
+    from lnmdetect.stages.phantom_ultrasound import UltrasoundPhantomResult
     from lnmdetect.stages.training_run import TrainResult
 
 _SHOWN_MISSES = 5
@@ -92,6 +93,15 @@ def phantom_text(result: "PhantomResult") -> str:
         f"{counted(result.images, 'slice')}\n"
         f"{result.truth}: {counted(result.nodes, 'node')} in "
         f"{counted(result.cross_sections, 'cross-section')}"
+    )
+
+
+def ultrasound_phantom_text(result: "UltrasoundPhantomResult") -> str:
+    """Return what was made, in two lines."""
+    return (
+        f"{result.images}: B-mode and CEUS of {counted(result.patients, 'phantom patient')}\n"
+        f"{result.ultrasound}: {result.metastatic} metastatic, finding present in "
+        f"{result.findings_present}"
     )
 
 

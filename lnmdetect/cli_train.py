@@ -1,4 +1,4 @@
-"""`lnmdetect train detector|classifier|segmenter`."""
+"""`lnmdetect train detector|classifier|segmenter|fusion`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,15 +13,21 @@ from lnmdetect.core.errors import UsageError
 if TYPE_CHECKING:
     from lnmdetect.stages.training_run import TrainRequest, TrainResult
 
-Arm = Literal["detector", "classifier", "segmenter"]
+Arm = Literal["detector", "classifier", "segmenter", "fusion"]
 _NEXT = {
     "detector": ("detect", "scan/"),
     "classifier": ("classify", "boxes.json"),
     "segmenter": ("segment", "scan/"),
+    "fusion": ("fuse", "ultrasound.json"),
 }
 RecipeName = Annotated[
     str,
-    typer.Option("--recipe", help="compact, wang2023, tzuchi2023, tzuchi2023-coarse, or a .yaml."),
+    typer.Option(
+        "--recipe",
+        help="compact (any arm), wang2023 (detector, classifier), tzuchi2023, tzuchi2023-coarse "
+        "(segmenter), guang2023, compact-vgg11, compact-inception_v3 (fusion), or a .yaml of your "
+        "own.",
+    ),
 ]
 Folds = Annotated[Path | None, typer.Option("--folds", help="folds.json of lnmdetect split.")]
 Init = Annotated[
@@ -40,6 +46,16 @@ Classes = Annotated[
         "metastatic: the positive ones merged) or one (node: all merged); else the recipe's.",
     ),
 ]
+Modalities = Annotated[
+    str | None,
+    typer.Option(
+        "--modalities", help="fusion: some of bmode,ceus,finding; else those of the recipe."
+    ),
+]
+Backbone = Annotated[
+    Literal["resnet50", "vgg11", "inception_v3"] | None,
+    typer.Option("--backbone", help="fusion: network of each image; else the recipe's."),
+]
 Fold = Annotated[
     str | None, typer.Option("--fold", help="The fold that is not touched: 1 .. k, or test.")
 ]
@@ -52,7 +68,7 @@ Workers = Annotated[
 
 def train(
     arm: Annotated[Arm, typer.Argument(help="The stage to train.")],
-    data: Annotated[Path, typer.Option("--data", help="truth.json with boxes and classes.")],
+    data: Annotated[Path, typer.Option("--data", help="truth.json; fusion: ultrasound.json.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the run.")],
     recipe: RecipeName = "compact",
     folds: Folds = None,
@@ -63,6 +79,8 @@ def train(
     init: Init = None,
     coarse: Coarse = None,
     classes: Classes = None,
+    modalities: Modalities = None,
+    backbone: Backbone = None,
     resume: Resume = False,
     workers: Workers = 0,
     overwrite: options.Overwrite = False,
@@ -70,12 +88,19 @@ def train(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Train a stage on your own scans or on phantoms: writes a model bundle and learning curves."""
+    """Train a stage on your own scans or on phantoms: writes a model bundle and learning curves.
+
+    The arm fusion learns from ultrasound.json (`lnmdetect phantom ultrasound` writes one): its
+    test patients are never touched, its validation patients, else a fifth of the others, choose
+    epoch and threshold. Several CEUS frames, gated fusion and modality_dropout are lines of a
+    recipe of your own: name: mine, base: compact, model: {frames: 3, fusion: gated}.
+    """
     from lnmdetect.cli_tables import train_text
     from lnmdetect.stages.training_run import TrainRequest
 
     talk = Talk(quiet, verbose, as_json)
-    _refuse_of_segmenter(arm, {"--coarse": coarse, "--classes": classes})
+    _refuse_elsewhere("segmenter", arm, {"--coarse": coarse, "--classes": classes})
+    _refuse_elsewhere("fusion", arm, {"--modalities": modalities, "--backbone": backbone})
     request = TrainRequest(
         data,
         recipe=recipe,
@@ -86,6 +111,8 @@ def train(
         init=init,
         coarse=coarse,
         classes=classes,
+        modalities=modalities,
+        backbone=backbone,
         resume=resume,
         overwrite=overwrite,
         workers=workers,
@@ -98,19 +125,19 @@ def train(
     talk.hint("lnmdetect", *_NEXT[arm], "--model", result.bundle)
 
 
-def _refuse_of_segmenter(arm: Arm, given: Mapping[str, str | None]) -> None:
-    """Do nothing unless an option that only a segmenter has is given to another arm.
+def _refuse_elsewhere(owner: Arm, arm: Arm, given: Mapping[str, str | None]) -> None:
+    """Do nothing unless an option that only the arm `owner` has is given to another.
 
     Raises:
         UsageError: it is.
     """
     for option, value in given.items():
-        if value is not None and arm != "segmenter":
+        if value is not None and arm != owner:
             raise UsageError(
                 option,
-                expected="lnmdetect train segmenter",
+                expected=f"lnmdetect train {owner}",
                 got=f"lnmdetect train {arm}",
-                remedy="Leave it out: only a segmenter has it.",
+                remedy=f"Leave it out: only a {owner} has it.",
             )
 
 
@@ -124,6 +151,10 @@ def _train(arm: Arm, request: "TrainRequest", talk: Talk) -> "TrainResult":
         from lnmdetect.stages.train_segmenter import train_segmenter
 
         return train_segmenter(request, talk, show=lambda plan: talk.table(plan_table(plan)))
+    if arm == "fusion":
+        from lnmdetect.stages.train_fusion import train_fusion
+
+        return train_fusion(request, talk)
     from lnmdetect.stages.train_classifier import train_classifier
 
     return train_classifier(request, talk)

@@ -187,7 +187,30 @@ SEGMENTER: dict[str, Any] = {
     },
     "validation_share": 0.4,
 }
-FIELDS = {"detector": DETECTOR, "classifier": CLASSIFIER, "segmenter": SEGMENTER}
+FUSION: dict[str, Any] = {
+    "arm": "fusion",
+    "name": "tiny",
+    "source": "a test",
+    "model": {"width": 0.03125, "size_px": 48, "shift": 0.1, "modality_dropout": 0.3},
+    "augmentation": {"mirror": 0.5, "scale": 0.1, "brightness": 0.05, "contrast": 0.1},
+    "optimiser": {
+        "name": "adam",
+        "learning_rate": 0.001,
+        "weight_decay": 0.0,
+        "schedule": "plateau",
+        "plateau_epochs": 1,
+        "epochs": 2,
+        "steps_an_epoch": 3,
+        "batch_size": 4,
+    },
+    "validation_share": 0.4,
+}
+FIELDS = {
+    "detector": DETECTOR,
+    "classifier": CLASSIFIER,
+    "segmenter": SEGMENTER,
+    "fusion": FUSION,
+}
 
 
 @pytest.fixture(scope="session")

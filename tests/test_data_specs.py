@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -22,10 +22,15 @@ from lnmdetect.io.case_file import cases_to_json, read_cases
 from lnmdetect.io.coco import dataset_to_json, read_coco
 from lnmdetect.io.cohort_table import write_cohort_csv
 from lnmdetect.io.fold_file import read_folds, write_folds
-from lnmdetect.io.recipes import bundled_recipes, parse_recipe, read_recipe
+from lnmdetect.io.fused_files import fused_to_json, read_fused, write_fused
+from lnmdetect.io.recipes import Arm, bundled_recipes, parse_recipe, read_recipe
 from lnmdetect.io.run_record import RunRecord
+from lnmdetect.io.ultrasound_files import read_ultrasound, ultrasound_to_json
 from lnmdetect.stages.comparison import CompareRequest, compare
 from lnmdetect.stages.evaluate import evaluate
+from lnmdetect.stages.evaluation_fused import evaluate_fused
+from lnmdetect.stages.evaluation_fused_request import FusedRequest, RowFiles
+from lnmdetect.stages.evaluation_fused_result import FusedResult
 from lnmdetect.stages.evaluation_request import EvalRequest
 from lnmdetect.stages.readers import ReadersRequest, compare_readers
 
@@ -34,10 +39,11 @@ COCO_FILES = ("truth", "boxes", "nodes", "segments")
 ALL_FILES = (
     *COCO_FILES,
     *("doctor", "folds", "metrics", "comparison", "readers", "benchmark", "explain"),
-    *("linked_nodes", "study", "cases", "push", "pull", "pacs_series", "run", "recipe"),
+    *("linked_nodes", "study", "cases", "push", "pull", "pacs_series", "ultrasound", "fused"),
+    *("fused_metrics", "run", "recipe"),
 )
 TABLES = ("readers.example.csv", "cohort.example.csv")
-REFERRED_TO = ("coco", "metrics", "comparison")
+REFERRED_TO = ("coco", "metrics", "comparison", "ultrasound")
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -105,6 +111,21 @@ def test_the_example_of_cases_is_read_and_written_back_as_it_stands() -> None:
     assert errors("cases", data) == []
 
 
+def test_the_example_of_ultrasound_is_read_and_written_back_as_it_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lnmdetect.io.ultrasound_files.require_readable", lambda *_: None)
+    data = ultrasound_to_json(read_ultrasound(SPECS / "ultrasound.example.json"))
+    assert data == example("ultrasound")
+    assert errors("ultrasound", data) == []
+
+
+def test_the_example_of_fused_is_read_and_written_back_as_it_stands() -> None:
+    data = fused_to_json(read_fused(SPECS / "fused.example.json"))
+    assert data == example("fused")
+    assert errors("fused", data) == []
+
+
 def test_the_example_of_metrics_is_what_eval_says_of_the_other_examples() -> None:
     request = EvalRequest(
         (SPECS / "truth.example.json",), nodes=(SPECS / "nodes.example.json",), bootstrap=200
@@ -146,6 +167,36 @@ def test_the_example_of_readers_is_what_eval_says_of_the_other_examples() -> Non
         bootstrap=200,
     )
     assert json.loads(json.dumps(compare_readers(request).to_json())) == example("readers")
+
+
+def fused_result(folder: Path, **changes: Any) -> FusedResult:
+    """What eval says of the example of fused.json, and of it with other answers and `changes`."""
+    fused = read_fused(SPECS / "fused.example.json")
+    others = tuple(
+        replace(one, probability=p, case=replace(one.case, **changes))
+        for one, p in zip(fused.cases, (0.6, 0.7, 0.2, 0.5), strict=True)
+    )
+    write_fused(replace(fused, cases=others), folder / "other.json")
+    rows = (
+        RowFiles("this", (SPECS / "fused.example.json",)),
+        RowFiles("other", (folder / "other.json",)),
+    )
+    return evaluate_fused(FusedRequest(rows, bootstrap=200))
+
+
+def test_the_example_of_fused_metrics_is_what_eval_says_of_the_example(tmp_path: Path) -> None:
+    found = json.loads(json.dumps(fused_result(tmp_path).to_json()))
+    assert found == example("fused_metrics")
+
+
+def test_figures_of_fused_cases_fit_their_schema_where_they_are_undefined(tmp_path: Path) -> None:
+    assert errors("fused_metrics", fused_result(tmp_path, label=None).to_json()) == []
+    fused = read_fused(SPECS / "fused.example.json")
+    for name, cases in (("one", fused.cases[1:2]), ("none", ())):
+        path = tmp_path / f"{name}.json"
+        write_fused(replace(fused, cases=cases), path)
+        result = evaluate_fused(FusedRequest((RowFiles(None, (path,)),), bootstrap=20))
+        assert errors("fused_metrics", result.to_json()) == [], name
 
 
 def test_comparisons_fit_their_schema_with_and_without_classes(tmp_path: Path) -> None:
@@ -222,8 +273,8 @@ def test_the_example_recipe_is_read() -> None:
 
 
 def test_every_bundled_recipe_fits_the_schema() -> None:
-    recipes = [read_recipe(name, arm) for arm in ARMS for name in bundled_recipes(arm)]
-    assert len(recipes) >= 4
+    recipes = [read_recipe(name, arm) for arm in get_args(Arm) for name in bundled_recipes(arm)]
+    assert len(recipes) >= 9
     for recipe in recipes:
         assert errors("recipe", json.loads(recipe.model_dump_json())) == []
 
@@ -339,6 +390,37 @@ BAD_PARTS: tuple[tuple[str, str, Any], ...] = (
     ("folds", "info/protocol", "wang2023"),
     ("folds", "info/truth/file", "home/someone/truth.json"),
     ("folds", "balance/0/deviation", -1),
+    ("ultrasound", "cases/0/patient", ""),
+    ("ultrasound", "cases/0/finding", KeyError),
+    ("ultrasound", "cases/0/label", "malignant"),
+    ("ultrasound", "cases/0/bmode/frame", 0),
+    ("ultrasound", "cases/0/bmode/frame", "last"),
+    ("ultrasound", "cases/0/bmode/file_name", "/x.png"),
+    ("ultrasound", "cases/0/bmode/file_name", "a/../x.png"),
+    ("ultrasound", "cases/0/ceus", "x.png"),
+    ("ultrasound", "cases/0/max_size_mm", 0),
+    ("ultrasound", "cases/0/split", "train"),
+    ("fused", "info/fusion/threshold", 1.2),
+    ("fused", "info/fusion/sha256", "abc"),
+    ("fused", "info/fusion/modalities", []),
+    ("fused", "info/scan_root", KeyError),
+    ("fused", "info/phantom", KeyError),
+    ("fused", "info/fusion_trained_on/patients_sha256/0", "p-3f9a1c2b7d5e4068"),
+    ("fused", "cases/0/probabilities", KeyError),
+    ("fused", "cases/0/probabilities/benign", KeyError),
+    ("fused", "cases/0/modalities_used", []),
+    ("fused", "cases/0/modalities_used/0", "doppler"),
+    ("fused", "cases/0/finding", KeyError),
+    ("fused_metrics", "rows", []),
+    ("fused_metrics", "rows/0/figures/auc/value", None),
+    ("fused_metrics", "rows/0/permutation/auc/p_value", None),
+    ("fused_metrics", "rows/0/permutation/auc/p_value", 1.2),
+    ("fused_metrics", "rows/0/modalities_used", {"doppler": 2}),
+    ("fused_metrics", "rows/0/files/0/file", "/data/fused.json"),
+    ("fused_metrics", "differences/0/comparison", None),
+    ("fused_metrics", "cohort/numbers/age_years/test/p_value", None),
+    ("fused_metrics", "cohort/levels/sex/levels/F", [1]),
+    ("fused_metrics", "info/phantom", KeyError),
     ("doctor", "verdict", "fine"),
     ("doctor", "series/0/plane", "oblique"),
     ("doctor", "series/0/contrast", "yes"),

@@ -259,6 +259,7 @@ def test_the_rule_leaves_sound_code_alone(rule: Rule, name: str, source: str) ->
     [
         ("lnmdetect.cli", HEAVY),
         ("lnmdetect.stages.evaluate", TORCH),
+        ("lnmdetect.stages.evaluation_fused", TORCH),
         ("lnmdetect.stages.split", TORCH),
         ("lnmdetect.stages.split_audit", TORCH),
     ],

@@ -14,7 +14,10 @@ from lnmdetect.cli import app
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-TARGETS = ("install", "demo", "test", "test-all", "check", "weights", "bench", "clean")
+TARGETS = (
+    *("install", "demo", "test", "test-all", "check", "weights", "bench", "tables", "masks"),
+    *("ultrasound", "clean"),
+)
 TOP_LEVEL = {
     *("pyproject.toml", "README.md", "Makefile", "LICENSE", "CITATION.cff"),
     *("lnmdetect", "tests", "data_specs", "docs"),
@@ -58,7 +61,16 @@ def test_the_tree_in_the_readme_names_each_package() -> None:
 
 def test_links_within_the_repository_lead_somewhere() -> None:
     for target in re.findall(r"\]\(((?!https?:|#)[^)]+)\)", README):
-        assert (ROOT / target).exists(), target
+        name, _, section = target.partition("#")
+        assert (ROOT / name).exists(), target
+        if section:
+            assert section in sections((ROOT / name).read_text(encoding="utf-8")), target
+
+
+def sections(markdown: str) -> set[str]:
+    """Return the headings as links name them: small letters, hyphens for spaces, no punctuation."""
+    headings = re.findall(r"^#+ (.+)$", markdown, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_nothing_else_lies_at_the_top() -> None:

@@ -17,6 +17,7 @@ from lnmdetect.core.config_parts import (
     Positive,
     Share,
 )
+from lnmdetect.core.fusion_config import FusionRecipe
 from lnmdetect.core.segmenter_config import SegmenterRecipe
 
 STORED_SCORE_MIN = 0.05
@@ -168,5 +169,5 @@ class ClassifierRecipe(Part):
 
 TableRecipe = DetectorRecipe | ClassifierRecipe
 """Of the arms whose networks the published tables compare."""
-Recipe = TableRecipe | SegmenterRecipe
+Recipe = TableRecipe | SegmenterRecipe | FusionRecipe
 """Of any arm."""

@@ -81,7 +81,7 @@ class OptimiserConfig(Part):
         steps_an_epoch: None for one pass over the training images (times the copies).
     """
 
-    name: Literal["sgd", "adamw"]
+    name: Literal["sgd", "adam", "adamw"]
     learning_rate: Positive
     weight_decay: float = Field(ge=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)

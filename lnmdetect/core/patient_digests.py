@@ -16,6 +16,8 @@ SEEN: Mapping[str, str] = {
     "classifier_temperature_chosen_on": "the classifier's temperature was fitted on",
     "segmenter_trained_on": "the segmenter was trained on",
     "voxel_threshold_chosen_on": "the segmenter's threshold on voxels was chosen on",
+    "fusion_trained_on": "the fusion network was trained on",
+    "fusion_threshold_chosen_on": "the fusion network's threshold was chosen on",
 }
 """Fields of a prediction file's `info` that tell patients, and what they were used for."""
 

@@ -2,11 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from lnmdetect.core.errors import InputError
-from lnmdetect.core.records import CocoDataset
+
+
+class Cohort(Protocol):
+    """A data set of any kind."""
+
+    def patients(self) -> tuple[str, ...]:
+        """Return its distinct patients."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ def split_patients(patients: Sequence[str], validation_share: float, seed: int) 
     )
 
 
-def named_split(truth: CocoDataset, validation: Sequence[str]) -> PatientSplit:
+def named_split(truth: Cohort, validation: Sequence[str]) -> PatientSplit:
     """Return the split of a data set's patients whose validation patients are named.
 
     Raises:

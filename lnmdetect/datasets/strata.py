@@ -129,7 +129,8 @@ def unknown_column(option: str, column: str, known: Iterable[str]) -> UsageError
         f"{option} {column}",
         expected=f"one of {names}" if names else "a field of the images",
         got="a name that no record of the file has",
-        remedy="Add the field to the images' lnmdetect block in truth.json, or name another.",
+        remedy="Add the field to the images' lnmdetect block in truth.json, or to the cases of "
+        "ultrasound.json, or name another.",
     )
 
 

@@ -27,6 +27,7 @@ _GIVE_TO = {
     "detector": "`lnmdetect detect`, or to `lnmdetect run --model`",
     "classifier": "`lnmdetect classify`, or to `lnmdetect run --classifier`",
     "segmenter": "`lnmdetect segment`",
+    "fusion": "`lnmdetect fuse`",
 }
 
 

@@ -1,6 +1,7 @@
 """The card of a bundle: what it is, what it was trained on and what to expect."""
 
 from lnmdetect.core.config import ClassifierRecipe, Recipe
+from lnmdetect.core.fusion_config import FusionConfig, FusionRecipe
 from lnmdetect.core.segmenter_config import SegmenterRecipe
 from lnmdetect.core.thresholds import Temperature
 from lnmdetect.io.bundles import Bundle
@@ -11,6 +12,10 @@ _PHANTOM_NOTE = (
     "It was trained on synthetic (phantom) scans only. Every figure below is a phantom figure;\n"
     "on real scans it shows that the pipeline works, not how well nodes can be found."
 )
+_ULTRASOUND_NOTE = (
+    "It was trained on synthetic (phantom) images only. Every figure below is a phantom figure;\n"
+    "on real images it shows that the pipeline works, not how well metastasis can be told."
+)
 
 
 def bundle_card(bundle: Bundle) -> str:
@@ -18,18 +23,16 @@ def bundle_card(bundle: Bundle) -> str:
     recipe = bundle.recipe
     figures = "\n".join(f"| {name} | {_shown(value)} |" for name, value in bundle.figures.items())
     data = "\n".join(f"- {name}: {value}" for name, value in bundle.data.items())
-    origin = _PHANTOM_NOTE if bundle.is_phantom else "It was trained on the user's own scans."
     threshold = bundle.threshold
     label = "phantom validation patients" if bundle.is_phantom else "validation patients"
     return f"""# {recipe.arm} `{bundle.name}`
 
 Research software, not a medical device.
 
-{origin}
+{_origin(bundle)}
 
 - Recipe: `{recipe.name}`, {recipe.source}{_network(recipe)}
-- Input: {recipe.input.channels} channels, windows {list(recipe.input.windows_hu)} HU,
-  slices at {list(recipe.input.slice_offsets_mm)} mm
+{_input_lines(recipe)}
 {_segmenter_lines(recipe)}- {_threshold_of(recipe)}: {threshold.value:.4f}; {threshold.rule},
   chosen on {threshold.chosen_on}
 {_node_threshold_line(bundle)}{_temperature_line(bundle)}{data}
@@ -38,6 +41,37 @@ Research software, not a medical device.
 |---|---|
 {figures}
 """
+
+
+def _origin(bundle: Bundle) -> str:
+    """Return whether a model has only seen phantoms, in words."""
+    if isinstance(bundle.recipe, FusionRecipe):
+        return _ULTRASOUND_NOTE if bundle.is_phantom else "It was trained on the user's own images."
+    return _PHANTOM_NOTE if bundle.is_phantom else "It was trained on the user's own scans."
+
+
+def _input_lines(recipe: Recipe) -> str:
+    """Return the lines that tell what the network sees."""
+    if isinstance(recipe, FusionRecipe):
+        return _fusion_lines(recipe.model)
+    return (
+        f"- Input: {recipe.input.channels} channels, windows {list(recipe.input.windows_hu)} HU,\n"
+        f"  slices at {list(recipe.input.slice_offsets_mm)} mm"
+    )
+
+
+def _fusion_lines(model: FusionConfig) -> str:
+    scales = {"bmode": model.normalisation.bmode, "ceus": model.normalisation.ceus}
+    normalised = "".join(
+        f"\n- Pixels of {name} (0 to 1): mean {scale.mean:.4f}, standard deviation {scale.sd:.4f}"
+        for name, scale in scales.items()
+        if scale is not None and name in model.modalities
+    )
+    frames = f", {model.frames} frames of ceus" if model.frames > 1 else ""
+    return (
+        f"- Input: {', '.join(model.modalities)}; images of {model.size_px} px{frames},\n"
+        f"  {model.backbone} at width {model.width:g}, fusion {model.fusion}{normalised}"
+    )
 
 
 def _threshold_of(recipe: Recipe) -> str:

@@ -19,6 +19,7 @@ from lnmdetect.io.coco_records import (
     image_from_json,
     image_to_json,
 )
+from lnmdetect.io.file_kinds import CT_SLICES, require_kind
 from lnmdetect.io.json_fields import JsonObject, describe
 from lnmdetect.io.json_files import read_json, write_json
 
@@ -46,6 +47,7 @@ def dataset_from_json(data: Any, name: str) -> CocoDataset:
             got=describe(data),
             remedy="Give a file written by lnmdetect or laid out as data_specs/ shows.",
         )
+    require_kind(data, CT_SLICES, name)
     top = JsonObject(f"{name}:", data)
     info = top.child("info") if top.has("info") else JsonObject(f"{name}: info", {})
     check_info(info)
@@ -62,11 +64,13 @@ def dataset_from_json(data: Any, name: str) -> CocoDataset:
     return CocoDataset(dict(info.values), images, annotations, top.without(_TOP_FIELDS))
 
 
-def _check_digests(info: JsonObject, key: str) -> None:
-    try:
-        digests_from_json(info.values.get(key))
-    except ValueError as error:
-        info.refuse(key, str(error).removeprefix("expected "))
+def check_digests(info: JsonObject) -> None:
+    """Return nothing where the patients that a model has seen are told soundly; else InputError."""
+    for key in SEEN:
+        try:
+            digests_from_json(info.values.get(key))
+        except ValueError as error:
+            info.refuse(key, str(error).removeprefix("expected "))
 
 
 def check_info(info: JsonObject) -> None:
@@ -83,8 +87,7 @@ def check_info(info: JsonObject) -> None:
             model = info.child(key)
             model.text("name")
             model.optional("temperature", model.positive)
-    for key in SEEN:
-        _check_digests(info, key)
+    check_digests(info)
     for key in ("scan_root", "operating_threshold_source", "classifier_threshold_source"):
         info.optional(key, info.text)
 

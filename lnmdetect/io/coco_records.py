@@ -144,7 +144,9 @@ def annotation_from_json(
         level=record.optional("level", record.text),
         kind=record.optional("kind", record.text),
         segmentation=None if "segmentation" in extra else record.values.get("segmentation"),
-        probabilities=record.optional("probabilities", lambda key: _probabilities(record, key)),
+        probabilities=record.optional(
+            "probabilities", lambda key: class_probabilities(record, key)
+        ),
         threshold=record.optional("threshold", record.share),
         extra=extra,
     )
@@ -206,7 +208,8 @@ def _area_and_outline(
     return kept
 
 
-def _probabilities(record: JsonObject, key: str) -> dict[str, float]:
+def class_probabilities(record: JsonObject, key: str) -> dict[str, float]:
+    """Return the probabilities under `key` by class, which sum to 1; InputError for others."""
     inner = record.child(key)
     values = {name: inner.share(name) for name in inner.values}
     if not {"benign", "metastatic"} <= set(values):

@@ -52,7 +52,15 @@ def require_codec(header: SliceHeader) -> None:
     Raises:
         MissingExtraError: a codec is missing; the message names the extra.
     """
-    syntax = _syntax(header)
+    require_codec_of(_syntax(header), header.file)
+
+
+def require_codec_of(syntax: UID, file: str) -> None:
+    """Do nothing where a transfer syntax can be decoded.
+
+    Raises:
+        MissingExtraError: a codec is missing; the message names the extra, and `file`.
+    """
     try:
         with quiet_dicom():
             available = get_decoder(syntax).is_available
@@ -60,7 +68,7 @@ def require_codec(header: SliceHeader) -> None:
         available = False
     if not available:
         raise MissingExtraError(
-            printable(header.file),
+            printable(file),
             expected="pixel data that an installed codec reads",
             got=f"{syntax.name if syntax.is_transfer_syntax else 'an unknown compression'}",
             remedy="Install the codecs with: pip install 'lnmdetect[codecs]'; "
@@ -78,7 +86,7 @@ def _stored_values(stream: BinaryIO, slices: Sequence[SliceHeader]) -> list[NDAr
     dataset = read_dataset(BytesIO(stream.read()), pixels=True)
     plugin = ""
     if syntax.is_encapsulated:
-        plugin = _plugin(syntax)
+        plugin = codec_of(syntax)
         if syntax != RLELossless:  # its frames declare nothing; the decoder counts their bytes
             for header in slices:
                 _check_declared_shape(dataset, header)
@@ -88,7 +96,7 @@ def _stored_values(stream: BinaryIO, slices: Sequence[SliceHeader]) -> list[NDAr
     return [every if every.ndim == 2 else every[frame] for frame in frames]
 
 
-def _plugin(syntax: UID) -> str:
+def codec_of(syntax: UID) -> str:
     """Return the codec to use for a compressed transfer syntax, and no other if it fails."""
     available = get_decoder(syntax).available_plugins
     return min(available, key=lambda name: (name in LAST_RESORTS, name))

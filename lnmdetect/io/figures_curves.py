@@ -10,6 +10,8 @@ from lnmdetect.io.figures import COLOURS
 from lnmdetect.io.figures_data import Curve, CurvePlot, NamedPoint
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("--", "-.", ":")
+"""Of curves beside the first, so that they are told apart in grey too."""
 FROC_LIMITS = (1 / 8, 8.0)
 """False positives per image or scan of the first and last of the seven points."""
 _INK = "#222222"
@@ -21,6 +23,7 @@ _MAX_POINTS = 800
 def draw_roc(axes: Axes, plot: CurvePlot) -> None:
     """Draw sensitivity against 1 - specificity."""
     _draw_curve(axes, plot.curve)
+    _draw_others(axes, plot.others)
     axes.plot([0, 1], [0, 1], color="#777777", linewidth=0.8, linestyle=":", label="chance")
     _draw_points(axes, plot.points)
     _unit_square(axes)
@@ -95,6 +98,20 @@ def _draw_curve(axes: Axes, curve: Curve, *, step: bool = False) -> None:
             alpha=_BAND_ALPHA,
             linewidth=0,
             label="95 % interval",
+        )
+
+
+def _draw_others(axes: Axes, curves: tuple[Curve, ...]) -> None:
+    for place, curve in enumerate(curves):
+        turn, colour = divmod(place, len(COLOURS) - 1)
+        shown = thinned(curve)
+        axes.plot(
+            shown.x,
+            shown.y,
+            color=COLOURS[1 + colour],
+            linestyle=LINES[(turn + colour) % len(LINES)],
+            label=shown.label,
+            zorder=3,
         )
 
 

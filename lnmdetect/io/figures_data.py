@@ -67,12 +67,14 @@ class CurvePlot:
         points: marked beside it.
         baseline: share of positives, the precision of calling all so; only precision-recall.
         per: what false positives are counted by, "image" or "scan"; only FROC.
+        others: drawn beside it without bands; only ROC.
     """
 
     curve: Curve
     points: tuple[NamedPoint, ...] = ()
     baseline: float | None = None
     per: str = ""
+    others: tuple[Curve, ...] = ()
 
 
 @dataclass(frozen=True)

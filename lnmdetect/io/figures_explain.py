@@ -9,42 +9,30 @@ from pathlib import Path
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from lnmdetect.core.geometry import square_crop_window
-from lnmdetect.io.figures import STYLE, new_figure, save_png
+from lnmdetect.io.figures import new_figure, save_png
+from lnmdetect.io.heat_drawing import (
+    DIM,
+    GROUND,
+    HEAT_LOOK,
+    draw_bar,
+    draw_heat,
+    verdict_colour,
+)
 from lnmdetect.io.slice_drawing import SOFT_TISSUE_HU, body_box
 
-HEAT_COLOURS = "magma"
-"""Perceptually uniform and told apart by colour-blind readers; its dark end fades into the CT."""
-OPACITY = 0.72
-"""Of the hottest place: the node stays visible below it."""
 MAX_COLUMNS = 6
-_GROUND, _TEXT, _DIM = "#111111", "#e4e4e4", "#a0a0a0"
 _BOX, _NODE = "#56b4e9", "#7fe0b0"
-_RIGHT, _WRONG = "#7fe0b0", "#ff8a5c"
 _LEGEND = "blue: box · green: node in truth · words in green: the model is right, in orange: wrong"
 _DPI = 150
 _TILE_IN = 2.15
 _CAPTION_IN = 0.52
 _LETTERS_AN_INCH = 13
 """Of the sentences at their size, on average."""
-_LOOK = STYLE | {
-    "axes.grid": False,
-    "axes.spines.bottom": False,
-    "axes.spines.left": False,
-    "text.color": _TEXT,
-    "axes.labelcolor": _TEXT,
-    "axes.titlecolor": _DIM,
-    "axes.titlesize": 9,
-    "xtick.color": _TEXT,
-    "ytick.color": _TEXT,
-}
-
 Part = tuple[float, float, float, float]
 
 
@@ -86,9 +74,9 @@ def write_heat_picture(
     Raises:
         OutputError: `path` exists and `overwrite` is false, or the folder cannot be written.
     """
-    with rc_context(_LOOK):
+    with rc_context(HEAT_LOOK):
         figure = new_figure(width_in=12.4, height_in=5.1)
-        figure.set_facecolor(_GROUND)
+        figure.set_facecolor(GROUND)
         figure.set_layout_engine("none")
         plain, hot, bar, whole = (
             figure.add_axes(place)
@@ -101,12 +89,12 @@ def write_heat_picture(
         )
         _draw_crop(plain, picture, with_heat=False)
         _draw_crop(hot, picture, with_heat=True)
-        _draw_bar(figure, bar)
+        draw_bar(figure, bar)
         _draw_slice(whole, picture)
         for axes, title in ((plain, "crop"), (hot, "crop and heat"), (whole, "slice")):
             axes.set_title(title, loc="left", pad=4)
         _write_text(figure, picture, footer)
-        save_png(figure, path, overwrite=overwrite, dpi=_DPI, style=_LOOK)
+        save_png(figure, path, overwrite=overwrite, dpi=_DPI, style=HEAT_LOOK)
 
 
 def write_heat_sheet(
@@ -124,13 +112,13 @@ def write_heat_sheet(
     """
     columns = max(4, min(MAX_COLUMNS, len(pictures)))
     rows = max(1, math.ceil(len(pictures) / columns))
-    with rc_context(_LOOK):
+    with rc_context(HEAT_LOOK):
         width = _TILE_IN * columns + 0.7
         sentences = textwrap.wrap(" ".join(findings), int(width * _LETTERS_AN_INCH))
         head = 0.6 + 0.19 * len(sentences)
         height = head + rows * (_TILE_IN + _CAPTION_IN) + 0.08
         figure = new_figure(width_in=width, height_in=height)
-        figure.set_facecolor(_GROUND)
+        figure.set_facecolor(GROUND)
         figure.set_layout_engine("none")
         grid = figure.add_gridspec(
             *(rows, columns + 1),
@@ -146,15 +134,19 @@ def write_heat_sheet(
             axes = figure.add_subplot(grid[number // columns, number % columns])
             _draw_crop(axes, picture, with_heat=True)
             axes.set_title(
-                picture.caption, fontsize=7.5, color=_verdict_colour(picture), pad=4, loc="left"
+                picture.caption,
+                fontsize=7.5,
+                color=verdict_colour(picture.is_right),
+                pad=4,
+                loc="left",
             )
-        _draw_bar(figure, figure.add_subplot(grid[0, columns]))
+        draw_bar(figure, figure.add_subplot(grid[0, columns]))
         left, told = 0.14 / width, "\n".join(sentences)
-        figure.text(left, 1 - 0.14 / height, title, fontsize=9, va="top", color=_DIM)
+        figure.text(left, 1 - 0.14 / height, title, fontsize=9, va="top", color=DIM)
         figure.text(left, 1 - 0.38 / height, told, fontsize=9.5, va="top", linespacing=1.3)
         below = 1 - (0.44 + 0.19 * len(sentences)) / height
-        figure.text(left, below, _LEGEND, fontsize=8, va="top", color=_DIM)
-        save_png(figure, path, overwrite=overwrite, dpi=_DPI, style=_LOOK)
+        figure.text(left, below, _LEGEND, fontsize=8, va="top", color=DIM)
+        save_png(figure, path, overwrite=overwrite, dpi=_DPI, style=HEAT_LOOK)
 
 
 def _draw_crop(axes: Axes, picture: HeatPicture, *, with_heat: bool) -> None:
@@ -162,7 +154,7 @@ def _draw_crop(axes: Axes, picture: HeatPicture, *, with_heat: bool) -> None:
     extent = (0, size, size, 0)
     _draw_ct(axes, picture.crop_hu, extent)
     if with_heat:
-        _draw_heat(axes, picture.heat, extent)
+        draw_heat(axes, picture.heat, extent)
     x1, y1, x2, y2 = picture.crop_xyxy
     scale = np.array([size / (x2 - x1), size / (y2 - y1)] * 2)
     _draw_box(axes, (np.asarray(picture.box_xyxy) - (x1, y1, x1, y1)) * scale, linewidth=1.4)
@@ -178,10 +170,10 @@ def _draw_slice(axes: Axes, picture: HeatPicture) -> None:
     extent = (0, width, height, 0)
     row_mm, column_mm = picture.spacing_mm
     _draw_ct(axes, picture.slice_hu, extent, aspect=row_mm / column_mm)
-    _draw_heat(axes, picture.slice_heat, extent, aspect=row_mm / column_mm)
+    draw_heat(axes, picture.slice_heat, extent, aspect=row_mm / column_mm)
     _draw_box(axes, np.asarray(picture.box_xyxy), linewidth=0.9)
     x1, y1, x2, y2 = picture.crop_xyxy
-    window = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=_DIM, linewidth=0.7)
+    window = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=DIM, linewidth=0.7)
     axes.add_patch(window)
     corners = np.array([body_box(picture.slice_hu) or (0, 0, width, height), picture.crop_xyxy])
     around = (*corners[:, :2].min(axis=0), *corners[:, 2:].max(axis=0))
@@ -208,37 +200,11 @@ def _draw_ct(
     axes.set_yticks([])
 
 
-def _draw_heat(
-    axes: Axes,
-    heat: NDArray[np.float32],
-    extent: tuple[int, int, int, int],
-    aspect: float = 1,
-) -> None:
-    axes.imshow(
-        heat,
-        cmap=HEAT_COLOURS,
-        vmin=0,
-        vmax=1,
-        alpha=OPACITY * np.clip(heat, 0, 1) ** 0.7,  # so that half the heat is still seen
-        extent=extent,
-        aspect=aspect,
-        interpolation="bilinear",
-    )
-
-
 def _draw_box(axes: Axes, box_xyxy: NDArray[np.float64], *, linewidth: float) -> None:
     x1, y1, x2, y2 = (float(value) for value in box_xyxy)
     axes.add_patch(
         Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=_BOX, linewidth=linewidth)
     )
-
-
-def _draw_bar(figure: Figure, axes: Axes) -> None:
-    scale = ScalarMappable(Normalize(0, 1), HEAT_COLOURS)
-    bar = figure.colorbar(scale, cax=axes, ticks=[0, 0.5, 1])
-    bar.set_label("heat, share of the hottest place", fontsize=8)
-    bar.ax.tick_params(labelsize=8, length=2)
-    bar.outline.set_visible(False)
 
 
 def _write_text(figure: Figure, picture: HeatPicture, footer: str) -> None:
@@ -249,17 +215,11 @@ def _write_text(figure: Figure, picture: HeatPicture, footer: str) -> None:
         fontsize=13,
         fontweight="bold",
         va="top",
-        color=_verdict_colour(picture),
+        color=verdict_colour(picture.is_right),
     )
     figure.text(0.012, 0.9, "\n".join(picture.lines), fontsize=9.5, va="top", linespacing=1.4)
-    figure.text(0.012, 0.02, footer, fontsize=8, color=_DIM)
+    figure.text(0.012, 0.02, footer, fontsize=8, color=DIM)
     outlined = picture.inside is not None
     figure.text(0.988, 0.965, "box", color=_BOX, fontsize=9.5, ha="right", va="top")
     if outlined:
         figure.text(0.96, 0.965, "node in truth", color=_NODE, fontsize=9.5, ha="right", va="top")
-
-
-def _verdict_colour(picture: HeatPicture) -> str:
-    if picture.is_right is None:
-        return _TEXT
-    return _RIGHT if picture.is_right else _WRONG

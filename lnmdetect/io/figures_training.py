@@ -1,6 +1,6 @@
 """Learning curves as a picture."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +14,14 @@ from lnmdetect.io.figures import COLOURS, STYLE, new_figure, save_png
 NOT_DRAWN = frozenset({"epoch", "learning_rate", "seconds"})
 _DICE = ("dice", *(f"dice_{name}" for classes in CLASS_SETS for name in classes))
 VALIDATION_FIGURES = tuple(dict.fromkeys(("ap50", "auc", "accuracy", *_DICE)))
-"""Higher is better; the first that a row has is the one that is watched."""
+"""Higher is better."""
 
 
 def plot_learning_curves(
     rows: Sequence[Mapping[str, float]],
     path: Path,
     *,
-    figures: Sequence[str] = VALIDATION_FIGURES,
+    watched: str | None = None,
     kept_epoch: int | None = None,
     title: str = "",
     overwrite: bool = False,
@@ -31,7 +31,7 @@ def plot_learning_curves(
     Args:
         rows: one an epoch, with `epoch`, loss terms and validation figures.
         path: of the PNG.
-        figures: keys of the validation figures; those that the rows lack are passed over.
+        watched: the validation figure that is marked; None takes the first.
         kept_epoch: whose weights are kept, which is marked; None marks the best.
         title: of the picture.
         overwrite: whether an existing file is replaced.
@@ -40,9 +40,7 @@ def plot_learning_curves(
         OutputError: `path` exists and `overwrite` is false, or the folder cannot be written.
     """
     epochs = np.array([row["epoch"] for row in rows])
-    keys = list(rows[0]) if rows else []
-    losses = [key for key in keys if key not in {*NOT_DRAWN, *figures}]
-    shown = [key for key in figures if key in keys]
+    losses, shown = losses_and_figures(rows[0] if rows else (), watched)
     with rc_context(STYLE):
         figure = new_figure(width_in=9, height_in=3.8)
         left, right = figure.subplots(1, 2)
@@ -52,6 +50,21 @@ def plot_learning_curves(
             _mark(right, epochs, _column(rows, shown[0]), shown[0], kept_epoch)
         figure.suptitle(title)
         save_png(figure, path, overwrite=overwrite)
+
+
+def losses_and_figures(
+    keys: Iterable[str], watched: str | None = None
+) -> tuple[list[str], list[str]]:
+    """Return which columns of the curves are losses, and which validation figures.
+
+    Args:
+        keys: of a row, one an epoch.
+        watched: the figure that comes first; None leaves their order.
+    """
+    drawn = [key for key in keys if key not in NOT_DRAWN]
+    figures = [key for key in drawn if key in VALIDATION_FIGURES]
+    losses = [key for key in drawn if key not in figures]
+    return losses, sorted(figures, key=lambda key: key != watched)
 
 
 def plot_curves_of_models(
@@ -92,9 +105,7 @@ def _draw_model(axes: Axes, label: str, trainings: Sequence[Sequence[Mapping[str
     right = axes.twinx()
     axes.set_title(label, fontsize=9)
     for rows in trainings:
-        keys = list(rows[0]) if rows else []
-        shown = [key for key in VALIDATION_FIGURES if key in keys]
-        losses = [key for key in keys if key not in {*NOT_DRAWN, *VALIDATION_FIGURES}]
+        losses, shown = losses_and_figures(rows[0] if rows else ())
         epochs = [row["epoch"] for row in rows]
         total = [sum(row[key] for key in losses) for row in rows]
         axes.plot(epochs, total, color=COLOURS[0], marker="o", markersize=2.5)

@@ -6,10 +6,13 @@ from pathlib import Path
 from lnmdetect.core.columns import CocoColumns
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.records import CocoDataset
+from lnmdetect.core.ultrasound import UltrasoundDataset
 from lnmdetect.io.input_files import require_text
 
 
-def scan_root(data: Path, dataset: CocoDataset | CocoColumns, scan: Path | None) -> Path:
+def scan_root(
+    data: Path, dataset: CocoDataset | CocoColumns | UltrasoundDataset, scan: Path | None
+) -> Path:
     """Return where a file's pixels lie: `scan` if given, else its `info.scan_root`.
 
     Raises:

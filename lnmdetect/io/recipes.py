@@ -14,15 +14,17 @@ import yaml
 from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe, Recipe
 from lnmdetect.core.config_parts import Part
 from lnmdetect.core.errors import InputError, UsageError
+from lnmdetect.core.fusion_config import FusionRecipe
 from lnmdetect.core.segmenter_config import SegmenterRecipe
 from lnmdetect.io.json_files import atomic_output
 from lnmdetect.io.recipe_faults import faults_named
 
-Arm = Literal["detector", "classifier", "segmenter"]
+Arm = Literal["detector", "classifier", "segmenter", "fusion"]
 _RECIPES: dict[str, type[Part]] = {
     "detector": DetectorRecipe,
     "classifier": ClassifierRecipe,
     "segmenter": SegmenterRecipe,
+    "fusion": FusionRecipe,
 }
 
 
@@ -48,7 +50,7 @@ def parse_recipe(text: str, *, where: str, arm: Arm) -> Recipe:
         if isinstance(fields, dict) and "base" in fields:
             fields = _on_base(fields, where=where, arm=arm)
         recipe = kind.model_validate(fields)
-    assert isinstance(recipe, DetectorRecipe | ClassifierRecipe | SegmenterRecipe)
+    assert isinstance(recipe, DetectorRecipe | ClassifierRecipe | SegmenterRecipe | FusionRecipe)
     return recipe
 
 

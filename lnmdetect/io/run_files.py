@@ -1,9 +1,7 @@
 """The files of a training run: checkpoint, best weights, curves, prepared pixels."""
 
-import csv
-import io
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +11,11 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from lnmdetect.core.errors import InputError, ModelError, OutputError
+from lnmdetect.core.errors import ModelError, OutputError
 from lnmdetect.io.json_files import atomic_output
+from lnmdetect.io.learning_curves import CURVES
 
-LAST, KEPT, CURVES = "last.pt", "kept.safetensors", "curves.csv"
+LAST, KEPT = "last.pt", "kept.safetensors"
 
 
 def save_checkpoint(folder: Path, content: Mapping[str, Any]) -> None:
@@ -85,37 +84,6 @@ def load_kept(folder: Path) -> dict[str, Tensor]:
     """Return the weights that are kept."""
     weights: dict[str, Tensor] = load_file(folder / KEPT)
     return weights
-
-
-def save_curves(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Write `folder/curves.csv`, one line an epoch."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    with atomic_output(folder / CURVES, overwrite=True) as stream:
-        stream.write(text.getvalue().encode())
-
-
-def load_curves(folder: Path) -> list[dict[str, float]]:
-    """Return what `save_curves` wrote, nothing where there is no such file.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    path = folder / CURVES
-    if not path.is_file():
-        return []
-    try:
-        rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
-        return [{name: float(value) for name, value in row.items()} for row in rows]
-    except (ValueError, TypeError) as error:  # UnicodeDecodeError is a ValueError
-        raise InputError(
-            CURVES,
-            expected="a table of numbers, one line an epoch",
-            got=f"something else ({error})",
-            remedy="Train again.",
-        ) from None
 
 
 def save_array(path: Path, array: NDArray[Any]) -> None:

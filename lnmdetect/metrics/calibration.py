@@ -63,7 +63,11 @@ class Calibration:
 
 
 def calibration(
-    is_positive: Flags, probability: Values, patient: Places, resamples: Resamples
+    is_positive: Flags,
+    probability: Values,
+    patient: Places,
+    resamples: Resamples,
+    of: str = "node",
 ) -> Calibration:
     """Return how well (N,) probabilities in [0, 1] agree with the truth.
 
@@ -72,24 +76,25 @@ def calibration(
         probability: (N,) of metastatic.
         patient: (N,) whose each node is, in [0, P).
         resamples: of the P patients.
+        of: what the nodes are called, in the singular.
     """
-    intercept, slope = recalibration(is_positive, probability, patient)
+    intercept, slope = recalibration(is_positive, probability, patient, of)
     return Calibration(
-        brier=_brier(is_positive, probability, patient, resamples),
-        ece=_ece(is_positive, probability, patient, resamples),
+        brier=_brier(is_positive, probability, patient, resamples, of),
+        ece=_ece(is_positive, probability, patient, resamples, of),
         bins=BINS,
         intercept=intercept,
         slope=slope,
-        reliability=tuple(_reliability(is_positive, probability, patient, resamples)),
+        reliability=tuple(_reliability(is_positive, probability, patient, resamples, of)),
     )
 
 
 def _brier(
-    is_positive: Flags, probability: Values, patient: Places, resamples: Resamples
+    is_positive: Flags, probability: Values, patient: Places, resamples: Resamples, of: str
 ) -> Figure:
     n = len(is_positive)
     if not n:
-        return undefined("no node")
+        return undefined(f"no {of}")
     errors = resamples.mean(patient, (probability - is_positive) ** 2)
     return resamples.figure(errors, n=n, patients=len(np.unique(patient)))
 
@@ -98,10 +103,12 @@ def _bin_of(probability: Values) -> Places:
     return np.minimum((probability * BINS).astype(np.int64), BINS - 1)
 
 
-def _ece(is_positive: Flags, probability: Values, patient: Places, resamples: Resamples) -> Figure:
+def _ece(
+    is_positive: Flags, probability: Values, patient: Places, resamples: Resamples, of: str
+) -> Figure:
     n = len(is_positive)
     if not n:
-        return undefined("no node")
+        return undefined(f"no {of}")
     bins, surplus = _bin_of(probability), probability - is_positive
     gaps = sum(np.abs(resamples.totals(patient, surplus * (bins == b))) for b in range(BINS))
     nodes = resamples.totals(patient, np.ones(n))
@@ -111,14 +118,14 @@ def _ece(is_positive: Flags, probability: Values, patient: Places, resamples: Re
 
 
 def _reliability(
-    is_positive: Flags, probability: Values, patient: Places, resamples: Resamples
+    is_positive: Flags, probability: Values, patient: Places, resamples: Resamples, of: str
 ) -> list[ReliabilityBin]:
     bins = _bin_of(probability)
     found = []
     for place in range(BINS):
         inside = bins == place
         mean = float(probability[inside].mean()) if inside.any() else None
-        observed = resamples.share(is_positive[inside], patient[inside], of="node in the bin")
+        observed = resamples.share(is_positive[inside], patient[inside], of=f"{of} in the bin")
         found.append(
             ReliabilityBin(place / BINS, (place + 1) / BINS, int(inside.sum()), mean, observed)
         )
@@ -126,7 +133,7 @@ def _reliability(
 
 
 def recalibration(
-    is_positive: Flags, probability: Values, patient: Places
+    is_positive: Flags, probability: Values, patient: Places, of: str = "node"
 ) -> tuple[Figure, Figure]:
     """Return intercept and slope of the logistic recalibration (Cox 1958, Biometrika 45:562).
 
@@ -140,8 +147,9 @@ def recalibration(
         is_positive: (N,) metastatic in truth.
         probability: (N,) in [0, 1]; nearer than 1e-6 to 0 or 1 counts as 1e-6 from it.
         patient: (N,) whose each node is.
+        of: what the nodes are called, in the singular.
     """
-    lacking = missing_class(is_positive)
+    lacking = missing_class(is_positive, of)
     if lacking:
         return undefined(lacking), undefined(lacking)
     clipped = np.clip(probability, CLIP, 1 - CLIP)
@@ -150,7 +158,7 @@ def recalibration(
     intercept = _logistic(ones, is_positive, patient, offset=log_odds)
     benign, metastatic = log_odds[~is_positive], log_odds[is_positive]
     if np.ptp(log_odds) < _SAME:
-        return intercept, undefined("all nodes have the same probability")
+        return intercept, undefined(f"all {of}s have the same probability")
     if benign.max() <= metastatic.min() or metastatic.max() <= benign.min():
         return intercept, undefined("the probability separates the classes: no finite slope")
     design = np.column_stack([ones, log_odds - log_odds.mean()])

@@ -143,6 +143,7 @@ def classification(
     *,
     patient: Places,
     resamples: Resamples,
+    of: str = "node",
 ) -> Classification:
     """Return the figures of N nodes.
 
@@ -152,6 +153,7 @@ def classification(
         called: (N,) called metastatic at the classifier's threshold.
         patient: (N,) whose each node is, in [0, P).
         resamples: of the P patients.
+        of: what the nodes are called, in the singular.
 
     Raises:
         ValueError: the lengths differ, or a probability is not in [0, 1].
@@ -159,12 +161,12 @@ def classification(
     if not ((p_metastatic >= 0) & (p_metastatic <= 1)).all():
         raise ValueError("p_metastatic: expected probabilities in [0, 1], got others")
     counts = count_confusion(is_positive, called)
-    calls = _Calls(is_positive, called, patient, resamples)
-    ranked = _ranked(is_positive, p_metastatic, patient, resamples)
-    tpr = calls.share(called, is_positive, "metastatic node")
-    tnr = calls.share(~called, ~is_positive, "benign node")
-    ppv = calls.share(is_positive, called, "node called metastatic")
-    npv = calls.share(~is_positive, ~called, "node called benign")
+    calls = _Calls(is_positive, called, patient, resamples, of)
+    ranked = _ranked(is_positive, p_metastatic, patient, resamples, of)
+    tpr = calls.share(called, is_positive, f"metastatic {of}")
+    tnr = calls.share(~called, ~is_positive, f"benign {of}")
+    ppv = calls.share(is_positive, called, f"{of} called metastatic")
+    npv = calls.share(~is_positive, ~called, f"{of} called benign")
     all_nodes = np.ones(counts.total, dtype=bool)
     commoner = np.asarray(is_positive == (counts.positives >= counts.negatives))
     return Classification(
@@ -172,9 +174,9 @@ def classification(
         patients=len(np.unique(patient)),
         auc=ranked.auc,
         pr_auc=ranked.pr_auc,
-        accuracy=calls.share(np.asarray(is_positive == called), all_nodes, "node"),
+        accuracy=calls.share(np.asarray(is_positive == called), all_nodes, of),
         balanced_accuracy=calls.balanced_accuracy(),
-        majority_accuracy=calls.share(commoner, all_nodes, "node"),
+        majority_accuracy=calls.share(commoner, all_nodes, of),
         tpr=tpr,
         tnr=tnr,
         ppv=ppv,
@@ -184,7 +186,7 @@ def classification(
             "benign": ClassFigures(counts.negatives, tnr, npv),
             "metastatic": ClassFigures(counts.positives, tpr, ppv),
         },
-        calibration=calibration(is_positive, p_metastatic, patient, resamples),
+        calibration=calibration(is_positive, p_metastatic, patient, resamples, of),
         decision_curve=decision_curve(is_positive, p_metastatic, patient, resamples),
         roc=ranked.roc,
         precision_recall=ranked.precision_recall,
@@ -199,12 +201,13 @@ class _Calls:
     called: Flags
     patient: Places
     resamples: Resamples
+    of: str
 
     def share(self, right: Flags, among: Flags, of: str) -> Figure:
         return self.resamples.share(right[among], self.patient[among], of=of)
 
     def balanced_accuracy(self) -> Figure:
-        lacking = missing_class(self.is_positive)
+        lacking = missing_class(self.is_positive, self.of)
         if lacking:
             return undefined(lacking)
         right = np.asarray(self.is_positive == self.called)
@@ -227,8 +230,10 @@ class _Ranked:
     precision_recall: PrecisionRecallCurve
 
 
-def _ranked(is_positive: Flags, ranking: Values, patient: Places, resamples: Resamples) -> _Ranked:
-    lacking = missing_class(is_positive)
+def _ranked(
+    is_positive: Flags, ranking: Values, patient: Places, resamples: Resamples, of: str
+) -> _Ranked:
+    lacking = missing_class(is_positive, of)
     if lacking:
         nothing = undefined(lacking)
         return _Ranked(

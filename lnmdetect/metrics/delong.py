@@ -18,7 +18,7 @@ from lnmdetect.metrics.ranked_nodes import midranks, missing_class
 
 DELONG = "DeLong"
 _NO_VARIANCE = "none: DeLong's variance is 0 here"
-_TOO_FEW = "none: DeLong's variance needs two nodes of each class"
+_TOO_FEW = "none: DeLong's variance needs two of each class"
 
 Flags = NDArray[np.bool_]
 Values = NDArray[np.float64]

@@ -102,7 +102,7 @@ def mcnemar(first_right: Flags, second_right: Flags) -> McNemar:
         method="exact binomial" if exact else "chi-squared without continuity correction",
         statistic=statistic,
         p_value=p_value,
-        reason=None if discordant else "no node on which one of the two alone is right",
+        reason=None if discordant else "none on which one of the two alone is right",
     )
 
 

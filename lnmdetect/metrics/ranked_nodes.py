@@ -112,10 +112,15 @@ def midranks(values: Values) -> Values:
     return np.asarray(mean_ranks[place], dtype=np.float64)
 
 
-def missing_class(is_positive: Flags) -> str | None:
-    """Return what (N,) nodes lack to tell the classes apart, None where both are there."""
+def missing_class(is_positive: Flags, of: str = "node") -> str | None:
+    """Return what (N,) nodes lack to tell the classes apart, None where both are there.
+
+    Args:
+        is_positive: (N,) metastatic in truth.
+        of: what they are called, in the singular.
+    """
     if not len(is_positive):
-        return "no node"
+        return f"no {of}"
     if is_positive.all():
-        return "no benign node"
-    return None if is_positive.any() else "no metastatic node"
+        return f"no benign {of}"
+    return None if is_positive.any() else f"no metastatic {of}"

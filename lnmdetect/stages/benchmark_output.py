@@ -9,7 +9,7 @@ from lnmdetect.io.benchmark_files import plot_roc_curves, write_csv, write_table
 from lnmdetect.io.figures_data import Curve
 from lnmdetect.io.figures_training import plot_curves_of_models
 from lnmdetect.io.json_files import write_json
-from lnmdetect.io.run_files import load_curves
+from lnmdetect.io.learning_curves import load_curves
 from lnmdetect.stages.benchmark_result import BenchmarkResult, TableRow
 from lnmdetect.stages.benchmark_row import RowJob
 from lnmdetect.stages.benchmark_tables import csv_rows, markdown

@@ -199,6 +199,8 @@ def _detect_all(
 ) -> Iterator[tuple[ImageRecord, Detections]]:
     """Yield every slice with its detections; a scan that cannot be read joins the failures."""
     compute = Compute(task.device)
+    recipe = bundle.recipe
+    assert isinstance(recipe, DetectorRecipe)
 
     def batches() -> Iterator[DetectorBatch]:
         for handle in source.scans:
@@ -210,7 +212,7 @@ def _detect_all(
             except InputError as error:
                 failures.append(error)
                 continue
-            yield from scan_batches(scan, bundle.recipe.input)
+            yield from scan_batches(scan, recipe.input)
 
     slices = sum(len(handle.images) for handle in source.scans)
     watched = progress.track(batches(), description="detecting", total=slices)
@@ -246,6 +248,7 @@ def _dataset(info: dict[str, Any], pairs: list[tuple[ImageRecord, Detections]]) 
 
 def _neighbour_notes(source: ScanSource, bundle: Bundle) -> list[str]:
     """Return a warning where a 2.5-D model looks at slices without their neighbours."""
+    assert isinstance(bundle.recipe, DetectorRecipe)
     offsets_mm = set(bundle.recipe.input.slice_offsets_mm)
     if source.coverage == "all_slices" or len(offsets_mm) == 1:
         return []

@@ -70,7 +70,11 @@ def truth_notes(truth: Truth) -> Iterator[str]:
     if truth.columns.is_phantom:
         yield "Phantom figures: the scans are synthetic and say nothing about patients."
     yield from _fold_warning(truth.columns.info)
-    patients, resamples = truth.cohort.patients, truth.cohort.resamples.count
+    yield from resample_notes(truth.cohort.patients, truth.cohort.resamples.count)
+
+
+def resample_notes(patients: int, resamples: int) -> Iterator[str]:
+    """Give why intervals over so many patients, of so many resamples, are to be distrusted."""
     if 0 < resamples < FEW_RESAMPLES:
         yield (
             f"{counted(resamples, 'resample')}: too few for the ends of a 95 % interval, which "

@@ -21,7 +21,7 @@ def mask_tables(masks: MaskFigures | None, suffix: str) -> Iterator[RenderableTy
         return
     yield Text(masks_sentence(masks))
     yield figure_table(f"Masks{suffix}", list(mask_rows(masks)))
-    yield from (_as_rich(table, suffix) for table in text_tables(masks))
+    yield from (as_rich(table, suffix) for table in text_tables(masks))
     if masks.found_classes.nodes:
         title = f"{called_title(masks)}{suffix}"
         yield figure_table(title, list(call_rows(masks.found_classes)))
@@ -52,7 +52,8 @@ def called_title(masks: MaskFigures) -> str:
     return f"Class of the nodes found by masks, said by {masks.classes_of}"
 
 
-def _as_rich(table: Table, suffix: str) -> RichTable:
+def as_rich(table: Table, suffix: str) -> RichTable:
+    """Return a table of text for the terminal, `suffix` ending its title."""
     rich = RichTable(title=f"{table.caption}{suffix}", title_justify="left")
     first, *others = table.columns
     rich.add_column(first)

@@ -6,12 +6,13 @@ figures on them flatter the model (of thresholds: Leeflang et al. 2008, Clin Che
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lnmdetect.core.errors import InputError
-from lnmdetect.core.patient_digests import THRESHOLD_CHOSEN
+from lnmdetect.core.patient_digests import THRESHOLD_CHOSEN, Overlap
 from lnmdetect.core.records import METASTATIC
 from lnmdetect.core.wording import counted
 from lnmdetect.metrics.end_to_end import classified_hits
@@ -27,6 +28,20 @@ from lnmdetect.stages.threshold_rules import (
     choose_for_detector,
     parse_rule,
 )
+
+
+class Scored(Protocol):
+    """Prediction files that are scored together."""
+
+    @property
+    def files(self) -> str:
+        """Their names."""
+        ...
+
+    @property
+    def seen_before(self) -> tuple[Overlap, ...]:
+        """For what patients that are scored were used before, file by file."""
+        ...
 
 
 def without_flattery(
@@ -46,7 +61,7 @@ def without_flattery(
 
 
 def flattery(
-    files: Sequence[Predictions], *, optimistic: bool, threshold_replaced: bool
+    files: Sequence[Scored], *, optimistic: bool, threshold_replaced: bool
 ) -> tuple[str, ...]:
     """Return a sentence for each use that evaluated patients were put to before.
 
@@ -75,7 +90,7 @@ def flattery(
     return tuple(f"Optimistic: in {name} {text}." for text, name in found.items())
 
 
-def _counts(file: Predictions) -> dict[str, int]:
+def _counts(file: Scored) -> dict[str, int]:
     """Return each use of evaluated patients, and of how many in all pooled files."""
     counts: dict[str, int] = {}
     for overlap in file.seen_before:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from lnmdetect.core.config import DetectorRecipe
 from lnmdetect.core.geometry import Boxes, as_boxes
 from lnmdetect.core.records import CocoDataset, Detections, ImageRecord
 from lnmdetect.datasets.detector_data import DetectorBatch, DetectorItem, collate_detector
@@ -50,6 +51,7 @@ class DetectorExplainer:
 
     def __init__(self, model: str, dataset: CocoDataset, store: PixelStore, *, device: str) -> None:
         self.bundle, self.task = load_detector(model, device)
+        assert isinstance(self.bundle.recipe, DetectorRecipe)
         self.config = self.bundle.recipe.input
         self.heat = DetectorHeat(self.task)
         self.layer = self.heat.layer

@@ -5,9 +5,12 @@ from pathlib import Path
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.folds import FoldSet
 from lnmdetect.core.records import CocoDataset
+from lnmdetect.core.ultrasound import UltrasoundDataset
 
 
-def require_same_patients(folds: FoldSet, truth: CocoDataset, data: Path, folds_file: Path) -> None:
+def require_same_patients(
+    folds: FoldSet, truth: CocoDataset | UltrasoundDataset, data: Path, folds_file: Path
+) -> None:
     """Return nothing where folds and truth file know the same patients (or images).
 
     Raises:
@@ -15,7 +18,8 @@ def require_same_patients(folds: FoldSet, truth: CocoDataset, data: Path, folds_
     """
     if folds.by_image:
         dealt = {key for fold in folds.folds for key in fold.images or ()}
-        there, what = {image.join_key for image in truth.images}, "images"
+        images = truth.images if isinstance(truth, CocoDataset) else ()
+        there, what = {image.join_key for image in images}, "images"
     else:
         dealt, there, what = folds.patients(), set(truth.patients()), "patients"
     if dealt == there:

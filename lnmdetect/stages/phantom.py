@@ -3,12 +3,12 @@
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 
@@ -23,6 +23,8 @@ from lnmdetect.phantom.appearance import Setting
 from lnmdetect.phantom.scan import PhantomScan, make_scan
 from lnmdetect.stages.phantom_truth import choose_key_images, section_annotation
 
+Job = TypeVar("Job")
+Made = TypeVar("Made")
 SCAN_FOLDER, TRUTH_NAME, PATIENT_PREFIX = "scan", "truth.json", "phantom"
 
 
@@ -74,7 +76,7 @@ def make_ct_phantoms(request: PhantomRequest, progress: Progress = SILENT) -> Ph
     images: list[ImageRecord] = []
     annotations: list[NodeAnnotation] = []
     for scan_images, scan_annotations in progress.track(
-        _made(jobs, request.workers), description="Phantoms", total=len(jobs)
+        made_in_parallel(_make_one, jobs, request.workers), description="Phantoms", total=len(jobs)
     ):
         first_image, first_annotation = len(images), len(annotations)
         images += [image.with_id(first_image + image.image_id) for image in scan_images]
@@ -166,16 +168,25 @@ _Job = tuple[PhantomRequest, int]
 _Records = tuple[list[ImageRecord], list[NodeAnnotation]]
 
 
-def _made(jobs: list[_Job], workers: int | None) -> Iterator[_Records]:
+def made_in_parallel(
+    make: Callable[[Job], Made], jobs: Sequence[Job], workers: int | None
+) -> Iterator[Made]:
+    """Yield what `make` makes of each job, in their order.
+
+    Args:
+        make: a function of a module, so that another process can be told of it.
+        jobs: what it is given, one at a time.
+        workers: processes; None takes all cores.
+    """
     count = min(workers or os.cpu_count() or 1, len(jobs))
     if count == 1:
-        yield from map(_make_one, jobs)
+        yield from map(make, jobs)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
         count, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)
     ) as pool:
-        yield from pool.map(_make_one, jobs)
+        yield from pool.map(make, jobs)
 
 
 def _make_one(job: _Job) -> _Records:

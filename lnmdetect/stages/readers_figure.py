@@ -34,7 +34,7 @@ def _point(reader: ReaderFigures) -> NamedPoint | None:
     specificity, sensitivity = reader.specificity.value, reader.sensitivity.value
     if specificity is None or sensitivity is None:
         return None
-    label = f"{_plain(reader.reader)}, AUC {_number(reader.auc.value)}"
+    label = f"{plain_label(reader.reader)}, AUC {_number(reader.auc.value)}"
     return NamedPoint((1 - specificity, sensitivity), label)
 
 
@@ -46,9 +46,9 @@ def _with_short_legend(points: Sequence[NamedPoint]) -> tuple[NamedPoint, ...]:
     return (*named, *unnamed)
 
 
-def _plain(name: str) -> str:
-    """Return a name that matplotlib neither sets as a formula nor hides, cut to fit a legend."""
-    short = name if len(name) <= MAX_LETTERS else f"{name[: MAX_LETTERS - 1]}…"
+def plain_label(name: str, *, most: int = MAX_LETTERS) -> str:
+    """Return a name that matplotlib neither sets as a formula nor hides, cut to `most` letters."""
+    short = name if len(name) <= most else f"{name[: most - 1]}…"
     return short.replace("$", r"\$").lstrip("_ ") or "reader"
 
 

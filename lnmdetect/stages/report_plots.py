@@ -63,7 +63,7 @@ def evaluation_plots(evaluation: Evaluation) -> EvaluationPlots:
     detection = result.detection
     return EvaluationPlots(
         phantom=result.info.phantom,
-        roc=None if figures is None else _roc(figures, threshold),
+        roc=None if figures is None else roc_plot(figures, threshold),
         froc=None if detection is None else _froc(detection.froc, detection.operating_point),
         precision_recall=None if figures is None else _precision_recall(figures, threshold),
         reliability=None if figures is None else _reliability(figures.calibration),
@@ -99,7 +99,8 @@ def _limits(figures: Sequence[Figure]) -> tuple[Numbers, Numbers]:
     return _numbers([low for low, _ in ends]), _numbers([high for _, high in ends])
 
 
-def _roc(figures: Classification, threshold: float | None) -> CurvePlot | None:
+def roc_plot(figures: Classification, threshold: float | None) -> CurvePlot | None:
+    """Return the ROC curve with its band and the point of the calls; None without a curve."""
     curve = figures.roc
     if not curve.fpr:
         return None

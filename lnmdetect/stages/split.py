@@ -1,4 +1,4 @@
-"""`lnmdetect split`: truth.json in, folds.json out; and truth files of each fold for `detect`."""
+"""`lnmdetect split`: truth.json or ultrasound.json in; folds.json and the part of each fold out."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from lnmdetect.core.errors import UsageError
 from lnmdetect.core.folds import DealProtocol, Fold, FoldSet, fold_part
 from lnmdetect.core.records import CocoDataset
+from lnmdetect.core.ultrasound import UltrasoundDataset
 from lnmdetect.datasets.folds import (
     DealRule,
     counted_fold,
@@ -13,11 +14,13 @@ from lnmdetect.datasets.folds import (
     deal_by_patient,
     scarce_strata,
 )
+from lnmdetect.datasets.ultrasound_splits import as_dealt
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.fold_file import read_folds, write_folds
 from lnmdetect.io.json_files import refuse_existing, sha256_of_file
 from lnmdetect.io.pixel_roots import relative_root
 from lnmdetect.io.run_record import RunRecord, record_path
+from lnmdetect.io.ultrasound_files import lists_ultrasound, read_records, write_ultrasound
 from lnmdetect.stages.fold_fit import require_same_patients
 
 FOLDS = Path("folds.json")
@@ -56,12 +59,17 @@ class SplitRequest:
 
 @dataclass(frozen=True)
 class SplitResult:
-    """The folds, where they were written, and what a reader must know."""
+    """The folds, where they were written, and what a reader must know.
+
+    Attributes:
+        arm: what `train` can make of the file that was dealt.
+    """
 
     folds: FoldSet
     output: Path
     truth_files: tuple[Path, ...]
     notes: tuple[str, ...]
+    arm: str = "detector"
 
 
 def split(request: SplitRequest) -> SplitResult:
@@ -76,16 +84,37 @@ def split(request: SplitRequest) -> SplitResult:
     if request.folds_file is None:
         refuse_existing(request.output, overwrite=request.overwrite)
     record = RunRecord("split", _config(request), seed=request.seed)
-    truth = read_coco(request.truth)
+    cases = _cases(request)
+    truth = read_coco(request.truth) if cases is None else as_dealt(cases)
     record.inputs[request.truth.name] = sha256_of_file(request.truth)
     folds = _folds(request, truth)
-    files = _write_truth(request, truth, folds)
+    files = _write_truth(request, truth if cases is None else cases, folds)
     if request.folds_file is None:
         write_folds(folds, request.output, overwrite=request.overwrite)
         record.lap("split")
         record.write(record_path(request.output))
     notes = () if folds.by_image else scarce_strata(folds, folds.stratify, truth)
-    return SplitResult(folds, request.folds_file or request.output, files, notes)
+    arm = "detector" if cases is None else "fusion"
+    return SplitResult(folds, request.folds_file or request.output, files, notes, arm)
+
+
+def _cases(request: SplitRequest) -> UltrasoundDataset | None:
+    """Return the cases of an ultrasound file, whose images need not be here; None of a truth file.
+
+    Raises:
+        UsageError: they are to be dealt by image.
+        InputError: the file is unsound.
+    """
+    if not lists_ultrasound(request.truth):
+        return None
+    if request.protocol == "wang2023":
+        raise UsageError(
+            "--protocol wang2023",
+            expected="a truth.json, whose images the paper dealt",
+            got="ultrasound cases",
+            remedy="Leave --protocol out: patients are dealt whole.",
+        )
+    return read_records(request.truth)[0]
 
 
 def _config(request: SplitRequest) -> dict[str, object]:
@@ -157,23 +186,33 @@ def _dealt(request: SplitRequest, truth: CocoDataset) -> FoldSet:
     return deal_by_patient(truth, rule)
 
 
-def fold_truth_name(fold: Fold) -> str:
+def fold_truth_name(fold: Fold, stem: str = "truth") -> str:
     """Return the name of a fold's truth file, as `truth_fold1.json` or `truth_test.json`."""
-    return f"truth_{'fold' if fold.name.isdigit() else ''}{fold.name}.json"
+    return f"{stem}_{'fold' if fold.name.isdigit() else ''}{fold.name}.json"
 
 
-def _write_truth(request: SplitRequest, truth: CocoDataset, folds: FoldSet) -> tuple[Path, ...]:
+def _write_truth(
+    request: SplitRequest, truth: CocoDataset | UltrasoundDataset, folds: FoldSet
+) -> tuple[Path, ...]:
     """Write a truth file of each fold, so that detect, classify and eval can take it."""
     if request.write_truth is None:
         return ()
-    paths = tuple(request.write_truth / fold_truth_name(fold) for fold in folds.folds)
+    stem = "truth" if isinstance(truth, CocoDataset) else "ultrasound"
+    paths = tuple(request.write_truth / fold_truth_name(fold, stem) for fold in folds.folds)
     for path in paths:
         refuse_existing(path, overwrite=request.overwrite)
     for fold, path in zip(folds.folds, paths, strict=True):
-        part = fold_part(truth, [fold])
         block = {"fold": fold.name, "protocol": folds.protocol, "warning": folds.warning}
-        info = {**part.info, **place_of_pixels(request.truth, truth, path), "split": block}
-        write_coco(replace(part, info=info), path, overwrite=request.overwrite)
+        if isinstance(truth, CocoDataset):
+            part = fold_part(truth, [fold])
+            info = {**part.info, **place_of_pixels(request.truth, truth, path), "split": block}
+            write_coco(replace(part, info=info), path, overwrite=request.overwrite)
+        else:
+            root = request.truth.parent / str(truth.info.get("scan_root", "."))
+            place = {"scan_root": relative_root(root, path), "split": block}
+            cases = truth.subset(set(fold.patients))
+            cases = replace(cases, info={**cases.info, **place})
+            write_ultrasound(cases, path, overwrite=request.overwrite)
     return paths
 
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.patient_digests import PatientDigests
-from lnmdetect.core.scan_ranges import SCANS_SEEN, ranges_of
 from lnmdetect.core.thresholds import Threshold
+from lnmdetect.datasets.splits import PatientSplit
 from lnmdetect.io.bundles import Bundle, read_bundle, write_bundle
 from lnmdetect.io.cards import bundle_card
 from lnmdetect.io.figures_training import plot_learning_curves
@@ -21,14 +21,37 @@ from lnmdetect.stages.training_run import (
     BUNDLE,
     CURVES_PNG,
     RUN,
-    TrainingInputs,
     TrainRequest,
     TrainResult,
 )
+from lnmdetect.stages.training_split import HeldOut
 from lnmdetect.training.engine import FitResult
 
 CHANCE = {"auc": 0.5}
 """What a network that has learnt nothing reaches in a metric; in the others at least 0."""
+
+
+class TrainedOn(Protocol):
+    """What a training was given, of any arm."""
+
+    @property
+    def split(self) -> PatientSplit:
+        """Who was trained on and who chose epoch and threshold."""
+        ...
+
+    @property
+    def held_out(self) -> HeldOut | None:
+        """Who was not touched."""
+        ...
+
+    @property
+    def is_phantom(self) -> bool:
+        """Whether the pixels are synthetic."""
+        ...
+
+    def described(self) -> dict[str, Any]:
+        """Return what only data of this kind have to tell a card's reader."""
+        ...
 
 
 def finish_training(
@@ -40,7 +63,7 @@ def finish_training(
     threshold: Threshold,
     node_threshold: Threshold | None = None,
     figures: Mapping[str, float | None],
-    inputs: TrainingInputs,
+    inputs: TrainedOn,
     record: RunRecord,
     first_stage: PatientDigests | None = None,
 ) -> TrainResult:
@@ -58,29 +81,25 @@ def finish_training(
         record: of the run so far.
         first_stage: patients that the first stage of a cascade was trained on.
     """
-    folder = request.output / BUNDLE
-    seen = partial(PatientDigests.of, truth_sha256=sha256_of_file(request.data))
-    chosen_on = seen(inputs.split.validation)
-    bundle = Bundle(
-        name=recipe.name,
-        recipe=recipe,
-        threshold=replace(threshold, patients=chosen_on),
-        node_threshold=node_threshold and replace(node_threshold, patients=chosen_on),
-        trained_on=seen(inputs.split.training).with_those_of(first_stage),
-        is_phantom=inputs.truth.is_phantom,
+    bundle = _bundle(
+        request,
+        recipe,
+        inputs,
+        first_stage,
+        threshold=threshold,
+        node_threshold=node_threshold,
         figures={metric: fitted.kept, "epoch": fitted.kept_epoch, **figures},
-        sha256="",
-        folder=folder,
-        data=_described(request, inputs),
     )
     write_bundle(bundle, load_kept(request.output), bundle_card(bundle), overwrite=True)
     curves = request.output / CURVES_PNG
-    plot_learning_curves(list(fitted.rows), curves, kept_epoch=fitted.kept_epoch, overwrite=True)
+    plot_learning_curves(
+        list(fitted.rows), curves, watched=metric, kept_epoch=fitted.kept_epoch, overwrite=True
+    )
     record.lap("threshold")
-    record.model = {recipe.name: read_bundle(str(folder), recipe.arm).sha256}
+    record.model = {recipe.name: read_bundle(str(bundle.folder), recipe.arm).sha256}
     record.write(request.output / RUN)
     return TrainResult(
-        bundle=folder,
+        bundle=bundle.folder,
         metric=metric,
         reached=fitted.kept,
         kept_epoch=fitted.kept_epoch,
@@ -94,6 +113,33 @@ def finish_training(
         steps=fitted.steps,
         epochs=len(fitted.rows),
         seconds=round(fitted.seconds, 1),
+    )
+
+
+def _bundle(
+    request: TrainRequest,
+    recipe: Recipe,
+    inputs: TrainedOn,
+    first_stage: PatientDigests | None,
+    *,
+    threshold: Threshold,
+    node_threshold: Threshold | None,
+    figures: Mapping[str, float | None],
+) -> Bundle:
+    """Return the bundle of a finished training, its patients as digests; nothing is written."""
+    seen = partial(PatientDigests.of, truth_sha256=sha256_of_file(request.data))
+    chosen_on = seen(inputs.split.validation)
+    return Bundle(
+        name=recipe.name,
+        recipe=recipe,
+        threshold=replace(threshold, patients=chosen_on),
+        node_threshold=node_threshold and replace(node_threshold, patients=chosen_on),
+        trained_on=seen(inputs.split.training).with_those_of(first_stage),
+        is_phantom=inputs.is_phantom,
+        figures=dict(figures),
+        sha256="",
+        folder=request.output / BUNDLE,
+        data=_described(request, inputs),
     )
 
 
@@ -113,19 +159,14 @@ def learning_notes(metric: str, reached: float) -> tuple[str, ...]:
     )
 
 
-def _described(request: TrainRequest, inputs: TrainingInputs) -> dict[str, Any]:
+def _described(request: TrainRequest, inputs: TrainedOn) -> dict[str, Any]:
     """Return what tells a card's reader which data a bundle has seen."""
-    phantoms = inputs.truth.info.get("phantoms") or [
-        {key: inputs.truth.info.get(key) for key in ("setting", "seed")}
-    ]
-    ranges = ranges_of(inputs.training.images)
     return {
         "seed of the training": request.seed,
         "patients trained on": len(inputs.split.training),
         "patients validated on": len(inputs.split.validation),
         **(inputs.held_out.described() if inputs.held_out else {}),
-        **({"phantoms": phantoms} if inputs.truth.is_phantom else {}),
-        **({SCANS_SEEN: ranges.to_json()} if ranges else {}),
+        **inputs.described(),
         "sha256 of the truth file": sha256_of_file(request.data),
     }
 

@@ -8,29 +8,27 @@ from typing import Any
 
 import torch
 
-from lnmdetect.core.config import ClassifierRecipe, Recipe
-from lnmdetect.core.errors import OutputError, UsageError
+from lnmdetect.core.config import Recipe
+from lnmdetect.core.errors import OutputError
 from lnmdetect.core.progress import Progress
 from lnmdetect.core.records import CocoDataset
-from lnmdetect.core.segmenter_config import SegmenterRecipe
+from lnmdetect.core.scan_ranges import SCANS_SEEN, ranges_of
 from lnmdetect.datasets.classifier_data import TrainingCrops
 from lnmdetect.datasets.detector_data import TrainingWindows
+from lnmdetect.datasets.fusion_data import TrainingCases
 from lnmdetect.datasets.segmenter_data import TrainingPatches
-from lnmdetect.datasets.splits import PatientSplit, named_split, split_patients
+from lnmdetect.datasets.splits import Cohort, PatientSplit
 from lnmdetect.io.bundles import as_stored, read_bundle
 from lnmdetect.io.coco import read_coco
-from lnmdetect.io.imagenet import load_imagenet, load_imagenet_body
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.pixel_roots import scan_root
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.run_files import LAST, forget_run, load_kept, make_run_folder
-from lnmdetect.stages.training_split import HeldOut, hold_out, stored_split, write_split
-from lnmdetect.training.classifier_task import ClassifierTask, imagenet_weights
-from lnmdetect.training.detector_task import DetectorTask
+from lnmdetect.stages.first_weights import AnyTask, start_from
+from lnmdetect.stages.training_split import DrawnSplit, HeldOut, hold_out, split_of_run
 from lnmdetect.training.devices import choose_device, limit_threads, training_compute
 from lnmdetect.training.engine import FitResult, FitSettings, Keep, fit
 from lnmdetect.training.loaders import Collate, steps_an_epoch, training_batches
-from lnmdetect.training.segmenter_task import SegmenterTask
 
 SPLIT, RUN, CURVES_PNG, BUNDLE, CACHE = "split.json", "run.json", "curves.png", "bundle", "cache"
 
@@ -56,6 +54,8 @@ class TrainRequest:
             cascade.
         classes: key of `core.node_classes.CLASSES_BY_NAME`: what a segmenter tells apart; None:
             what its recipe says.
+        modalities: of a fusion network, separated by commas; None: what its recipe says.
+        backbone: of a fusion network's images, see `core.fusion_config`; likewise.
         blind_too: keep a detector that hits no validation node, with a threshold of 0.5.
     """
 
@@ -76,6 +76,8 @@ class TrainRequest:
     budget_minutes: float | None = None
     coarse: str | None = None
     classes: str | None = None
+    modalities: str | None = None
+    backbone: str | None = None
     blind_too: bool = False
 
     @property
@@ -124,6 +126,22 @@ class TrainingInputs:
     held_out: HeldOut | None = None
 
     @property
+    def is_phantom(self) -> bool:
+        """Whether the pixels are synthetic."""
+        return self.truth.is_phantom
+
+    def described(self) -> dict[str, Any]:
+        """Return what only scans have to tell a card's reader: phantoms and ranges."""
+        phantoms = self.truth.info.get("phantoms") or [
+            {key: self.truth.info.get(key) for key in ("setting", "seed")}
+        ]
+        ranges = ranges_of(self.training.images)
+        return {
+            **({"phantoms": phantoms} if self.is_phantom else {}),
+            **({SCANS_SEEN: ranges.to_json()} if ranges else {}),
+        }
+
+    @property
     def training(self) -> CocoDataset:
         """The part to learn from."""
         return self.truth.select_patients(set(self.split.training))
@@ -141,6 +159,19 @@ def open_training(request: TrainRequest, recipe: Recipe) -> TrainingInputs:
         OutputError: the folder holds a training and neither resume nor overwrite is set.
         InputError: the truth file or its pixels are unsound, or hold fewer than two patients.
     """
+    require_own_folder(request)
+    whole = read_coco(request.data)
+    truth, held_out = hold_out(whole, request.data, request.folds, request.fold)
+    store = PixelStore(scan_root(request.data, truth, request.scan), png_folder=request.data.parent)
+    return TrainingInputs(truth, store, begin_run(request, truth, recipe, held_out), held_out)
+
+
+def require_own_folder(request: TrainRequest) -> None:
+    """Do nothing where the run's folder is new, or may be gone on with or replaced.
+
+    Raises:
+        OutputError: the folder holds a training and neither resume nor overwrite is set.
+    """
     begun = (request.output / LAST).exists() or (request.output / BUNDLE).exists()
     if begun and not (request.resume or request.overwrite):
         raise OutputError(
@@ -149,27 +180,41 @@ def open_training(request: TrainRequest, recipe: Recipe) -> TrainingInputs:
             got="one that holds a training",
             remedy="Continue it with --resume, replace it with --overwrite, or name another.",
         )
-    whole = read_coco(request.data)
-    truth, held_out = hold_out(whole, request.data, request.folds, request.fold)
-    store = PixelStore(scan_root(request.data, truth, request.scan), png_folder=request.data.parent)
+
+
+def begin_run(
+    request: TrainRequest,
+    truth: Cohort,
+    recipe: Recipe,
+    held_out: HeldOut | None,
+    *,
+    validation: tuple[str, ...] | None = None,
+) -> PatientSplit:
+    """Return the split after making the run's folder; it is the folder's own on resume.
+
+    Args:
+        request: gives folder and seed, and maybe the validation patients.
+        truth: what may be trained on.
+        recipe: gives the share of validation patients.
+        held_out: what may not.
+        validation: patients that take this part unless the request names others; None: the
+            recipe's share is drawn.
+
+    Raises:
+        InputError: fewer than two patients, or others than the resumed run began with.
+        OutputError: the folder cannot be made.
+    """
     make_run_folder(request.output)
     if not request.resume:
         forget_run(request.output)
-    return TrainingInputs(truth, store, _split(request, truth, recipe, held_out), held_out)
-
-
-def _split(
-    request: TrainRequest, truth: CocoDataset, recipe: Recipe, held_out: HeldOut | None
-) -> PatientSplit:
-    """Return the split of the run that is resumed, or a new one, which is written."""
-    path = request.output / SPLIT
-    if request.resume and path.is_file():
-        return stored_split(truth, path, request.data)
-    share = recipe.validation_share
-    drawn = split_patients(truth.patients(), share, request.seed)
-    if request.validation is not None:
-        drawn = named_split(truth, request.validation)
-    return write_split(drawn, path, held_out)
+    named = validation if request.validation is None else request.validation
+    return split_of_run(
+        request.output / SPLIT,
+        truth,
+        held_out,
+        resumes=request.data if request.resume else None,
+        drawn=DrawnSplit(recipe.validation_share, request.seed, named),
+    )
 
 
 def start_compute(request: TrainRequest) -> torch.device:
@@ -212,33 +257,12 @@ def _coarse_identity(request: TrainRequest) -> dict[str, str]:
     return {"first stage": read_bundle(request.coarse, "segmenter").sha256}
 
 
-def _start_from(
-    init: str, task: DetectorTask | ClassifierTask | SegmenterTask, recipe: Recipe
-) -> None:
-    """Fill the task's network with ImageNet weights.
-
-    Raises:
-        UsageError: there are none for it.
-    """
-    if isinstance(recipe, SegmenterRecipe):
-        raise UsageError(
-            "--init",
-            expected="no --init for a segmenter",
-            got=repr(init),
-            remedy="Leave it out: no published weights are of 3-D networks for necks.",
-        )
-    if isinstance(recipe, ClassifierRecipe):
-        load_imagenet(task.module, imagenet_weights(recipe), init)
-    else:
-        load_imagenet_body(task.module.get_submodule("body"), init)
-
-
 def fit_task(
     request: TrainRequest,
     recipe: Recipe,
-    task: DetectorTask | ClassifierTask | SegmenterTask,
+    task: AnyTask,
     *,
-    data: TrainingWindows | TrainingCrops | TrainingPatches,
+    data: TrainingWindows | TrainingCrops | TrainingPatches | TrainingCases,
     collate: Collate,
     validation: Iterable[Any],
     progress: Progress,
@@ -257,7 +281,7 @@ def fit_task(
         keep: which epoch's weights.
     """
     if request.init and not request.resume:
-        _start_from(request.init, task, recipe)
+        start_from(request.init, task, recipe)
     steps = steps_an_epoch(len(data), recipe.optimiser)
     batches = training_batches(
         data,

@@ -5,12 +5,22 @@ from pathlib import Path
 from typing import Any
 
 from lnmdetect.core.errors import InputError, UsageError
-from lnmdetect.core.folds import TEST, TRAIN, FoldSet, fold_part
+from lnmdetect.core.folds import TEST, TRAIN, Fold, FoldSet, fold_part
 from lnmdetect.core.records import CocoDataset
-from lnmdetect.datasets.splits import PatientSplit
+from lnmdetect.core.ultrasound import UltrasoundDataset
+from lnmdetect.datasets.splits import Cohort, PatientSplit, named_split, split_patients
 from lnmdetect.io.fold_file import read_folds
 from lnmdetect.io.json_files import read_json, sha256_of_file, write_json
 from lnmdetect.stages.fold_fit import require_no_shared_patient, require_same_patients
+
+
+@dataclass(frozen=True)
+class DrawnSplit:
+    """How patients are dealt: the `validation` ones by name, else a `share` drawn with `seed`."""
+
+    share: float
+    seed: int
+    validation: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,8 +71,49 @@ def hold_out(
         UsageError: one of the folds file and the fold is missing.
         InputError: the file does not fit the data, or has no such fold.
     """
+    named = _named_fold(truth, data, folds_file, fold)
+    return (truth, None) if named is None else (fold_part(truth, named[0]), named[1])
+
+
+def hold_out_cases(
+    dataset: UltrasoundDataset, data: Path, folds_file: Path | None, fold: str | None
+) -> tuple[UltrasoundDataset, HeldOut | None]:
+    """Return the ultrasound cases that may be trained on, and what is held out.
+
+    Cases that their own file puts into the split `test` are never trained on.
+
+    Raises:
+        UsageError, InputError: as `hold_out`.
+    """
+    named = _named_fold(dataset, data, folds_file, fold)
+    tested = {case.patient for case in dataset.cases if case.split == TEST}
+    if named is not None:
+        patients = {patient for part in named[0] for patient in part.patients}
+        return dataset.subset(patients - tested), named[1]
+    if not tested:
+        return dataset, None
+    held_out = HeldOut(
+        fold=TEST,
+        patients=tuple(sorted(tested)),
+        folds_file=data.name,
+        sha256=sha256_of_file(data),
+        folds=len({case.split for case in dataset.cases}),
+        warning=None,
+        same_truth=True,
+    )
+    return dataset.subset(set(dataset.patients()) - tested), held_out
+
+
+def _named_fold(
+    truth: CocoDataset | UltrasoundDataset, data: Path, folds_file: Path | None, fold: str | None
+) -> tuple[list[Fold], HeldOut] | None:
+    """Return the folds that may be trained on, and what is held out; None without folds.
+
+    Raises:
+        UsageError, InputError: see `hold_out`.
+    """
     if folds_file is None and fold is None:
-        return truth, None
+        return None
     if folds_file is None or fold is None:
         raise UsageError(
             "--fold",
@@ -85,7 +136,7 @@ def hold_out(
     others = [part for part in folds.folds if part.name not in (fold, TEST)]
     if not others:
         _refuse_without_training(folds_file, fold)
-    return fold_part(truth, others), _described(folds, folds_file, fold, data)
+    return others, _described(folds, folds_file, fold, data)
 
 
 def _refuse_without_training(folds_file: Path, fold: str) -> None:
@@ -110,6 +161,30 @@ def _described(folds: FoldSet, folds_file: Path, fold: str, data: Path) -> HeldO
     )
 
 
+def split_of_run(
+    path: Path, truth: Cohort, held_out: HeldOut | None, *, resumes: Path | None, drawn: DrawnSplit
+) -> PatientSplit:
+    """Return the split of the run that is resumed, or a new one, which is written.
+
+    Args:
+        path: split.json of the run's folder.
+        truth: what may be trained on.
+        held_out: what may not.
+        resumes: the data file of the run that is resumed; None begins a new one.
+        drawn: how a new split is made.
+
+    Raises:
+        InputError: see `stored_split`, `split_patients` and `named_split`.
+    """
+    if resumes is not None and path.is_file():
+        return stored_split(truth, path, resumes)
+    if drawn.validation is None:
+        split = split_patients(truth.patients(), drawn.share, drawn.seed)
+    else:
+        split = named_split(truth, drawn.validation)
+    return write_split(split, path, held_out)
+
+
 def write_split(split: PatientSplit, path: Path, held_out: HeldOut | None) -> PatientSplit:
     """Return a new split of the patients that may be trained on, which is written to `path`."""
     record: dict[str, Any] = dict(vars(split))
@@ -124,7 +199,7 @@ def write_split(split: PatientSplit, path: Path, held_out: HeldOut | None) -> Pa
     return split
 
 
-def stored_split(truth: CocoDataset, path: Path, data: Path) -> PatientSplit:
+def stored_split(truth: Cohort, path: Path, data: Path) -> PatientSplit:
     """Return the split of the run that is resumed.
 
     Raises:

@@ -25,9 +25,13 @@ MODEL = "compact"
 
 @dataclass(frozen=True)
 class PhantomPart:
-    """A set of phantom patients to learn from; no other set of the project has its seed."""
+    """A set of phantom patients to learn from; no other set of the project has its seed.
 
-    setting: str
+    Attributes:
+        setting: of `phantom ct`; None: of `phantom ultrasound`, which has one alone.
+    """
+
+    setting: str | None
     patients: int
     seed: int
 
@@ -52,6 +56,7 @@ SETS = (
         ("segmenter",),
         (PhantomPart("training", 70, 3000), PhantomPart("lifelike", 110, 3100)),
     ),
+    TrainingSet("ultrasound", ("fusion",), (PhantomPart(None, 1000, 3200),)),
 )
 """Wide variation for other scanners, and lifelike scans; docs/benchmarks.md and
 evaluation use others: 4000, 4500, and seeds from 9000 on."""
@@ -73,24 +78,35 @@ def make_weights(work: Path = WORK, installed: Path | None = None) -> None:
     folder = installed or Path(str(resources.files("lnmdetect") / "weights"))
     for group in SETS:
         place = work / group.name
-        _train_side_by_side(group.arms, _make_phantoms(group.parts, place), place)
+        _train_side_by_side(group.arms, _data_of(group, place), place)
         for arm in group.arms:
             target = folder / f"{arm}-{MODEL}"
             shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(place / arm / "bundle", target)
 
 
-def _make_phantoms(parts: Sequence[PhantomPart], place: Path) -> Path:
-    for part in parts:
-        folder = place / part.setting
+def _data_of(group: TrainingSet, place: Path) -> Path:
+    """Return the file to train from after making its phantoms."""
+    scans = [(part, place / part.setting) for part in group.parts if part.setting]
+    return _make_scans(scans, place) if scans else _make_ultrasound(group.parts[0], place)
+
+
+def _make_ultrasound(part: PhantomPart, place: Path) -> Path:
+    data = place / "ultrasound.json"
+    if not data.is_file():
+        options = f"--patients {part.patients} --seed {part.seed}"
+        _finish([_start(f"phantom ultrasound {options} -o {place} --overwrite")])
+    return data
+
+
+def _make_scans(parts: Sequence[tuple[PhantomPart, Path]], place: Path) -> Path:
+    for part, folder in parts:
         if not (folder / "truth.json").is_file():
             options = f"--patients {part.patients} --seed {part.seed} --setting {part.setting}"
             _finish([_start(f"phantom ct {options} -o {folder} --overwrite")])
     merged = place / "truth.json"
-    together = merge_datasets(
-        [read_coco(place / part.setting / "truth.json") for part in parts], "."
-    )
-    info = {**together.info, "phantoms": [vars(part) for part in parts]}
+    together = merge_datasets([read_coco(folder / "truth.json") for _, folder in parts], ".")
+    info = {**together.info, "phantoms": [vars(part) for part, _ in parts]}
     write_coco(replace(together, info=info), merged, overwrite=True)
     return merged
 

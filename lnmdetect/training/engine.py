@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from lnmdetect.core.config_parts import OptimiserConfig
 from lnmdetect.core.errors import ModelError
 from lnmdetect.core.progress import SILENT, Progress
-from lnmdetect.io.run_files import save_curves, save_kept
+from lnmdetect.io.learning_curves import save_curves
+from lnmdetect.io.run_files import save_kept
 from lnmdetect.training.checkpoint import FitState, load_state, save_state
 from lnmdetect.training.devices import Compute
 from lnmdetect.training.optimisers import (
@@ -261,8 +262,7 @@ def _finish_epoch(
     state.rows.append(
         {"epoch": epoch, "learning_rate": rate, **means, **figures, "seconds": round(seconds, 1)}
     )
-    is_best = figures[task.monitor] > state.best
-    if is_best:
+    if is_best := figures[task.monitor] > state.best:
         state.best, state.best_epoch = figures[task.monitor], epoch
     if is_best or settings.keep == "last":
         save_kept(settings.folder, task.module.state_dict())

@@ -25,7 +25,8 @@ def build_optimiser(
             weight_decay=config.weight_decay,
             nesterov=config.nesterov,
         )
-    return torch.optim.AdamW(trainable, lr=config.learning_rate, weight_decay=config.weight_decay)
+    kind = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
+    return kind(trainable, lr=config.learning_rate, weight_decay=config.weight_decay)
 
 
 def scheduled_step(

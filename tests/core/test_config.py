@@ -27,7 +27,7 @@ def test_channels_are_windows_times_offsets() -> None:
         (OptimiserConfig, {**OPTIMISER, "learning_rate": float("inf")}, "finite"),
         (OptimiserConfig, {**OPTIMISER, "learning_rate": 0}, "greater than 0"),
         (OptimiserConfig, {**OPTIMISER, "schedule": "step"}, "step_epochs: expected a number"),
-        (OptimiserConfig, {**OPTIMISER, "name": "adam"}, "'sgd' or 'adamw'"),
+        (OptimiserConfig, {**OPTIMISER, "name": "lion"}, "'sgd', 'adam' or 'adamw'"),
         (OptimiserConfig, {**OPTIMISER, "epochs": 0}, "greater than or equal to 1"),
         (DetectorConfig, {"anchor_areas_px2": (1, 2, 3, 4)}, "Field required"),
         (DetectorConfig, {"anchor_areas_px2": (1, 2, 3, 4, 0)}, "greater than 0"),

@@ -267,19 +267,28 @@ def test_weights_as_stored_are_those_that_a_bundle_gives_back(
     assert all(torch.equal(stored[name], given_back[name]) for name in weights)
 
 
-@pytest.mark.parametrize("arm", ["detector", "classifier"])
+SCANS = [f"phantom-1000-{k:03d}" for k in range(140)] + [f"phantom-2000-{k:03d}" for k in range(70)]
+CASES = [f"phantom-us-3200-{k:04d}" for k in range(1000)]
+
+
+@pytest.mark.parametrize(
+    ("arm", "patients", "counts"),
+    [
+        ("detector", SCANS, (178, 32)),
+        ("classifier", SCANS, (178, 32)),
+        ("fusion", CASES, (800, 200)),
+    ],
+)
 def test_the_bundled_models_tell_whom_they_have_seen(
-    arm: Literal["detector", "classifier"],
+    arm: Literal["detector", "classifier", "fusion"], patients: list[str], counts: tuple[int, int]
 ) -> None:
     bundle = read_bundle("compact", arm)
     assert bundle.trained_on is not None
     assert bundle.threshold.patients is not None
     trained = set(bundle.trained_on.patients_sha256)
     validated = set(bundle.threshold.patients.patients_sha256)
-    assert (len(trained), len(validated), len(trained & validated)) == (178, 32, 0)
-    seeds = [f"phantom-1000-{k:03d}" for k in range(140)]
-    seeds += [f"phantom-2000-{k:03d}" for k in range(70)]
-    assert trained | validated == {patient_digest(name) for name in seeds}
+    assert (len(trained), len(validated), len(trained & validated)) == (*counts, 0)
+    assert trained | validated == {patient_digest(name) for name in patients}
 
 
 def test_the_threshold_on_nodes_comes_back_and_stands_on_the_card(bundle: Bundle) -> None:

@@ -12,7 +12,11 @@ from lnmdetect.io import figures_training
 from lnmdetect.io.contact_sheet import write_contact_sheet
 from lnmdetect.io.figures import new_figure, save_png
 from lnmdetect.io.figures_anchors import binned_means
-from lnmdetect.io.figures_training import plot_curves_of_models, plot_learning_curves
+from lnmdetect.io.figures_training import (
+    losses_and_figures,
+    plot_curves_of_models,
+    plot_learning_curves,
+)
 from lnmdetect.io.slice_drawing import Tile, body_box, label_text, shown_part
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -125,6 +129,21 @@ def test_learning_curves_are_written_for_any_loss_names(tmp_path: Path) -> None:
     ]
     plot_learning_curves(rows, tmp_path / "curves.png", title="compact")
     assert png_size(tmp_path / "curves.png")[0] > 1000
+
+
+def test_what_validation_reached_is_told_from_what_training_lost() -> None:
+    rows = {
+        "ap50": ["epoch", "learning_rate", "rpn_box", "ap50", "seconds"],
+        "accuracy": ["epoch", "learning_rate", "cross_entropy", "auc", "accuracy", "seconds"],
+        "dice": ["epoch", "cross_entropy", "dice_loss", "dice", "dice_metastatic", "seconds"],
+    }
+    assert {name: losses_and_figures(keys, name) for name, keys in rows.items()} == {
+        "ap50": (["rpn_box"], ["ap50"]),
+        "accuracy": (["cross_entropy"], ["accuracy", "auc"]),
+        "dice": (["cross_entropy", "dice_loss"], ["dice", "dice_metastatic"]),
+    }
+    assert losses_and_figures(rows["accuracy"])[1] == ["auc", "accuracy"]
+    assert losses_and_figures(()) == ([], [])
 
 
 @pytest.mark.parametrize(

@@ -219,3 +219,15 @@ def test_ids_of_two_pictures_on_a_page_differ_and_references_lead_somewhere() ->
         assert set(re.findall(r"#([a-z_]+-[\w-]+)", inline)) == set(ids)
         found += ids
     assert len(found) == len(set(found)) > 0
+
+
+def test_curves_beside_the_first_have_other_colours_and_lines_and_no_band() -> None:
+    x = np.array([0.0, 0.5, 1.0])
+    others = tuple(Curve(x, x ** (k / 10), f"model {k}") for k in range(1, 8))
+    plot = CurvePlot(Curve(x, np.sqrt(x), "triple"), others=others)
+    axes = draw(EvaluationPlots(phantom=False, roc=plot), "roc").axes[0]
+    lines = [line for line in axes.lines if str(line.get_label()).startswith(("triple", "model"))]
+    looks = {(line.get_color(), line.get_linestyle()) for line in lines}
+    assert len(lines) == len(looks) == 8
+    assert not axes.collections
+    np.testing.assert_array_equal(lines[2].get_ydata(), x**0.2)

@@ -6,17 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from lnmdetect.core.errors import InputError, ModelError
+from lnmdetect.core.errors import ModelError
 from lnmdetect.io.run_files import (
     forget_run,
     load_checkpoint,
-    load_curves,
     load_kept,
     new_array,
     open_array,
     save_array,
     save_checkpoint,
-    save_curves,
     save_kept,
 )
 
@@ -52,20 +50,6 @@ def test_best_weights_come_back(tmp_path: Path) -> None:
     assert torch.equal(found["a"], weights["a"])
     assert int(found["n"]) == 4
     assert names(tmp_path) == ["kept.safetensors"]
-
-
-def test_curves_have_a_line_an_epoch(tmp_path: Path) -> None:
-    save_curves(tmp_path, [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}])
-    assert (tmp_path / "curves.csv").read_text().split() == ["epoch,loss", "1,0.5", "2,0.25"]
-    assert load_curves(tmp_path) == [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}]
-
-
-@pytest.mark.parametrize("content", [b"epoch,loss\n1,low\n", b"epoch,loss\n1\n", b"\xff\xfe\n1\n"])
-def test_damaged_curves_are_refused(tmp_path: Path, content: bytes) -> None:
-    assert load_curves(tmp_path) == []
-    (tmp_path / "curves.csv").write_bytes(content)
-    with pytest.raises(InputError, match=r"curves\.csv: expected a table of numbers"):
-        load_curves(tmp_path)
 
 
 def test_arrays_come_back_memory_mapped(tmp_path: Path) -> None:

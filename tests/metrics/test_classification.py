@@ -191,3 +191,19 @@ def test_two_thousand_resamples_of_twenty_thousand_nodes_take_seconds() -> None:
     started = time.process_time()
     classification(truth, p, p > 0.5, patient=patient, resamples=resamples)
     assert time.process_time() - started < 10
+
+
+def test_cases_are_called_cases_where_they_are_no_nodes() -> None:
+    one_class, p = np.ones(3, dtype=bool), np.array([0.2, 0.4, 0.4])
+    found = classification(
+        one_class,
+        p,
+        np.zeros(3, dtype=bool),
+        patient=np.arange(3),
+        resamples=Resamples(3, count=20),
+        of="case",
+    )
+    figures = (found.auc, found.tnr, found.balanced_accuracy, found.calibration.intercept)
+    assert {figure.reason for figure in figures} == {"no benign case"}
+    assert found.ppv.reason == "no case called metastatic"
+    assert found.calibration.reliability[0].observed.reason == "no case in the bin"

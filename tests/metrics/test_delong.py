@@ -133,9 +133,9 @@ def test_a_single_node_of_a_class_has_an_area_and_no_variance() -> None:
     truth, ranking = np.array([True, False, False]), np.array([2.0, 1, 3])
     figure = auc_with_delong(truth, ranking)
     assert figure.value == 0.5
-    assert figure.independent_method == "none: DeLong's variance needs two nodes of each class"
+    assert figure.independent_method == "none: DeLong's variance needs two of each class"
     test = compare_delong(truth, ranking, -ranking)
-    assert (test.p_value, test.reason) == (None, "DeLong's variance needs two nodes of each class")
+    assert (test.p_value, test.reason) == (None, "DeLong's variance needs two of each class")
 
 
 def test_two_rankings_of_the_same_order_cannot_be_tested() -> None:

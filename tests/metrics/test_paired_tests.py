@@ -51,7 +51,7 @@ def test_many_discordant_nodes_take_chi_squared() -> None:
 def test_two_that_are_always_right_together_cannot_be_told_apart() -> None:
     found = mcnemar(*right_calls(5, 0, 0, 2))
     assert found.p_value is None
-    assert found.reason == "no node on which one of the two alone is right"
+    assert found.reason == "none on which one of the two alone is right"
 
 
 def test_the_permutation_test_is_the_loop_over_swapped_patients() -> None:

@@ -6,19 +6,26 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
 from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe
+from lnmdetect.core.fusion_config import FusionRecipe
 from lnmdetect.core.thresholds import Threshold
+from lnmdetect.core.ultrasound import ImagePlace, UltrasoundCase, UltrasoundDataset
 from lnmdetect.io.bundles import Bundle, write_bundle
+from lnmdetect.io.ultrasound_files import write_ultrasound
 from lnmdetect.models.classifier import NodeClassifier
 from lnmdetect.models.detector import NodeDetector
 from lnmdetect.training.classifier_task import ClassifierTask
 from lnmdetect.training.detector_task import DetectorTask
+from lnmdetect.training.fusion_task import FusionTask
 
 Fields = Callable[..., dict[str, Any]]
 CPU = torch.device("cpu")
+ULTRASOUND_PATIENTS = 10
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +77,50 @@ class PressCtrlC:
 @pytest.fixture
 def press_ctrl_c() -> type[PressCtrlC]:
     return PressCtrlC
+
+
+@pytest.fixture(scope="session")
+def ultrasound_toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ultrasound.json and 10 patients, every other one metastatic; never written to.
+
+    Patient p2 has no CEUS, p3 no B-mode image; p4's finding is not known.
+    """
+    folder = tmp_path_factory.mktemp("ultrasound")
+    rng = np.random.default_rng(0)
+    cases = []
+    for number in range(ULTRASOUND_PATIENTS):
+        names = [f"p{number}_{kind}.png" for kind in ("bmode", "ceus1", "ceus2")]
+        for name in names:
+            pixels = rng.integers(0, 128 + 64 * (number % 2), (50, 60)).astype(np.uint8)
+            assert cv2.imwrite(str(folder / name), pixels)
+        cases.append(
+            UltrasoundCase(
+                case_id=f"c{number}",
+                patient=f"p{number}",
+                bmode=None if number == 3 else ImagePlace(names[0]),
+                ceus=() if number == 2 else (ImagePlace(names[1]), ImagePlace(names[2])),
+                finding="unknown" if number == 4 else "present" if number % 3 else "absent",
+                label="metastatic" if number % 2 else "benign",
+            )
+        )
+    dataset = UltrasoundDataset({"phantom": True, "seed": 7}, tuple(cases))
+    write_ultrasound(dataset, folder / "ultrasound.json")
+    return folder
+
+
+@pytest.fixture
+def fusion_bundle(tmp_path: Path, recipe_fields: Fields) -> Callable[..., Path]:
+    """A function that writes an untrained fusion bundle; changes go to the recipe's model."""
+
+    def write(name: str = "tiny", **changes: Any) -> Path:
+        fields = recipe_fields("fusion")
+        recipe = FusionRecipe(**{**fields, "model": {**fields["model"], **changes}})
+        torch.manual_seed(0)
+        module = FusionTask(recipe, CPU).module
+        torch.nn.init.normal_(module.fc.weight, std=3)  # probabilities on both sides of a half
+        threshold = Threshold(0.5, "a rule", "validation patients")
+        bundle = Bundle("tiny", recipe, threshold, True, {}, "", tmp_path / name)
+        write_bundle(bundle, module.state_dict(), "a card", overwrite=True)
+        return bundle.folder
+
+    return write

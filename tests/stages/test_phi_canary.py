@@ -32,6 +32,7 @@ from tests import canary
 from tests.canary import Said, holders, leaks, overheard, plant_all, planted_cohort, typed
 from tests.io import torture
 from tests.io.torture import TORTURES
+from tests.stages.test_phi_ultrasound import DONE as ULTRASOUND
 from tests.structure_sets import write_rtstruct
 
 pytestmark = pytest.mark.slow
@@ -105,7 +106,7 @@ DONE = (
     "convert from-seg seg_1.dcm -o from_seg.json " + SCAN,
     "convert from-rtstruct structures.dcm -o from_rtstruct.json " + SCAN,
 )
-TAKE_NO_SCAN = {"models", "phantom ct"}
+TAKE_NO_SCAN = {"models", "phantom ct", "phantom ultrasound"}
 TAKE_A_NETWORK = {"pacs push", "pacs pull", "pacs listen"}
 """Planted in test_phi_pacs."""
 LEAKY = "split --audit folds.json --truth truth.json --scan {scan} -v"
@@ -290,7 +291,8 @@ def _commands(group: typer.Typer, *names: str) -> Iterator[tuple[str, Callable[.
 
 
 def _lines_of(name: str) -> list[list[str]]:
-    return [line.split() for line in (*DONE, LEAKY) if line.startswith(f"{name} ")]
+    lines = (*DONE, LEAKY, *ULTRASOUND)
+    return [line.split() for line in lines if line.startswith(f"{name} ")]
 
 
 COMMANDS = dict(_commands(app))

@@ -25,8 +25,8 @@ from lnmdetect.io.bundles import read_bundle, read_weights
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.stages import first_weights
 from lnmdetect.stages import train_detector as stage
-from lnmdetect.stages import training_run
 from lnmdetect.stages.detect import DetectRequest, detect
 from lnmdetect.stages.training_run import TrainRequest, TrainResult
 from lnmdetect.training.detector_task import DetectorTask, truth_boxes
@@ -246,7 +246,7 @@ def test_a_resumed_training_does_not_load_imagenet_weights_again(
     train: Train, monkeypatch: pytest.MonkeyPatch, press_ctrl_c: Callable[[int], Any]
 ) -> None:
     loaded: list[str] = []
-    monkeypatch.setattr(training_run, "load_imagenet_body", lambda body, init: loaded.append(init))
+    monkeypatch.setattr(first_weights, "load_imagenet_body", lambda body, init: loaded.append(init))
     with pytest.raises(KeyboardInterrupt):
         train(progress=press_ctrl_c(0), init="imagenet")
     train(resume=True, init="imagenet")

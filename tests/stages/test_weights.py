@@ -39,6 +39,9 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         folder = Path(words[words.index("-o") + 1])
         if words[0] == "phantom":
             folder.mkdir(parents=True)
+            if words[1] == "ultrasound":
+                (folder / "ultrasound.json").touch()
+                return Ended(0)
             write_coco(truth_of(folder.name), folder / "truth.json")
         else:
             assert threads is not None
@@ -57,13 +60,15 @@ def test_phantoms_are_made_all_arms_trained_and_the_bundles_installed(
     weights.make_weights(work, installed)
     kinds = [" ".join(command.split()[:2]) for command in commands]
     boxes = ["phantom ct", "phantom ct", "train detector", "train classifier"]
-    assert kinds == [*boxes, "phantom ct", "phantom ct", "train segmenter"]
+    masks = ["phantom ct", "phantom ct", "train segmenter"]
+    assert kinds == [*boxes, *masks, "phantom ultrasound", "train fusion"]
+    assert f"--data {work / 'ultrasound' / 'ultrasound.json'} " in commands[-1]
     for name, seeds in (("boxes", [1000, 2000]), ("masks", [3000, 3100])):
         truth = read_coco(work / name / "truth.json")
         assert truth.patients() == ("training", "lifelike")
         assert truth.info["scan_root"] == "."
         assert [part["seed"] for part in truth.info["phantoms"]] == seeds
-    for arm in ("detector", "classifier", "segmenter"):
+    for arm in ("detector", "classifier", "segmenter", "fusion"):
         assert (installed / f"{arm}-compact" / "card.md").read_text() == arm
 
 
@@ -79,12 +84,12 @@ def test_finished_phantoms_and_begun_trainings_are_taken_up(
     work = tmp_path / "work"
     weights.make_weights(work, tmp_path / "installed")
     commands.clear()
-    for run in ("boxes/detector", "boxes/classifier", "masks/segmenter"):
+    for run in ("boxes/detector", "boxes/classifier", "masks/segmenter", "ultrasound/fusion"):
         shutil.rmtree(work / run / "bundle")
     (work / "boxes" / "detector" / "last.pt").touch()
     weights.make_weights(work, tmp_path / "installed")
     again = [command.split()[-1] for command in commands]
-    assert again == ["--resume", "--overwrite", "--overwrite"]
+    assert again == ["--resume", "--overwrite", "--overwrite", "--overwrite"]
 
 
 def test_a_step_that_fails_stops_the_rest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -70,6 +70,8 @@ def test_optimisers_have_the_recipes_numbers() -> None:
     adamw = build_optimiser([weight], config(name="adamw"))
     assert isinstance(adamw, torch.optim.AdamW)
     assert adamw.param_groups[0]["weight_decay"] == 0.01
+    adam = build_optimiser([weight], config(name="adam"))
+    assert (type(adam), adam.param_groups[0]["lr"]) == (torch.optim.Adam, 0.1)
 
 
 def test_a_step_of_sgd_is_the_gradient_and_the_weight_decay_by_hand() -> None:
