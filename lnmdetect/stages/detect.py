@@ -90,8 +90,8 @@ class DetectResult:
     patients: tuple[str, ...] = ()
 
 
-def load_detector(model: str, device: str) -> LoadedDetector:
-    """Return a detector's bundle and its task, ready to predict.
+def load_detector(model: str, device: str, *, plain: bool = False) -> LoadedDetector:
+    """Return a detector's bundle and its task, ready to predict; `plain`: as it was trained.
 
     Raises:
         ModelError: there is no such bundle, or it is damaged.
@@ -102,6 +102,8 @@ def load_detector(model: str, device: str) -> LoadedDetector:
     assert isinstance(bundle.recipe, DetectorRecipe)
     task = DetectorTask(bundle.recipe, choose_device(device))
     load_weights(task.module, bundle)
+    if not plain:
+        task.prepare_inference()
     return bundle, task
 
 
@@ -152,13 +154,12 @@ def detect(
     record.model = {bundle.name: bundle.sha256}
     record.failures = len(failures)
     record.write(record_path(request.output))
-    above = [a for a in dataset.annotations if (a.score or 0) >= threshold]
     return DetectResult(
         output=request.output,
         scans=len({image.series for image, _ in pairs}),
         slices=len(pairs),
         boxes=len(dataset.annotations),
-        boxes_above_threshold=len(above),
+        boxes_above_threshold=sum((a.score or 0) >= threshold for a in dataset.annotations),
         threshold=threshold,
         seconds=sum(record.timings_s.values()),
         notes=(*source.notes, *_neighbour_notes(source, bundle)),
@@ -249,8 +250,7 @@ def _dataset(info: dict[str, Any], pairs: list[tuple[ImageRecord, Detections]]) 
 def _neighbour_notes(source: ScanSource, bundle: Bundle) -> list[str]:
     """Return a warning where a 2.5-D model looks at slices without their neighbours."""
     assert isinstance(bundle.recipe, DetectorRecipe)
-    offsets_mm = set(bundle.recipe.input.slice_offsets_mm)
-    if source.coverage == "all_slices" or len(offsets_mm) == 1:
+    if source.coverage == "all_slices" or len(set(bundle.recipe.input.slice_offsets_mm)) == 1:
         return []
     return [
         f"bundle {bundle.name} looks at neighbouring slices, which key images lack: each slice "
