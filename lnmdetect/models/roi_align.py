@@ -4,6 +4,9 @@ Each output cell is the mean of its bilinear samples, hence a weighted sum of at
 4 * ratio^2 feature rows. Gathering those rows from channels-last features is one `embedding_bag`.
 """
 
+from collections.abc import Sequence
+from itertools import accumulate
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,23 +16,74 @@ CANONICAL_LEVEL = 4
 """A box of 224 px is read from P4 (Lin et al. 2017, equation 1)."""
 FIRST_LEVEL = 2
 
+Grid = tuple[int, int]
+"""Cells a side, and bilinear samples a cell and axis."""
+
 
 def _axis_samples(start: Tensor, extent: Tensor, cells: int, ratio: int) -> Tensor:
-    """Return (N, cells * ratio) sample coordinates along one axis, in feature pixels."""
+    """Return (R, cells * ratio) sample coordinates along one axis, in feature pixels."""
     step = extent / (cells * ratio)
     offsets = torch.arange(cells * ratio, device=start.device, dtype=start.dtype) + 0.5
     return start[:, None] + step[:, None] * offsets
 
 
-def _axis_corners(samples: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Return (N, S, 2) neighbour indices and their weights, as torchvision's border rule has it."""
+def _axis_corners(samples: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
+    """Return indices and weights of both neighbours, as torchvision's border rule has it.
+
+    Args:
+        samples: (R, S) coordinates, in feature pixels.
+        size: (R, 1) of the map along the axis.
+
+    Returns:
+        (R, S, 2) each.
+    """
     inside = (samples >= -1) & (samples <= size)
-    clamped = samples.clamp(min=0, max=size - 1)
-    low = clamped.floor().clamp(max=max(size - 2, 0))
+    clamped = samples.clamp(min=0).minimum(size - 1)
+    low = clamped.floor().minimum((size - 2).clamp(min=0))
     high_weight = clamped - low
-    indices = torch.stack([low, (low + 1).clamp(max=size - 1)], dim=-1).long()
+    indices = torch.stack([low, (low + 1).minimum(size - 1)], dim=-1).long()
     weights = torch.stack([1 - high_weight, high_weight], dim=-1) * inside[..., None]
     return indices, weights
+
+
+def _align(
+    maps: Sequence[Tensor], rois: Tensor, level: Tensor, scales: Sequence[float], grid: Grid
+) -> Tensor:
+    """Return (R, C, cells, cells), lying in memory with the channels last.
+
+    Args:
+        maps: (N, C, H, W) a level.
+        rois: (R, 5) rows (image index, x1, y1, x2, y2), image pixels.
+        level: (R,) number of the map that each is read from.
+        scales: feature pixels per image pixel, of each map.
+        grid: cells a side, and bilinear samples a cell and axis.
+    """
+    cells, ratio = grid
+    channels = maps[0].shape[1]
+    table = [x.permute(0, 2, 3, 1).reshape(-1, channels) for x in maps]  # (N * H * W, C) a map
+    first = rois.new_tensor([0, *accumulate(len(rows) for rows in table[:-1])], dtype=torch.long)
+    shape = rois.new_tensor([(*x.shape[2:], scale) for x, scale in zip(maps, scales, strict=True)])
+    height, width, scale = shape.float()[level, None].unbind(dim=2)  # (R, 1) each
+    boxes = rois[:, 1:].float() * scale
+    extent = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)  # legacy rule of aligned=False
+    columns, weight_x = _axis_corners(_axis_samples(boxes[:, 0], extent[:, 0], *grid), width)
+    lines, weight_y = _axis_corners(_axis_samples(boxes[:, 1], extent[:, 1], *grid), height)
+    start = first[level, None] + rois[:, :1].long() * (height * width).long()  # (R, 1)
+    lines = start[..., None] + lines * width[..., None].long()  # (R, cells * ratio, 2), of rows
+    corners = (len(rois), cells, ratio * 2)
+    index = lines.reshape(corners)[:, :, None, :, None] + columns.reshape(corners)[:, None, :, None]
+    weight = (
+        weight_y.reshape(corners)[:, :, None, :, None]
+        * weight_x.reshape(corners)[:, None, :, None]
+        / ratio**2
+    )
+    bags = F.embedding_bag(
+        index.reshape(-1, (ratio * 2) ** 2),
+        table[0] if len(table) == 1 else torch.cat(table),
+        mode="sum",
+        per_sample_weights=weight.reshape(-1, (ratio * 2) ** 2).to(maps[0].dtype),
+    )  # (R * cells * cells, C)
+    return bags.reshape(len(rois), cells, cells, channels).permute(0, 3, 1, 2)
 
 
 def roi_align(
@@ -44,27 +98,8 @@ def roi_align(
         cells: side of the output grid.
         ratio: bilinear samples a cell and axis.
     """
-    channels, height, width = features.shape[1:]
-    rows = features.permute(0, 2, 3, 1).reshape(-1, channels)  # (N * H * W, C)
-    boxes = rois[:, 1:].float() * scale
-    extent = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)  # legacy rule of aligned=False
-    columns, weight_x = _axis_corners(
-        _axis_samples(boxes[:, 0], extent[:, 0], cells, ratio), width
-    )  # (R, cells * ratio, 2)
-    lines, weight_y = _axis_corners(_axis_samples(boxes[:, 1], extent[:, 1], cells, ratio), height)
-    grid = (len(rois), cells, ratio * 2)
-    columns, weight_x = columns.reshape(grid), weight_x.reshape(grid)
-    lines, weight_y = lines.reshape(grid), weight_y.reshape(grid)
-    first = rois[:, 0].long().reshape(-1, 1, 1, 1, 1) * (height * width)
-    index = first + lines[:, :, None, :, None] * width + columns[:, None, :, None, :]
-    weight = weight_y[:, :, None, :, None] * weight_x[:, None, :, None, :] / ratio**2
-    bags = F.embedding_bag(
-        index.reshape(-1, (ratio * 2) ** 2),
-        rows,
-        mode="sum",
-        per_sample_weights=weight.reshape(-1, (ratio * 2) ** 2).to(rows.dtype),
-    )  # (R * cells * cells, C)
-    return bags.reshape(len(rois), cells, cells, channels).permute(0, 3, 1, 2)
+    level = torch.zeros(len(rois), dtype=torch.long, device=rois.device)
+    return _align([features], rois, level, [scale], (cells, ratio))
 
 
 class PyramidRoIAlign(nn.Module):
@@ -90,14 +125,6 @@ class PyramidRoIAlign(nn.Module):
         """Return (R, C, cells, cells) for maps (N, C, H, W) and each image's boxes (R_n, 4)."""
         owner = torch.cat([box.new_full((len(box), 1), number) for number, box in enumerate(boxes)])
         rois = torch.cat([owner, torch.cat(boxes)], dim=1).detach()  # (R, 5)
+        scales = [1 / 2 ** (FIRST_LEVEL + number) for number in range(self.levels)]
         level = self.level_of(rois[:, 1:])
-        pooled = features[0].new_zeros((len(rois), features[0].shape[1], self.cells, self.cells))
-        for number, feature in enumerate(features[: self.levels]):
-            chosen = torch.nonzero(level == number).flatten()
-            if len(chosen):
-                scale = 1 / 2 ** (FIRST_LEVEL + number)
-                values = roi_align(
-                    feature, rois[chosen], scale=scale, cells=self.cells, ratio=self.ratio
-                )
-                pooled = pooled.index_copy(0, chosen, values)
-        return pooled
+        return _align(features[: self.levels], rois, level, scales, (self.cells, self.ratio))

@@ -57,19 +57,18 @@ def network_cost(bundle: Path, recipe: TableRecipe, test: Path, device: str) -> 
     task: DetectorTask | ClassifierTask
     batches: list[Any]
     if isinstance(recipe, ClassifierRecipe):
-        _, task = load_classifier(str(bundle), device)
+        _, task = load_classifier(str(bundle), device, plain=True)
         side = recipe.model.size_px
         batches = [_crop(task, recipe, side)] * (_WARM_UP + TIMED)
         image = batches[0].crops
     else:
-        _, task = load_detector(str(bundle), device)
+        _, task = load_detector(str(bundle), device, plain=True)
         batches = list(islice(_slices(test, recipe), _WARM_UP + TIMED))
         image = torch.rand(1, recipe.input.channels, _DEPTH_SIDE_PX, _DEPTH_SIDE_PX)
-    return NetworkCost(
-        parameters=sum(p.numel() for p in task.module.parameters()),
-        depth=network_depth(task.module, image.to(task.device)),
-        inference_ms=_median_ms(task, batches),
-    )
+    parameters = sum(p.numel() for p in task.module.parameters())
+    depth = network_depth(task.module, image.to(task.device))
+    task.prepare_inference()
+    return NetworkCost(parameters, depth, inference_ms=_median_ms(task, batches))
 
 
 def _crop(task: ClassifierTask, recipe: ClassifierRecipe, side: int) -> ClassifierBatch:

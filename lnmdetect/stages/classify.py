@@ -83,8 +83,8 @@ class ClassifyResult:
     seconds: float
 
 
-def load_classifier(model: str, device: str) -> LoadedClassifier:
-    """Return a classifier's bundle and its task, ready to predict.
+def load_classifier(model: str, device: str, *, plain: bool = False) -> LoadedClassifier:
+    """Return a classifier's bundle and its task, ready to predict; `plain`: as it was trained.
 
     Raises:
         ModelError: there is no such bundle, or it is damaged.
@@ -96,6 +96,8 @@ def load_classifier(model: str, device: str) -> LoadedClassifier:
     temperature = bundle.temperature.value
     task = ClassifierTask(bundle.recipe, choose_device(device), temperature=temperature)
     load_weights(task.module, bundle)
+    if not plain:
+        task.prepare_inference()
     task.finish()
     return bundle, task
 

@@ -28,8 +28,8 @@ from lnmdetect.training.devices import choose_device, limit_threads
 LoadedDetector = tuple[Bundle, DetectorTask]
 
 
-def load_detector(model: str, device: str) -> LoadedDetector:
-    """Return a detector's bundle and its task, ready to predict.
+def load_detector(model: str, device: str, *, plain: bool = False) -> LoadedDetector:
+    """Return a detector's bundle and its task, ready to predict; `plain`: as it was trained.
 
     Raises:
         ModelError: there is no such bundle, or it is damaged.
@@ -40,6 +40,8 @@ def load_detector(model: str, device: str) -> LoadedDetector:
     assert isinstance(bundle.recipe, DetectorRecipe)
     task = DetectorTask(bundle.recipe, choose_device(device))
     load_weights(task.module, bundle)
+    if not plain:
+        task.prepare_inference()
     return bundle, task
 
 

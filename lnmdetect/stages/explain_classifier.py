@@ -59,7 +59,7 @@ class ClassifierExplainer:
         method: Method,
         device: str,
     ) -> None:
-        self.bundle, self.task = load_classifier(model, device)
+        self.bundle, self.task = load_classifier(model, device, plain=True)
         assert isinstance(self.bundle.recipe, ClassifierRecipe)
         self.recipe = self.bundle.recipe
         self.compute = Compute(self.task.device)

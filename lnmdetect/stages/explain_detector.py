@@ -50,7 +50,7 @@ class DetectorExplainer:
     explains = "score of the detection on the box, over all maps that the heads read"
 
     def __init__(self, model: str, dataset: CocoDataset, store: PixelStore, *, device: str) -> None:
-        self.bundle, self.task = load_detector(model, device)
+        self.bundle, self.task = load_detector(model, device, plain=True)
         assert isinstance(self.bundle.recipe, DetectorRecipe)
         self.config = self.bundle.recipe.input
         self.heat = DetectorHeat(self.task)

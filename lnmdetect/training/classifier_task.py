@@ -15,6 +15,7 @@ from lnmdetect.datasets.classifier_data import ClassifierBatch
 from lnmdetect.metrics.classification import auc_by_ranks
 from lnmdetect.metrics.temperature import at_temperature
 from lnmdetect.models.backbones import Backbone, ClassifierSizes, backbone
+from lnmdetect.models.inference import inference_form
 
 SINGLE_VIEW: tuple[tuple[int, ...], ...] = ((),)
 ALL_VIEWS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
@@ -103,6 +104,10 @@ class ClassifierTask:
         views = [self.module(crops.flip(axes) if axes else crops) for axes in self.flips]
         probabilities = torch.stack([view.double().softmax(dim=1) for view in views]).mean(dim=0)
         return list(at_temperature(probabilities.cpu().numpy(), self.temperature))
+
+    def prepare_inference(self) -> None:
+        """Put the fast form of the network in its place: the same answers, no more training."""
+        self.module = inference_form(self.module)
 
     def finish(self) -> None:
         """Answer from now on as the recipe says: over the flips too where it asks for them."""

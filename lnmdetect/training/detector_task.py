@@ -15,6 +15,7 @@ from lnmdetect.metrics.matching import MAX_DETECTIONS
 from lnmdetect.metrics.tables import ImageBoxes
 from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.detectors import DETECTORS, Detector
+from lnmdetect.models.inference import inference_form
 
 MIN_SIDE_PX = 0.5
 """Thinner boxes, in pixels of the original image, are no cross-section of anything."""
@@ -69,6 +70,10 @@ class DetectorTask:
         targets = [{k: v.to(self.device) for k, v in t.items()} for t in batch.targets]
         terms: dict[str, Tensor] = self.module.losses(self._images(batch), targets)
         return terms
+
+    def prepare_inference(self) -> None:
+        """Put the fast form of the network in its place: the same boxes, no more training."""
+        self.module = inference_form(self.module)
 
     def predict(self, batch: DetectorBatch) -> list[Detections]:
         """Return each item's boxes in its original image, or in its own pixels without a grid."""
