@@ -13,6 +13,7 @@ from lnmdetect.core.records import ImageRecord
 from lnmdetect.datasets.detector_data import DetectorBatch, DetectorItem, collate_detector
 from lnmdetect.transforms.body import BoxPx
 from lnmdetect.transforms.grid import mask_slice, model_channels
+from lnmdetect.transforms.windows import AIR_HU
 
 ReadSlice = Callable[[int], NDArray[np.int16]]
 MASKED_SLICES_KEPT = 32
@@ -39,6 +40,18 @@ class ScanSlices:
     def neighbours(self, index: int) -> list[int]:
         """Return the slices that slice `index` is looked at with, one an offset of the model."""
         return neighbour_indices(self._positions_mm, index, self.config.slice_offsets_mm)
+
+    def shows_patient(self, index: int) -> bool:
+        """Return whether any part of a patient is on slice `index` or on a neighbour of it.
+
+        A recipe without `body_mask` takes all that is on a slice for the patient.
+
+        Raises:
+            InputError: it, or a neighbour of it, is damaged.
+        """
+        if not self.config.body_mask:
+            return True
+        return any((self._masked(row)[0] != AIR_HU).any() for row in self.neighbours(index))
 
     def item(self, index: int) -> DetectorItem:
         """Return slice `index` with its image and grid.

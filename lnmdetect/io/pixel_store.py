@@ -19,6 +19,9 @@ from lnmdetect.io.input_files import FolderFiles
 from lnmdetect.io.png_pixels import is_png, read_png_hu
 from lnmdetect.io.pseudonym import load_key, pseudonymise_uid
 
+SLICES_KEPT = 16
+"""More than the neighbours of two slices: boxes in the order of slices read each slice once."""
+
 
 class PixelStore:
     """The slices below a folder, file or zip: DICOM by SOP uid, PNG by file name.
@@ -47,6 +50,7 @@ class PixelStore:
             by_uid.setdefault(header.sop_uid, header)
         self._by_uid = by_uid
         self._series = group_series(by_uid.values())
+        self._recent: dict[str, NDArray[np.int16]] = {}  # the one asked for last at the end
 
     @property
     def is_phantom(self) -> bool:
@@ -101,8 +105,7 @@ class PixelStore:
         series = self._grid_of(header)
         places = [position_mm(member) for member in series]
         chosen = neighbour_indices(places, series.index(header), offsets_mm)
-        read = {index: self._pixels(series[index]) for index in set(chosen)}
-        return np.stack([read[index] for index in chosen])
+        return np.stack([self._recent_pixels(series[index]) for index in chosen])
 
     def _grid_of(self, header: SliceHeader) -> Series:
         """Return the slices of its series that lie on the same grid, one a position."""
@@ -141,6 +144,14 @@ class PixelStore:
             hu = read_png_hu(stream, image.file_name)
         _check_size(image, *hu.shape)
         return hu
+
+    def _recent_pixels(self, header: SliceHeader) -> NDArray[np.int16]:
+        """Return a slice, not read again while it is among the last few that were asked for."""
+        hu = self._recent.pop(header.sop_uid, None)
+        self._recent[header.sop_uid] = self._pixels(header) if hu is None else hu
+        while len(self._recent) > SLICES_KEPT:
+            del self._recent[next(iter(self._recent))]
+        return self._recent[header.sop_uid]
 
     def _pixels(self, header: SliceHeader) -> NDArray[np.int16]:
         with self.index.files.open(header.file) as stream:

@@ -1,6 +1,7 @@
 """`lnmdetect classify`: boxes.json in, nodes.json out."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from lnmdetect import __version__
 from lnmdetect.core.config import ClassifierRecipe
 from lnmdetect.core.patient_digests import chosen_on, trained_on
 from lnmdetect.core.progress import SILENT, Progress
+from lnmdetect.core.read_ahead import read_ahead
 from lnmdetect.core.records import (
     BENIGN,
     CATEGORY_NAMES,
@@ -41,6 +43,7 @@ from lnmdetect.transforms.windows import window_stack
 DEFAULT_MODEL = "compact"
 NODES = Path("nodes.json")
 CROPS_A_BATCH = 16
+BATCHES_AHEAD = 2
 NO_TRUTH = -1
 
 
@@ -132,14 +135,17 @@ def classify(
     record.lap("open")
     chosen = _chosen(dataset, above_threshold=request.above_threshold)
     assert isinstance(bundle.recipe, ClassifierRecipe)
-    batches = _batches(chosen, dataset, store, bundle.recipe)
-    total = -(-len(chosen) // CROPS_A_BATCH)
-    watched = progress.track(batches, description="classifying", total=total)
+    different = list({_crop_of(box): box for box in chosen}.values())
+    batches = _batches(different, dataset, store, bundle.recipe)
+    total = -(-len(different) // CROPS_A_BATCH)
+    with closing(read_ahead(batches, BATCHES_AHEAD)) as ahead:
+        watched = progress.track(ahead, description="classifying", total=total)
+        answers = list(predict(task, watched, Compute(task.device)))
     threshold = bundle.threshold.value if request.threshold is None else request.threshold
-    answers = predict(task, watched, Compute(task.device))
+    answer = dict(zip(map(_crop_of, different), answers, strict=True))
     nodes = tuple(
-        called_node(box, probabilities, bundle.recipe.model.classes, threshold)
-        for box, probabilities in zip(chosen, answers, strict=True)
+        called_node(box, answer[_crop_of(box)], bundle.recipe.model.classes, threshold)
+        for box in chosen
     )
     record.lap("classify")
     info = _info(request, dataset, bundle, threshold)
@@ -180,6 +186,11 @@ def _chosen(dataset: CocoDataset, *, above_threshold: bool) -> list[NodeAnnotati
     limit = _detector_threshold(dataset) if above_threshold else 0
     boxes = [a for a in dataset.annotations if a.score is None or a.score >= limit]
     return sorted(boxes, key=lambda box: box.image_id)
+
+
+def _crop_of(box: NodeAnnotation) -> tuple[int, tuple[float, float, float, float]]:
+    """Return what decides a crop: boxes of one place are cut out and classified once."""
+    return box.image_id, box.box_xyxy
 
 
 def _batches(

@@ -10,6 +10,7 @@ import numpy as np
 from lnmdetect.core.config import DetectorRecipe
 from lnmdetect.core.config_parts import InputConfig
 from lnmdetect.core.errors import InputError
+from lnmdetect.core.geometry import as_boxes
 from lnmdetect.core.progress import Progress
 from lnmdetect.core.read_ahead import read_ahead
 from lnmdetect.core.records import Detections, ImageRecord
@@ -56,6 +57,9 @@ class _Searched:
     found: Detections
 
 
+NOTHING = Detections(as_boxes([]), np.zeros(0))
+"""What is found where there is no patient."""
+
 _Step = _Unsearched | _Searched | InputError
 
 
@@ -68,7 +72,9 @@ def detect_scans(
 ) -> Iterator[FoundScan | InputError]:
     """Yield every scan with what was found, or why it cannot be read or is no neck in HU.
 
-    Slices are read ahead of the network by a thread. A scan with a damaged slice gives nothing.
+    Slices are read ahead of the network by a thread. A scan with a damaged slice gives nothing. A
+    slice on which, as on its neighbours, there is no patient has no box and costs the network
+    nothing.
 
     Args:
         source: what to search.
@@ -126,7 +132,10 @@ def _read(
         for index, image in enumerate(images):
             one = _Slice((number, index), image, index == len(images) - 1)
             found = known.get(one.place)
-            yield _Unsearched(one, slices.item(index)) if found is None else _Searched(one, found)
+            if found is None and slices.shows_patient(index):
+                yield _Unsearched(one, slices.item(index))
+            else:
+                yield _Searched(one, found or NOTHING)
     except InputError as error:
         yield error
 

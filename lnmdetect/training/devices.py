@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
+import cv2
 import torch
 
 from lnmdetect.core.errors import UsageError
@@ -64,4 +65,5 @@ def limit_threads() -> int:
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     threads = min(cores, int(wanted)) if wanted.isdigit() and int(wanted) else cores
     torch.set_num_threads(threads)
+    cv2.setNumThreads(1)  # it prepares slices beside the network, on cores that are all in use
     return threads

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.records import ImageRecord
+from lnmdetect.io import pixel_store
+from lnmdetect.io.dicom_header import SliceHeader
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.pseudonym import load_key, pseudonymise_image
 from lnmdetect.io.scan_source import open_source
@@ -50,6 +53,34 @@ def test_a_slice_is_read_by_its_uid(store: PixelStore) -> None:
 def test_the_store_reads_what_the_scan_reads(store: PixelStore, tmp_path: Path) -> None:
     scan = open_source(tmp_path / "scan").scans[0].load()
     assert np.array_equal(np.stack([store.read(i) for i in scan.images]), scan.voxels_hu)
+
+
+def test_stacks_in_the_order_of_slices_read_each_slice_once(
+    store: PixelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    pixels = PixelStore._pixels
+
+    def counted(store: PixelStore, header: SliceHeader) -> NDArray[np.int16]:
+        read.append(header.sop_uid)
+        return pixels(store, header)
+
+    monkeypatch.setattr(PixelStore, "_pixels", counted)
+    for index in range(5):
+        store.read_stack(image(index), (-3.0, 0.0, 3.0))
+    assert sorted(read) == [f"1.2.1.1.{number}" for number in range(1, 6)]
+
+
+def test_only_a_few_slices_are_kept(store: PixelStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pixel_store, "SLICES_KEPT", 2)
+    for index in (0, 1, 2, 0, 1):
+        assert slices_in(store.read_stack(image(index), (0.0,))) == [index]
+        assert len(store._recent) <= 2
+
+
+def test_what_is_done_to_a_stack_stays_there(store: PixelStore) -> None:
+    store.read_stack(image(2), (-3.0, 0.0, 3.0))[:] = 0
+    assert slices_in(store.read_stack(image(2), (-3.0, 0.0, 3.0))) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,12 @@ from lnmdetect.core.records import (
     NodeAnnotation,
 )
 from lnmdetect.core.thresholds import Temperature, Threshold
+from lnmdetect.datasets.classifier_data import ClassifierBatch
 from lnmdetect.io.bundles import read_bundle, write_with_weights_of
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.stages.classify import ClassifyRequest, ClassifyResult, called_node, classify
+from lnmdetect.training.classifier_task import ClassifierTask
 
 Classify = Callable[..., ClassifyResult]
 
@@ -165,6 +167,34 @@ def test_each_slice_is_read_once_however_many_boxes_it_has(
     monkeypatch.setattr(PixelStore, "read_stack", noted)
     run()
     assert sorted(reads) == sorted(set(reads))
+
+
+def test_boxes_of_one_place_are_classified_once_and_all_called(
+    run: Classify, boxes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = read_coco(boxes)
+    alone = read_coco(run().output).annotations
+    twins = tuple(
+        replace(node, annotation_id=node.annotation_id + 1000) for node in data.annotations[:7]
+    )
+    write_coco(replace(data, annotations=data.annotations + twins), boxes, overwrite=True)
+    seen: list[int] = []
+    predict = ClassifierTask.predict
+
+    def counted(task: ClassifierTask, batch: ClassifierBatch) -> list[NDArray[np.float64]]:
+        seen.append(len(batch.crops))
+        return predict(task, batch)
+
+    monkeypatch.setattr(ClassifierTask, "predict", counted)
+    called = {n.annotation_id: n for n in read_coco(run(overwrite=True).output).annotations}
+    assert len(called) == len(data.annotations) + 7
+    assert sum(seen) == len(data.annotations)
+    assert [called[node.annotation_id] for node in alone] == list(alone)
+    for twin in twins:
+        assert (
+            replace(called[twin.annotation_id], annotation_id=twin.annotation_id - 1000)
+            == (called[twin.annotation_id - 1000])
+        )
 
 
 def test_the_neighbours_of_key_images_are_never_read(
