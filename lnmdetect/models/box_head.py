@@ -22,15 +22,16 @@ class ConvolutionHead(nn.Module):
         by_channel = head.fc6.weight.unflatten(1, (-1, cells, cells))  # (O, C, 7, 7)
         self.fc6 = _as_convolution(by_channel.permute(0, 2, 3, 1).flatten(1), head.fc6.bias)
         self.fc7 = _as_convolution(head.fc7.weight, head.fc7.bias)
+        self.described: int = head.fc7.out_features
 
     def forward(self, cells: Tensor) -> Tensor:
         """Return (R, O) for cells (R, C, 7, 7); free of copies where channels lie last."""
         rows = cells.permute(0, 2, 3, 1).flatten(1)  # (R, 49 * C)
         if len(rows) == 0:
-            return rows.new_zeros((0, self.fc7.out_channels))
+            return rows.new_zeros((0, self.described))
         image = rows.t()[None, :, :, None]  # one image (1, 49 * C, R, 1), channels last
-        described: Tensor = F.relu(self.fc7(F.relu(self.fc6(image))))  # (1, O, R, 1)
-        return described[0, :, :, 0].t()
+        answer: Tensor = F.relu(self.fc7(F.relu(self.fc6(image))))  # (1, O, R, 1)
+        return answer[0, :, :, 0].t()
 
 
 def _as_convolution(weight: Tensor, bias: Tensor) -> nn.Conv2d:

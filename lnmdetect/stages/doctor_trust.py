@@ -25,6 +25,8 @@ GAP_SHARE = 0.9
 START_SECONDS, START_MB = 4.0, 920
 SECONDS_A_MEGAPIXEL, MEGABYTES_A_MEGAPIXEL = 0.40, 900.0
 """Of a quarter-width detector, one core, float32, per model pixel of a slice; measured."""
+MEGABYTES_A_SLICE = 0.02
+"""Of its headers and records; no scan is held as a whole."""
 QUARTER = 0.25
 
 
@@ -151,9 +153,10 @@ def expected_cost(series: Series, sample: Sample, bundle: Bundle) -> Expected:
     assert isinstance(recipe, DetectorRecipe)
     megapixels = _megapixels(series, sample, recipe)
     width = (recipe.model.width / QUARTER) ** 2
-    voxels_mb = len(series) * series[0].rows * series[0].columns * 2 / 1e6
     seconds = START_SECONDS + len(series) * megapixels * SECONDS_A_MEGAPIXEL * width
-    memory_mb = START_MB + voxels_mb + megapixels * MEGABYTES_A_MEGAPIXEL * width**0.5
+    memory_mb = (
+        START_MB + len(series) * MEGABYTES_A_SLICE + megapixels * MEGABYTES_A_MEGAPIXEL * width**0.5
+    )
     return Expected(round(seconds, 1), round(memory_mb))
 
 

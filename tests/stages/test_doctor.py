@@ -434,18 +434,18 @@ def test_time_and_memory_grow_with_slices_pixels_and_the_networks_width(
 ) -> None:
     sample = neck()[:3]
     one = expected_cost(slices, sample, bundle)
-    # 8 slices of 48 x 48 px at 2 bytes are 0.04 MB: the rest is the start and the network.
+    # The records of 8 slices are 0.16 MB: the rest is the start and the network.
     assert one.seconds == pytest.approx(4, abs=0.1)
     recipe = bundle.recipe
     assert isinstance(recipe, DetectorRecipe)
     assert recipe.model.width == 0.25
     many = expected_cost(slices * 1000, sample, bundle)
-    assert many.memory_mb - one.memory_mb == pytest.approx(7999 * 48 * 48 * 2 / 1e6, abs=1)
+    assert many.memory_mb - one.memory_mb == pytest.approx(7999 * 0.02, abs=1)
     model = recipe.model.model_copy(update={"width": 1.0})
     wide = replace(bundle, recipe=recipe.model_copy(update={"model": model}))
     full = expected_cost(slices * 1000, sample, wide)
     assert full.seconds - 4 == pytest.approx(16 * (many.seconds - 4), rel=0.02)
-    fixed_mb = 920 + 8000 * 48 * 48 * 2 / 1e6
+    fixed_mb = 920 + 8000 * 0.02
     assert full.memory_mb - fixed_mb == pytest.approx(4 * (many.memory_mb - fixed_mb), abs=3)
 
 
