@@ -77,7 +77,15 @@ class CohortFolder:
             self._lock(held, LOCK, fcntl.LOCK_SH if part else fcntl.LOCK_EX)
             if part:
                 self._lock(held, f"{LOCK}.{part}", fcntl.LOCK_EX)
+                for name in self._locks_of_other_divisions(part):
+                    self._lock(held, name, fcntl.LOCK_SH)
             yield
+
+    def _locks_of_other_divisions(self, part: str) -> list[str]:
+        """Return the locks of parts of another number of parts, which share studies with this."""
+        division = part.rpartition("-of-")[2]
+        names = sorted(path.name for path in self.root.glob(f"{LOCK}.part-*"))
+        return [name for name in names if name.rpartition("-of-")[2] != division]
 
     def record(self, case: str) -> CohortStudy | None:
         """Return the record of a study, None where there is none that can be read."""

@@ -178,7 +178,8 @@ def _start(given: Row) -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # a study that Ray itself loses stops no other
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # An error that ends it is raised as well; of a stop it would print a traceback.
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
 
 
 def _stream(

@@ -351,6 +351,9 @@ def test_two_runs_of_the_same_studies_do_not_work_in_one_folder(tmp_path: Path, 
         refused(replace(request, part=Part(1, 2)), OutputError, "another run works in")
         with folder.locked("part-2-of-2"):
             pass
+        refused(replace(request, part=Part(2, 3)), OutputError, "another run works in")
+    with folder.locked("part-2-of-3"):
+        pass
     with folder.locked(None):
         refused(replace(request, part=Part(2, 2)), OutputError, "another run works in")
 
