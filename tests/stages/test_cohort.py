@@ -13,7 +13,14 @@ from typing import Any
 
 import pytest
 
-from lnmdetect.core.errors import InputError, MissingExtraError, ModelError, OutputError, UsageError
+from lnmdetect.core.errors import (
+    InputError,
+    LnmDetectError,
+    MissingExtraError,
+    ModelError,
+    OutputError,
+    UsageError,
+)
 from lnmdetect.io.bundle_config import MODELS_VARIABLE, package_weights
 from lnmdetect.io.cohort_cases import input_stamp
 from lnmdetect.io.cohort_folder import CohortFolder
@@ -187,12 +194,18 @@ def test_what_is_all_done_is_not_done_again_but_with_overwrite(tmp_path: Path, l
     assert (tmp_path / "out" / "cohort.csv").read_bytes() == table
 
 
-def test_a_full_disk_ends_the_run_and_blames_no_study(tmp_path: Path, log: Path) -> None:
-    make_studies(tmp_path / "studies", "full")
+@pytest.mark.parametrize(
+    ("trouble", "error"), [("full", OutputError), ("replaced", ModelError), ("keyless", UsageError)]
+)
+def test_a_full_disk_another_model_or_key_ends_the_run_and_blames_no_study(
+    tmp_path: Path, log: Path, trouble: str, error: type[LnmDetectError]
+) -> None:
+    make_studies(tmp_path / "studies", trouble)
     result = run(request_for(tmp_path))
-    assert isinstance(result.stopped_by, OutputError)
+    assert isinstance(result.stopped_by, error)
     assert (result.failed, result.missing) == ((), 1)
-    assert json.loads((tmp_path / "out" / "run.json").read_text())["exit_status"] == 5
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["exit_status"] == error.exit_code
     (row,) = rows(tmp_path / "out" / "cohort.csv").values()
     assert (row["status"], row["reason"]) == ("missing", "its turn has not come yet")
 
