@@ -130,7 +130,12 @@ def _list(request: "CohortRequest", talk: Talk) -> None:
     from lnmdetect.stages.cohort_list import list_studies
 
     listed = list_studies(request)
-    talk.result(listed, text="\n".join(f"{s.case} {s.status} {s.path}" for s in listed))
+    lines = (f"{study.case} {study.status} {_on_a_line(study.path)}" for study in listed)
+    talk.result(listed, text="\n".join(lines))
+
+
+def _on_a_line(path: Path) -> str:
+    return str(path).replace("\n", r"\n").replace("\t", r"\t")
 
 
 def _run(request: "CohortRequest", talk: Talk) -> None:
@@ -140,7 +145,7 @@ def _run(request: "CohortRequest", talk: Talk) -> None:
         typer.Exit: with code 6 where a study failed, 130 where a signal ended it.
         LnmDetectError: what ended the run before its end.
     """
-    from lnmdetect.stages.cohort import run_cohort
+    from lnmdetect.stages.cohort import INTERRUPTED, run_cohort
 
     stop = Event()
     held = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -159,7 +164,7 @@ def _run(request: "CohortRequest", talk: Talk) -> None:
         raise result.stopped_by
     if result.stopped:
         complain("Interrupted; what is done is kept, and the same command goes on with the rest.")
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
     _stop_if_failed(result)
 
 
@@ -172,8 +177,8 @@ def _stop_if_failed(result: "CohortResult") -> None:
     if result.failed or result.missing:
         missing = f", {result.missing} not analysed yet" if result.missing else ""
         complain(
-            f"{len(result.failed)} of {counted(result.studies, 'study', 'studies')} failed"
-            f"{missing}; --list names their folders."
+            f"{len(result.failed)} of {counted(result.studies, 'study', 'studies')} failed or in "
+            f"part{missing}; --list names their folders."
         )
         raise typer.Exit(PartialBatchError.exit_code)
 
@@ -184,7 +189,8 @@ def _text(result: "CohortResult") -> str:
     phantom = ", phantoms" if result.phantom_studies else ""
     return (
         f"{counted(result.studies, 'study', 'studies')}{phantom}: {result.analysed} analysed"
-        f"{speed}, {result.skipped} done before, {len(result.failed)} failed\n"
+        f"{speed}, {result.skipped} done before, {len(result.failed)} failed or "
+        "in part\n"
         f"{result.table}: {counted(result.nodes, 'node')}, {result.metastatic_nodes} called "
         f"metastatic, on {counted(result.slices, 'slice')}"
     )

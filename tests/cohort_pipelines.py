@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from lnmdetect.core.cohort import CohortFigures, CohortStudy
-from lnmdetect.core.errors import InputError, OutputError
+from lnmdetect.core.errors import InputError, ModelError, OutputError, UsageError
 from lnmdetect.io.cohort_cases import input_stamp
 from lnmdetect.io.cohort_folder import CohortFolder
 from lnmdetect.stages.cohort_study import StudyRequest
@@ -57,6 +57,10 @@ def _trouble(place: Path, request: StudyRequest) -> None:
             time.sleep(600)
         case "full":
             raise OutputError("x", expected="room", got="a full disk", remedy="Free it.")
+        case "replaced":
+            raise ModelError("x", expected="the same", got="another", remedy="Start again.")
+        case "keyless":
+            raise UsageError("x", expected="the same key", got="another", remedy="Name it.")
         case "stops":
             Path(os.environ[LOG]).with_name("stop").touch()
             time.sleep(600)

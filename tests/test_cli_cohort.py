@@ -60,7 +60,7 @@ def test_it_says_what_was_done_how_fast_and_where_the_table_is(asked: list[Any])
     done = run()
     assert done.exit_code == 0
     assert done.stdout.splitlines() == [
-        "5 studies: 3 analysed (300 an hour, 2 workers), 2 done before, 0 failed",
+        "5 studies: 3 analysed (300 an hour, 2 workers), 2 done before, 0 failed or in part",
         "out/cohort.csv: 12 nodes, 4 called metastatic, on 90 slices",
     ]
     assert done.stderr.splitlines() == [
@@ -76,12 +76,12 @@ def test_failures_are_listed_with_their_reasons_and_give_exit_code_6(asked: list
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
         "s-1: a file of the scan: expected it, got none. Look.",
-        "1 of 5 studies failed, 1 not analysed yet; --list names their folders.",
+        "1 of 5 studies failed or in part, 1 not analysed yet; --list names their folders.",
     ]
     asked[0] = replace(DONE, failed=FAILED * 23)
     assert run("-q").stderr.splitlines()[20:] == [
         "3 more: cohort.csv has the reasons.",
-        "23 of 5 studies failed; --list names their folders.",
+        "23 of 5 studies failed or in part; --list names their folders.",
     ]
 
 
@@ -132,6 +132,11 @@ def test_a_part_that_is_none_is_wrong_usage(asked: list[Any], part: str) -> None
     assert asked == [DONE]
 
 
+def case_of(listed: Result) -> str:
+    (study,) = json.loads(listed.stdout)
+    return str(study["case"])
+
+
 def test_list_prints_each_case_with_its_folder_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +148,10 @@ def test_list_prints_each_case_with_its_folder_and_writes_nothing(
     assert case.startswith("s-")
     assert json.loads(run("--list", "--json").stdout)[0]["case"] == case
     assert not (tmp_path / "out").exists()
+    (tmp_path / "STUDIES" / "DOE^JANE").rename(tmp_path / "STUDIES" / "two\nlines")
+    assert (
+        run("--list").stdout == f"{case_of(run('--list', '--json'))} missing STUDIES/two\\nlines\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -98,8 +98,30 @@ def study_from_json(data: Any) -> CohortStudy:
         found = data["figures"]
         figures = found and CohortFigures(**{**found, "patients": tuple(found["patients"])})
         study = CohortStudy(**{**data, "figures": figures})
+        fits = _fits(study)
     except (TypeError, KeyError):
-        raise ValueError("expected the record of a study") from None
-    if study.status not in get_args(CohortStatus) or not isinstance(study.files, dict):
+        fits = False
+    if not fits:
         raise ValueError("expected the record of a study")
     return study
+
+
+_MAY_BE_EMPTY = {"reason", "largest_short_axis_mm", "highest_p_metastatic"}
+
+
+def _fits(study: CohortStudy) -> bool:
+    """Return whether each value is of its kind, so that a table can be made of it."""
+    row = study.row()
+    found = set(row) if study.figures else {"case", "status"}
+    return (
+        study.status in get_args(CohortStatus)
+        and isinstance(study.made_with, dict)
+        and isinstance(study.files, dict)
+        and isinstance(study.seconds, int | float)
+        and all(
+            isinstance(value, (float, int) if COLUMNS[name] is float else COLUMNS[name])
+            for name, value in row.items()
+            if value is not None
+        )
+        and not any(row[name] is None for name in found - _MAY_BE_EMPTY)
+    )

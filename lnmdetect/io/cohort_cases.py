@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from lnmdetect.core.errors import InputError
+from lnmdetect.core.errors import InputError, UsageError
 from lnmdetect.core.wording import counted
 from lnmdetect.io.input_stamp import file_states
 from lnmdetect.io.pseudonym import keyed_digest, load_key
@@ -42,7 +43,8 @@ def list_cases(studies: Path, *, depth: int = 1, leave_out: Path | None = None) 
         leave_out: a folder of results, which may lie within.
 
     Raises:
-        InputError: there is no such folder, or no study in it.
+        InputError: there is no such folder, it cannot be read, or no study is in it.
+        UsageError: the folder of results lies within a study.
         OutputError: the pseudonym key can neither be read nor made.
     """
     if not studies.is_dir():
@@ -54,7 +56,15 @@ def list_cases(studies: Path, *, depth: int = 1, leave_out: Path | None = None) 
         )
     key = load_key()
     results = leave_out.resolve() if leave_out else None
-    found, loose = _entries(studies, depth, results)
+    try:
+        found, loose = _entries(studies, depth, results)
+    except OSError as error:
+        raise InputError(
+            studies.name or "input",
+            expected="a folder that can be read",
+            got=error.strerror or type(error).__name__,
+            remedy="Check its permissions.",
+        ) from None
     if not found:
         raise InputError(
             studies.name or "input",
@@ -90,22 +100,47 @@ def input_stamp(path: Path) -> str:
 
 
 def _entries(folder: Path, depth: int, results: Path | None) -> tuple[list[Path], int]:
-    """Return the studies, and the number of files that are none."""
+    """Return the studies, and the number of files that are none.
+
+    A folder that cannot be looked into is taken for a study, whose analysis will say so.
+    """
     found: list[Path] = []
     loose = 0
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or (results is not None and path.resolve() == results):
+        if path.name.startswith("."):
             continue
-        if not path.is_dir():
-            found += [path] if path.suffix.lower() == ".zip" else []
-            loose += path.suffix.lower() != ".zip"
-        elif depth == 1:
-            found.append(path)
-        else:
-            below, files = _entries(path, depth - 1, results)
-            found += below
-            loose += files
+        try:
+            below, files = _entry(path, depth, results)
+        except OSError:
+            below, files = [path], 0
+        found += below
+        loose += files
     return found, loose
+
+
+def _entry(path: Path, depth: int, results: Path | None) -> tuple[list[Path], int]:
+    """Return what `_entries` does, of one entry."""
+    place = path.resolve()
+    if place == results:
+        return [], 0
+    if not path.is_dir():
+        is_archive = path.suffix.lower() == ".zip"
+        return ([path], 0) if is_archive else ([], 1)
+    if depth > 1:
+        return _entries(path, depth - 1, results)
+    if results is not None and place in results.parents:
+        _refuse_within(results)
+    return [path], 0
+
+
+def _refuse_within(results: Path) -> NoReturn:
+    """Refuse results that would be read with their study, and change it."""
+    raise UsageError(
+        "--output",
+        expected="a folder outside of every study",
+        got=f"{results.name}, which lies within one",
+        remedy="Choose a folder beside that of the studies.",
+    )
 
 
 def _name(path: Path, studies: Path, key: bytes) -> str:

@@ -5,16 +5,20 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lnmdetect.core.cohort import FINISHED, CohortStudy, study_from_json
-from lnmdetect.core.errors import InputError, OutputError
+from lnmdetect.core.errors import InputError, OutputError, UsageError
 from lnmdetect.io.cohort_cases import Case, input_stamp
 from lnmdetect.io.file_locks import hold
 from lnmdetect.io.json_files import read_json, require_folder, write_json
+from lnmdetect.io.pseudonym import KEY_FILE_VARIABLE, keyed_digest, load_key
 
 STUDIES, RECORD, PART, LOCK, TRIES = "studies", "study.json", ".part", "lock", ".tries"
 GIVEN_UP = "given_up"
+MARK = ".cohort-"
+"""Begins the name of an empty file, which says whose the folder is and ends with a word that only
+the cohort's pseudonym key gives."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +36,33 @@ class CohortFolder:
         return self.root / STUDIES / f".{case}{PART}"
 
     def prepare(self) -> None:
-        """Make the folder.
+        """Make the folder, or take up that of an earlier run.
 
         Raises:
             OutputError: it holds something else, or cannot be made.
+            UsageError: its studies are named with another key.
         """
         require_folder(self.root)
+        mark = f"{MARK}{keyed_digest('cohort', '', load_key())[:16]}"
         try:
-            ours = (self.root / STUDIES).is_dir()
-            if not ours and self.root.is_dir() and any(self.root.iterdir()):
-                raise self._unusable("one that holds something else")
-            (self.root / STUDIES).mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True)
+            names = {path.name for path in self.root.iterdir()}
+            if names and mark not in names:
+                self._refuse(any(name.startswith(MARK) for name in names))
+            (self.root / mark).touch()  # a file without content is never half written
+            (self.root / STUDIES).mkdir(exist_ok=True)
         except OSError as error:
             raise self._unusable(error.strerror or type(error).__name__) from None
+
+    def _refuse(self, is_cohort: bool) -> NoReturn:
+        if not is_cohort:
+            raise self._unusable("one that holds something else")
+        raise UsageError(
+            KEY_FILE_VARIABLE,
+            expected="the pseudonym key with which this cohort was begun",
+            got="another one, by which its studies have other names",
+            remedy="Let it name that key's file, or choose another --output.",
+        )
 
     @contextlib.contextmanager
     def locked(self, part: str | None) -> Iterator[None]:
@@ -57,7 +75,15 @@ class CohortFolder:
             self._lock(held, LOCK, shared=part is not None)
             if part:
                 self._lock(held, f"{LOCK}.{part}")
+                for name in self._locks_of_other_divisions(part):
+                    self._lock(held, name, shared=True)
             yield
+
+    def _locks_of_other_divisions(self, part: str) -> list[str]:
+        """Return the locks of parts of another number of parts, which share studies with this."""
+        division = part.rpartition("-of-")[2]
+        names = sorted(path.name for path in self.root.glob(f"{LOCK}.part-*"))
+        return [name for name in names if name.rpartition("-of-")[2] != division]
 
     def record(self, case: str) -> CohortStudy | None:
         """Return the record of a study, None where there is none that can be read."""
@@ -81,7 +107,7 @@ class CohortFolder:
             return False
         try:
             return bool(inputs == input_stamp(case.path))
-        except InputError:
+        except (InputError, OSError):  # it can be read no more: its analysis will say why
             return False
 
     def new_draft(self, case: str) -> Path:
@@ -131,22 +157,24 @@ class CohortFolder:
         shutil.rmtree(self.draft(case), ignore_errors=True)
         shutil.rmtree(self._tries(case), ignore_errors=True)
 
-    def forget(self, case: str) -> None:
-        """Delete the results of a study, and all that earlier runs have left of it."""
-        self.drop_draft(case)
+    def forget_results(self, case: str) -> None:
+        """Delete the results of a study."""
         shutil.rmtree(self.results(case), ignore_errors=True)
 
     def attempt(self, case: str, step: str) -> int:
         """Return the number of this attempt at a step, from 1, whichever process made the others.
 
         Raises:
-            OSError: the disk refuses.
+            OutputError: the disk refuses.
         """
-        self._tries(case).mkdir(exist_ok=True)
         path = self._tries(case) / step
-        with path.open("ab") as stream:
-            stream.write(b".")
-        return path.stat().st_size
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with path.open("ab") as stream:
+                stream.write(b".")
+            return path.stat().st_size
+        except OSError as error:
+            raise self._unusable(error.strerror or type(error).__name__) from None
 
     def give_up(self, case: str, reason: str) -> None:
         """Write down, before its process ends itself, why a study is not to be tried again.

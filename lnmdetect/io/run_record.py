@@ -40,6 +40,7 @@ class RunRecord:
         config: what decided the result (paths and identities left out).
         model, inputs: name to sha256.
         failures: how many items of a batch were left out.
+        ended_with: the exit code where something ended the run before its end.
     """
 
     command: str
@@ -49,6 +50,7 @@ class RunRecord:
     inputs: dict[str, str] = field(default_factory=dict)
     timings_s: dict[str, float] = field(default_factory=dict)
     failures: int = 0
+    ended_with: int | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     _clock: float = field(default_factory=time.monotonic)
 
@@ -85,7 +87,7 @@ class RunRecord:
             "timings_s": self.timings_s,
             "peak_memory_mb": round(_peak_memory_mb()),
             "failures": self.failures,
-            "exit_status": PartialBatchError.exit_code if self.failures else 0,
+            "exit_status": self.ended_with or PartialBatchError.exit_code * bool(self.failures),
         }
 
 

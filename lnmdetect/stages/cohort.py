@@ -5,7 +5,7 @@ options they were made: a run takes up what is not done with just these.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
@@ -36,6 +36,8 @@ from lnmdetect.stages.cohort_study import StudyRequest, reason_for
 SAY_EVERY_S = 60.0
 FATAL = (UsageError, ModelError, OutputError)
 """Of these no study is to blame, and the next would meet them too."""
+INTERRUPTED = 130
+"""Exit code after a signal, as a shell gives it for Ctrl-C."""
 NOT_YET = "its turn has not come yet"
 
 
@@ -86,7 +88,8 @@ def run_cohort(
         say: called now and then with a line on how far it is.
 
     Raises:
-        UsageError: more workers than cores, or options clash.
+        UsageError: more workers than cores, the results' folder lies within a study, or was begun
+            with another pseudonym key.
         InputError: there is no study.
         ModelError: a bundle is absent or damaged.
         OutputError: the folder holds something else, or another run works in it.
@@ -102,7 +105,7 @@ def run_cohort(
     folder.prepare()
     with folder.locked(request.part.name if request.part else None):
         book = _Book(request, folder)
-        to_do = _to_do(chosen, book, made_with)
+        to_do = _to_do(progress.track(chosen, description="comparing"), book, made_with)
         record.lap("list")
         crew = crew_of(request, cores, len(to_do))
         stopped_by = None
@@ -111,6 +114,7 @@ def run_cohort(
         record.lap("analyse")
         studies = [_of(case, book) for case in chosen]
         _write_tables(request, studies)
+        record.ended_with = stopped_by.exit_code if stopped_by else INTERRUPTED * stop.is_set()
         _finish(record, request, made_with, studies)
     return _result(
         request,
@@ -142,7 +146,7 @@ class _Run:
     say: Say
 
 
-def _to_do(cases: Sequence[Case], book: _Book, made_with: dict[str, Any]) -> list[StudyRequest]:
+def _to_do(cases: Iterable[Case], book: _Book, made_with: dict[str, Any]) -> list[StudyRequest]:
     """Return the studies to analyse; the others' results are current."""
     to_do, request = [], book.request
     for case in cases:

@@ -9,16 +9,19 @@ import os
 import pickle
 import queue
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from threading import Event, Thread
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from threading import Event
 from typing import Any
 
 from lnmdetect.core.cohort import CohortStudy
-from lnmdetect.core.errors import LnmDetectError
+from lnmdetect.core.errors import LnmDetectError, OutputError
 from lnmdetect.core.extras import require_package
 from lnmdetect.io.cohort_folder import CohortFolder
 from lnmdetect.stages.analyst import DIED, internal_error
@@ -32,12 +35,17 @@ CHUNK = 2000
 DECODE_CPUS, ANALYSE_CPUS = 0.1, 0.9
 """So that both together fill a core: decoding is a small share of the work, and never waits for a
 core that the models hold."""
-POLL_S, END_S = 0.1, 30.0
+POLL_S, END_S = 0.1, 5.0
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_ENABLE_AUTO_CONNECT": "0",  # else a thread that outlives a stop begins another Ray
 }
+_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Ray's word for one machine only: it listens on 127.0.0.1, where else whoever reaches this machine
+could run programs on it and see the pixels."""
+_LONGEST_TEMPORARY = 24
+"""Letters of a folder that leave room for the names of Ray's sockets, of which 107 are allowed."""
 Row = dict[str, Any]
 
 
@@ -52,9 +60,9 @@ class RayWork:
     def decode(self, row: Row) -> Row:
         """Return the row with the decoded study, or with why there is none."""
         request = pickle.loads(row["request"])
-        if reason := _reason_to_give_up(request, "decode"):
-            return {**row, "study": b"", "end": pickle.dumps(StudyEnd(request, None, reason))}
-        study, end = self._done(request, lambda: self.load(request))
+        study, end = None, _given_up(request, "decode")
+        if end is None:
+            study, end = self._done(request, lambda: self.load(request))
         return {**row, "study": pickle.dumps(study), "end": pickle.dumps(end)}
 
     def analyse(self, row: Row) -> Row:
@@ -62,8 +70,7 @@ class RayWork:
         request, end = pickle.loads(row["request"]), pickle.loads(row["end"])
         if end is None and (done := _published(request)) is not None:
             end = StudyEnd(request, done)  # all but the answer had come through
-        if end is None and (reason := _reason_to_give_up(request, "analyse")):
-            end = StudyEnd(request, None, reason)
+        end = end or _given_up(request, "analyse")
         if end is None:
             loaded = pickle.loads(row["study"])
             study, end = self._done(request, lambda: self.pipeline(request, loaded))
@@ -121,27 +128,49 @@ def analyse_by_ray(
         MissingExtraError: Ray is not installed.
     """
     require_ray()
-    os.environ.update(_SETTINGS)  # Ray reads them as it is imported
+    cluster = bool(os.environ.get("RAY_ADDRESS"))
+    # Ray reads them as it is imported.
+    os.environ.update(_SETTINGS if cluster else _SETTINGS | _LOOPBACK)
     import ray
 
-    for request in requests:  # their answers are told from earlier ones by being there
-        CohortFolder(request.output).forget(request.case.name)
-    _start(crew)
-    try:
+    for request in requests:  # tries of earlier runs do not count
+        CohortFolder(request.output).drop_draft(request.case.name)
+    if stop.is_set():
+        return
+    with ExitStack() as held:
+        _start(_joined() if cluster else _begun(crew, held.enter_context(_temporary())))
+        held.callback(ray.shutdown)
         for first in range(0, len(requests), CHUNK):
             yield from _stream(requests[first : first + CHUNK], work, crew, stop)
-    finally:
-        ray.shutdown()
 
 
-def _start(crew: Crew) -> None:
-    """Connect to the cluster, or begin one of this machine's cores; nothing is sent to anyone."""
+def _joined() -> Row:
+    """Return how Ray joins the cluster; its processes are told where models and key are."""
+    ours = {name: value for name, value in os.environ.items() if name.startswith("LNMDETECT_")}
+    return {"runtime_env": {"env_vars": ours}}
+
+
+def _begun(crew: Crew, temporary: str) -> Row:
+    """Return how Ray begins on this machine alone, and joins no other that it knows of."""
+    within = str(Path(temporary, "ray"))  # Ray opens its own folder to everybody
+    alone = {"address": "local", "include_dashboard": False, "_temp_dir": within}
+    return {"num_cpus": crew.workers, **alone}
+
+
+def _temporary() -> "tempfile.TemporaryDirectory[str]":
+    """Return a folder that nobody else can read, deleted at the end.
+
+    Ray keeps its logs there, and decoded studies for which memory has no room.
+    """
+    usual = tempfile.gettempdir()
+    place = usual if len(usual) <= _LONGEST_TEMPORARY or not Path("/tmp").is_dir() else "/tmp"
+    return tempfile.TemporaryDirectory(prefix="lnm-", dir=place, ignore_cleanup_errors=True)
+
+
+def _start(given: Row) -> None:
+    """Connect to Ray; it tells nobody."""
     import ray
 
-    local: dict[str, Any] = {"num_cpus": crew.workers, "include_dashboard": False}
-    ours = {name: value for name, value in os.environ.items() if name.startswith("LNMDETECT_")}
-    cluster = {"runtime_env": {"env_vars": ours}}  # where the models and the key are
-    given = cluster if os.environ.get("RAY_ADDRESS") else local
     held = signal.getsignal(signal.SIGTERM)
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **given)
     if threading.current_thread() is threading.main_thread():
@@ -149,7 +178,8 @@ def _start(crew: Crew) -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # a study that Ray itself loses stops no other
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # An error that ends it is raised as well; of a stop it would print a traceback.
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
 
 
 def _stream(
@@ -186,8 +216,8 @@ def _rows(
         )
     )
     come: queue.SimpleQueue[Row | BaseException | None] = queue.SimpleQueue()
-    reader = Thread(target=_hand_on, args=(dataset, come), daemon=True)
-    reader.start()
+    reader = ThreadPool(1)  # whose thread, unlike that of an executor, holds up no exit
+    ended = reader.apply_async(_hand_on, (dataset, come), {}, come.put, come.put)
     try:
         while not stop.is_set():
             with suppress(queue.Empty):
@@ -198,9 +228,10 @@ def _rows(
                     raise row
                 yield row
     finally:
-        if reader.is_alive():  # it waits for a row; without Ray it waits no more
+        if not ended.ready():  # it waits for a row; without Ray it waits no more
             ray.shutdown()
-            reader.join(END_S)
+            ended.wait(END_S)
+        reader.terminate()
 
 
 def gpu_share(device: str, gpus: float, workers: int) -> float:
@@ -217,20 +248,22 @@ def gpu_share(device: str, gpus: float, workers: int) -> float:
 
 
 def _hand_on(dataset: Any, come: "queue.SimpleQueue[Row | BaseException | None]") -> None:
-    """Put each row where the waiting one looks, then None, or what ended them before."""
-
-    def all_rows() -> None:
-        for row in dataset.iter_rows():
-            come.put(row)
-
-    with ThreadPoolExecutor(1) as pool:
-        come.put(pool.submit(all_rows).exception())
+    """Put each row where the waiting one looks."""
+    for row in dataset.iter_rows():
+        come.put(row)
 
 
-def _reason_to_give_up(request: StudyRequest, step: str) -> str:
-    """Return why a study is tried no more, nothing where it is; counts this try."""
+def _given_up(request: StudyRequest, step: str) -> StudyEnd | None:
+    """Return the end of a study that is tried no more, None where it is; counts this try."""
     folder, case = CohortFolder(request.output), request.case.name
-    return folder.why_given_up(case) or DIED * (folder.attempt(case, step) > ATTEMPTS)
+    try:
+        attempt = folder.attempt(case, step)
+        if (step, attempt) == ("decode", 1):  # an answer is told from earlier ones by being there
+            folder.forget_results(case)
+        reason = folder.why_given_up(case) or DIED * (attempt > ATTEMPTS)
+    except OutputError as error:
+        return StudyEnd(request, None, str(error), error)
+    return StudyEnd(request, None, reason) if reason else None
 
 
 def _published(request: StudyRequest) -> CohortStudy | None:

@@ -1,5 +1,6 @@
 """What `lnmdetect cohort` settles before its first study: options, models, who works."""
 
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +23,8 @@ def check_request(request: CohortRequest, cores: int) -> None:
     """Do nothing where a cohort can be begun.
 
     Raises:
-        UsageError: there are more workers than cores, or a cluster without their number.
+        UsageError: there are more workers than cores, a cluster without their number, or
+            no number of seconds.
         MissingExtraError: a package that is needed is not installed.
     """
     cluster = request.engine == "ray" and os.environ.get("RAY_ADDRESS")
@@ -39,6 +41,13 @@ def check_request(request: CohortRequest, cores: int) -> None:
             expected=f"1 to {cores}, as many as the cores that may be used",
             got=str(request.workers),
             remedy="Give fewer, or leave it out: more threads than cores are many times slower.",
+        )
+    if not 1 <= request.timeout_s < math.inf:
+        raise UsageError(
+            "--time-limit",
+            expected="1 s or more",
+            got=f"{request.timeout_s:g}",
+            remedy="Leave it out for an hour a study.",
         )
     if request.parquet:
         require_parquet()

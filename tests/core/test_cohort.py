@@ -1,7 +1,7 @@
 """The record of a study of a cohort, and its row."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -40,6 +40,12 @@ def test_a_row_has_all_columns_and_none_for_what_is_not_known() -> None:
         {**STUDY.to_json(), "files": 3},
         {**STUDY.to_json(), "figures": {"scans": 1}},
         {**STUDY.to_json(), "more": 1},
+        {**STUDY.to_json(), "made_with": [1]},
+        {**STUDY.to_json(), "reason": 3},
+        {**STUDY.to_json(), "seconds": None},
+        {**STUDY.to_json(), "figures": {**asdict(FIGURES), "slices": "many"}},
+        {**STUDY.to_json(), "figures": {**asdict(FIGURES), "nodes": None}},
+        {**STUDY.to_json(), "figures": {**asdict(FIGURES), "patients": [1]}},
     ],
 )
 def test_anything_else_is_no_record(data: Any) -> None:

@@ -1,12 +1,14 @@
 """Which folders and archives are studies, what they are called, and when they have changed."""
 
+import errno
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lnmdetect.core.errors import InputError
+from lnmdetect.core.errors import InputError, UsageError
 from lnmdetect.io.cohort_cases import input_stamp, list_cases
 
 
@@ -51,6 +53,35 @@ def test_a_folder_of_results_within_is_no_study(studies: Path) -> None:
     put(studies / "out" / "run.json")
     (only,) = list_cases(studies, leave_out=studies / "x" / ".." / "out").studies
     assert only.path.name == "a"
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_results_within_a_study_are_refused(studies: Path, depth: int) -> None:
+    put(studies / "a" / "s1" / "1.dcm")
+    within = studies / "a" / "s1" / "out"
+    with pytest.raises(UsageError, match="--output: expected a folder outside of every study"):
+        list_cases(studies, depth=depth, leave_out=within)
+    assert len(list_cases(studies, depth=2, leave_out=studies / "a" / "out").studies) == 1
+
+
+def test_a_folder_that_cannot_be_looked_into_is_a_study_and_stops_no_other(
+    studies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(studies / "a" / "s1" / "1.dcm")
+    put(studies / "shut" / "s1" / "1.dcm")
+    look = Path.iterdir
+
+    def shut(folder: Path) -> Iterator[Path]:
+        if folder.name == closed:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return look(folder)
+
+    monkeypatch.setattr(Path, "iterdir", shut)
+    closed = "shut"
+    assert places(studies, depth=2) == {"a/s1", "shut"}
+    closed = "studies"
+    with pytest.raises(InputError, match="studies: expected a folder that can be read, got Permi"):
+        list_cases(studies)
 
 
 def test_a_name_is_keyed_and_that_of_the_place_below_the_folder(

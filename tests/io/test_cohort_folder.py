@@ -61,7 +61,7 @@ def test_why_a_study_was_given_up_is_kept_until_it_is_forgotten(folder: CohortFo
     folder.keep_failure(CohortStudy("s-1", "failed", "why"))
     assert folder.why_given_up(CASE) == "too slow"
     folder.new_draft(CASE)
-    folder.forget(CASE)
-    folder.forget("s-1")
+    folder.drop_draft(CASE)
+    folder.forget_results("s-1")
     assert folder.why_given_up(CASE) == ""
     assert names(folder) == set()

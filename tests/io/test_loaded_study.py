@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from lnmdetect.core.errors import InputError
+from lnmdetect.core.records import Scan
 from lnmdetect.io.loaded_study import load_study
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.pseudonym import load_key, pseudonymise_image
+from lnmdetect.io.scan_handle import DicomScan
 from lnmdetect.io.scan_source import open_source
 
 
@@ -47,3 +49,23 @@ def test_a_scan_whose_pixels_are_damaged_is_a_failure_among_others(
     assert [len(study.scans), len(study.source.failures)] == [1, 1]
     with pytest.raises(InputError, match="expected"):
         load_study(tmp_path / "studies" / "p1")
+
+
+def test_a_scan_that_is_found_unreadable_as_it_is_decoded_stops_no_other(
+    toy_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = DicomScan.load
+
+    def refuse_first(scan: DicomScan) -> Scan:
+        if scan.images[0] == first:
+            raise InputError("a slice", expected="pixels", got="none", remedy="Look.")
+        return load(scan)
+
+    first = open_source(toy_data / "scan").scans[0].images[0]
+    monkeypatch.setattr(DicomScan, "load", refuse_first)
+    study = load_study(toy_data / "scan")
+    assert [str(error) for error in study.source.failures] == [
+        "a slice: expected pixels, got none. Look."
+    ]
+    assert (len(study.scans), len(study.source.scans)) == (4, 4)
+    assert first not in [scan.images[0] for scan in study.scans]

@@ -52,6 +52,7 @@ def test_files_of_one_name_are_all_recorded_and_the_same_file_once() -> None:
 
 
 def test_a_run_in_which_a_part_failed_says_6(tmp_path: Path) -> None:
+    assert RunRecord("x", {}, failures=2, ended_with=130).to_json()["exit_status"] == 130
     found = RunRecord("detect", {}, failures=2).to_json()
     assert (found["failures"], found["exit_status"]) == (2, 6)
 

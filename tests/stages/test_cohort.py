@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -12,8 +13,16 @@ from typing import Any
 
 import pytest
 
-from lnmdetect.core.errors import InputError, MissingExtraError, ModelError, OutputError, UsageError
+from lnmdetect.core.errors import (
+    InputError,
+    LnmDetectError,
+    MissingExtraError,
+    ModelError,
+    OutputError,
+    UsageError,
+)
 from lnmdetect.io.bundle_config import MODELS_VARIABLE, package_weights
+from lnmdetect.io.cohort_cases import input_stamp
 from lnmdetect.io.cohort_folder import CohortFolder
 from lnmdetect.stages import cohort as stage
 from lnmdetect.stages.cohort import run_cohort
@@ -185,11 +194,18 @@ def test_what_is_all_done_is_not_done_again_but_with_overwrite(tmp_path: Path, l
     assert (tmp_path / "out" / "cohort.csv").read_bytes() == table
 
 
-def test_a_full_disk_ends_the_run_and_blames_no_study(tmp_path: Path, log: Path) -> None:
-    make_studies(tmp_path / "studies", "full")
+@pytest.mark.parametrize(
+    ("trouble", "error"), [("full", OutputError), ("replaced", ModelError), ("keyless", UsageError)]
+)
+def test_a_full_disk_another_model_or_key_ends_the_run_and_blames_no_study(
+    tmp_path: Path, log: Path, trouble: str, error: type[LnmDetectError]
+) -> None:
+    make_studies(tmp_path / "studies", trouble)
     result = run(request_for(tmp_path))
-    assert isinstance(result.stopped_by, OutputError)
+    assert isinstance(result.stopped_by, error)
     assert (result.failed, result.missing) == ((), 1)
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["exit_status"] == error.exit_code
     (row,) = rows(tmp_path / "out" / "cohort.csv").values()
     assert (row["status"], row["reason"]) == ("missing", "its turn has not come yet")
 
@@ -243,6 +259,7 @@ def test_a_stop_keeps_what_is_done_and_the_next_run_goes_on(tmp_path: Path, log:
     result = run_cohort(request, stop)
     watcher.join()
     assert (result.stopped, result.slices, result.missing) == (True, 1, 1)
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["exit_status"] == 130
     assert [p.name for p in (tmp_path / "out" / "studies").iterdir()] == [cases["a"]]
     pids = {int(line.split()[2]) for line in log.read_text().splitlines()}
     assert not any(Path("/proc", str(pid)).exists() for pid in pids)
@@ -278,12 +295,52 @@ def test_what_cannot_end_well_is_refused_before_any_study(tmp_path: Path, log: P
     refused(request, InputError, "a folder or a zip archive for each study, got neither, and 1 fil")
     make_studies(tmp_path / "studies", "a")
     refused(replace(request, workers=3), UsageError, "--workers: expected 1 to 2, .*got 3")
+    for seconds in (math.nan, math.inf, 0.5):
+        refused(replace(request, timeout_s=seconds), UsageError, "--time-limit: expected 1 s or mo")
+    within = replace(request, output=tmp_path / "studies" / "a" / "deep" / "out")
+    refused(within, UsageError, "--output: expected a folder outside of every study, got out, whi")
     unknown = CohortOptions(classifier="none")
     refused(replace(request, options=unknown), ModelError, "--classifier: expected")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").touch()
     refused(request, OutputError, "out: expected a folder for this cohort, got one that holds")
     assert analyses(log) == {}
+
+
+def test_a_folder_that_holds_the_studies_under_the_name_of_results_is_not_written_into(
+    tmp_path: Path, log: Path
+) -> None:
+    make_studies(tmp_path / "studies", "a")
+    refused(request_for(tmp_path, output=tmp_path), OutputError, "got one that holds something els")
+    assert [path.name for path in (tmp_path / "studies").iterdir()] == ["a"]
+
+
+def test_a_cohort_is_not_gone_on_with_under_another_pseudonym_key(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_studies(tmp_path / "studies", "a")
+    run(request_for(tmp_path))
+    monkeypatch.setenv("LNMDETECT_KEY_FILE", str(tmp_path / "other.key"))
+    refused(request_for(tmp_path), UsageError, "LNMDETECT_KEY_FILE: expected the pseudonym key wi")
+    assert len(list((tmp_path / "out" / "studies").iterdir())) == 1
+
+
+def test_a_study_that_can_no_more_be_read_is_listed_and_stops_no_other(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_studies(tmp_path / "studies", "a", "b")
+    run(request_for(tmp_path, workers=1))
+    case = names_of(request_for(tmp_path))["b"]
+
+    def stamp(path: Path) -> str:
+        if path.name == "b":
+            raise PermissionError(13, "Permission denied")
+        return input_stamp(path)
+
+    monkeypatch.setattr("lnmdetect.io.cohort_folder.input_stamp", stamp)
+    result = run(request_for(tmp_path, workers=1))
+    assert (result.skipped, result.analysed) == (1, 1)
+    assert case in rows(tmp_path / "out" / "cohort.csv")
 
 
 def test_ray_needs_its_extra_and_on_a_cluster_the_number_of_actors(
@@ -307,6 +364,9 @@ def test_two_runs_of_the_same_studies_do_not_work_in_one_folder(tmp_path: Path, 
         refused(replace(request, part=Part(1, 2)), OutputError, "another run works in")
         with folder.locked("part-2-of-2"):
             pass
+        refused(replace(request, part=Part(2, 3)), OutputError, "another run works in")
+    with folder.locked("part-2-of-3"):
+        pass
     with folder.locked(None):
         refused(replace(request, part=Part(2, 2)), OutputError, "another run works in")
 

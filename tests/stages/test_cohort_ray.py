@@ -5,7 +5,10 @@ import json
 import os
 import shutil
 import signal
+import sys
 from collections import Counter
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Thread
 
@@ -19,9 +22,10 @@ from lnmdetect.stages.cohort_request import CohortRequest
 from lnmdetect.stages.cohort_study import CohortOptions
 from tests.cohort_pipelines import LOG, count_files, count_names
 
-pytest.importorskip("ray", reason="the extra `ray` is not installed")
-pytest.importorskip("pandas", reason="the extra `ray` is not installed")
 pytestmark = [
+    pytest.mark.skipif(  # not imported here: it is the stage that says how
+        not all(map(find_spec, ("ray", "pandas"))), reason="the extra `ray` is not installed"
+    ),
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore"),  # those of Ray are not ours
 ]
@@ -46,6 +50,7 @@ def test_killed_processes_and_bad_studies_stop_no_other_and_a_restart_takes_up_t
         load=count_names,
         pipeline=count_files,
     )
+    before = sorted(Path("/tmp").glob("lnm-*"))
     result = run_cohort(request, Event())
     cases = {study.path.name: study.case for study in list_studies(request)}
     with (tmp_path / "out" / "cohort.csv").open(newline="") as stream:
@@ -59,6 +64,7 @@ def test_killed_processes_and_bad_studies_stop_no_other_and_a_restart_takes_up_t
         "dies": ("failed", "the process of the analysis died, as of too little memory"),
     }
     assert (result.analysed, len(result.failed), result.missing) == (3, 5, 0)
+    assert sorted(Path("/tmp").glob("lnm-*")) == before
     analysed = Counter(line.split()[0] for line in log.read_text().splitlines())
     assert (analysed["dies_once"], analysed["dies"], analysed["unreadable"]) == (2, 3, 0)
     assert analysed["hangs"] == 1
@@ -72,7 +78,9 @@ def test_killed_processes_and_bad_studies_stop_no_other_and_a_restart_takes_up_t
     assert os.environ.get("RAY_USAGE_STATS_ENABLED") == "0"
 
 
-def test_a_stop_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_keeps_what_is_done_and_nobody_else_could_have_reached_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log, stop = tmp_path / "log", Event()
     log.touch()
     monkeypatch.setenv(LOG, str(log))
@@ -88,11 +96,16 @@ def test_a_stop_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         pipeline=count_files,
     )
 
+    seen: list[str] = []
+
     def press() -> None:
         for _ in range(3000):
             if (tmp_path / "stop").exists() and len(log.read_text().splitlines()) == 2:
                 break
             stop.wait(0.1)
+        node = sys.modules["ray._private.worker"]._global_node
+        folder = Path(node.get_session_dir_path()).parents[1]
+        seen.extend((node.node_ip_address, oct(folder.stat().st_mode)[-3:]))
         stop.set()
 
     held = signal.getsignal(signal.SIGTERM)
@@ -101,9 +114,28 @@ def test_a_stop_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     result = run_cohort(request, stop)
     watcher.join()
     assert (result.stopped, result.missing) == (True, 1)
+    assert seen == ["127.0.0.1", "700"]  # nobody else's program or eye
     assert signal.getsignal(signal.SIGTERM) is held
     cases = {study.path.name: study.case for study in list_studies(request)}
     assert [path.name for path in (tmp_path / "out" / "studies").iterdir()] == [cases["a"]]
+
+
+def test_a_study_has_its_earlier_results_until_its_turn_comes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LOG, str(tmp_path / "log"))
+    (tmp_path / "log").touch()
+    for name in "ab":
+        (tmp_path / "studies" / name).mkdir(parents=True)
+    request = CohortRequest(tmp_path / "studies", tmp_path / "out", pipeline=count_files)
+    assert run_cohort(replace(request, workers=1), Event()).analysed == 2
+    stop = Event()
+    stop.set()
+    again = replace(request, engine="ray", workers=1, overwrite=True, load=count_names)
+    result = run_cohort(again, stop)
+    assert (result.stopped, result.missing) == (True, 0)
+    assert run_cohort(again, Event()).analysed == 2
+    assert len((tmp_path / "log").read_text().splitlines()) == 4
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lnmdetect.core.errors import InputError, UsageError
+from lnmdetect.core.errors import InputError, ModelError, UsageError
+from lnmdetect.io.bundle_config import MODELS_VARIABLE
 from lnmdetect.io.cohort_cases import Case, case_name
 from lnmdetect.io.pseudonym import load_key, pseudonymise_uid
 from lnmdetect.stages.cohort_study import (
@@ -52,3 +53,17 @@ def test_a_machine_with_another_key_is_refused(
     for step in (load_for, analyse_study):
         with pytest.raises(UsageError, match="LNMDETECT_KEY_FILE: expected the same pseudonym key"):
             step(request)
+
+
+@pytest.mark.parametrize("arm", ["detector", "classifier"])
+def test_a_model_that_was_replaced_while_the_cohort_ran_ends_it(
+    arm: str, tmp_path: Path, toy_data: Path, bundles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(MODELS_VARIABLE, str(bundles))
+    place = toy_data / "scan" / "p0"
+    case = Case(case_name(place, toy_data / "scan"), place)
+    options = CohortOptions("tiny", "tiny", "cpu")
+    request = StudyRequest(case, toy_data / "scan", tmp_path / "out", options, {arm: "0" * 64})
+    with pytest.raises(ModelError, match=f"{arm} tiny.*: expected the same weights from the first"):
+        analyse_study(request)
+    assert not (tmp_path / "out").exists()
