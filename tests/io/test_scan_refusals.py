@@ -170,7 +170,7 @@ def test_an_unreadable_file_is_named_where_a_slice_is_missing(
     middle.rename(middle.with_name("s1_IM003.dcm"))
     with pytest.raises(
         InputError,
-        match=r"1 slice is missing, at 6\.00 mm first \(1 files could .* s1_IM003\.dcm\)",
+        match=r"1 slice is missing, at 6\.00 mm first; 1 file could .* read: s1_IM003\.dcm\.",
     ):
         open_source(tmp_path / "scan")
 

@@ -24,6 +24,8 @@ from lnmdetect.stages.detect_request import DetectRequest
 
 keep = DetectionSpool.keep
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run may be deaf to Ctrl-C
+
 def kept_then_killed(spool, place, found):
     keep(spool, place, found)
     if place == ({scan}, {index}):
