@@ -44,15 +44,22 @@ class LnmDetectError(Exception):
         return partial(type(self), self.where, is_path=self.is_path, **parts), ()
 
     def __str__(self) -> str:
-        return f"{self.where}: {self._what(self.files)}"
+        return f"{self.fault}. {self.remedy}"
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, without the remedy, as it is said to who typed the command."""
+        return f"{self.where}: {self._what}{self.files}"
 
     @property
     def for_file(self) -> str:
         """The sentence as a file may hold it: no file of a scan is named."""
-        return f"{'a file of the scan' if self.is_path else self.where}: {self._what()}"
+        where = "a file of the scan" if self.is_path else self.where
+        return f"{where}: {self._what}. {self.remedy}"
 
-    def _what(self, files: str = "") -> str:
-        return f"expected {self.expected}, got {self.got}{files}. {self.remedy}"
+    @property
+    def _what(self) -> str:
+        return f"expected {self.expected}, got {self.got}"
 
 
 class UsageError(LnmDetectError):

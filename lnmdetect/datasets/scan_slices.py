@@ -1,6 +1,6 @@
 """The slices of a scan as the detector meets them, one at a time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -11,11 +11,11 @@ from lnmdetect.core.geometry import as_boxes
 from lnmdetect.core.neighbours import neighbour_indices
 from lnmdetect.core.records import ImageRecord
 from lnmdetect.datasets.detector_data import DetectorBatch, DetectorItem, collate_detector
+from lnmdetect.io.scan_handle import ReadSlice
 from lnmdetect.transforms.body import BoxPx
 from lnmdetect.transforms.grid import mask_slice, model_channels
 from lnmdetect.transforms.windows import AIR_HU
 
-ReadSlice = Callable[[int], NDArray[np.int16]]
 MASKED_SLICES_KEPT = 32
 """More than the neighbours of two slices: each slice is read and masked once."""
 

@@ -1,6 +1,6 @@
 """A scan as overlapping windows for the segmenter, and its answers back on the slices."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import cv2
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from lnmdetect.core.records import ImageRecord
 from lnmdetect.core.segmenter_config import SegmenterRecipe
 from lnmdetect.datasets.segmenter_data import SegmenterItem, channels_of, with_coarse
+from lnmdetect.io.scan_handle import ReadSlice
 from lnmdetect.transforms.grid import ModelGrid, mask_slice, plan_grid, resample
 from lnmdetect.transforms.slab_merge import window_places
 from lnmdetect.transforms.volume_grid import Window, blend_slices, cut_volume
 
 Start = tuple[int, int, int]
-ReadSlice = Callable[[int], NDArray[np.int16]]
 SAME_STEP = 0.05
 """Share by which the scan's step may differ from the plan's and its own slices be the planes."""
 

@@ -15,6 +15,7 @@ from lnmdetect.core.geometry import as_boxes
 from lnmdetect.core.records import Detections
 from lnmdetect.io.file_locks import hold
 from lnmdetect.io.input_stamp import file_states
+from lnmdetect.io.json_files import unwritable
 
 Place = tuple[int, int]
 """Number of the scan, and of the slice in it."""
@@ -88,12 +89,7 @@ def detection_spool(output: Path, identity: str) -> Iterator[DetectionSpool]:
             remedy="Wait for the other run, or choose another --output.",
         ) from None
     except OSError as error:
-        raise OutputError(
-            output.name,
-            expected="a place that can be written",
-            got=error.strerror or type(error).__name__,
-            remedy="Choose another --output, or free the disk.",
-        ) from None
+        raise unwritable(output.name, error) from None
 
 
 def spool_path(output: Path) -> Path:

@@ -113,15 +113,20 @@ def atomic_output(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]
             yield stream
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(
-            path.name,
-            expected="a place that can be written",
-            got=error.strerror or type(error).__name__,
-            remedy="Choose another --output, or free the disk.",
-        ) from None
+        raise unwritable(path.name, error) from None
     finally:
         if temporary.exists():
             temporary.unlink()
+
+
+def unwritable(name: str, error: OSError) -> OutputError:
+    """Return what to raise where the disk refuses the output of that name."""
+    return OutputError(
+        name,
+        expected="a place that can be written",
+        got=error.strerror or type(error).__name__,
+        remedy="Choose another --output, or free the disk.",
+    )
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:

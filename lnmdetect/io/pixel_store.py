@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.neighbours import neighbour_indices
+from lnmdetect.core.recent import Recent
 from lnmdetect.core.records import ImageRecord, spacings_agree
 from lnmdetect.io.dicom_geometry import is_axial, position_mm
 from lnmdetect.io.dicom_header import SliceHeader
@@ -50,7 +51,7 @@ class PixelStore:
             by_uid.setdefault(header.sop_uid, header)
         self._by_uid = by_uid
         self._series = group_series(by_uid.values())
-        self._recent: dict[str, NDArray[np.int16]] = {}  # the one asked for last at the end
+        self._recent: Recent[str, NDArray[np.int16]] = Recent()
 
     @property
     def is_phantom(self) -> bool:
@@ -147,11 +148,7 @@ class PixelStore:
 
     def _recent_pixels(self, header: SliceHeader) -> NDArray[np.int16]:
         """Return a slice, not read again while it is among the last few that were asked for."""
-        hu = self._recent.pop(header.sop_uid, None)
-        self._recent[header.sop_uid] = self._pixels(header) if hu is None else hu
-        while len(self._recent) > SLICES_KEPT:
-            del self._recent[next(iter(self._recent))]
-        return self._recent[header.sop_uid]
+        return self._recent.recall(header.sop_uid, lambda: self._pixels(header), most=SLICES_KEPT)
 
     def _pixels(self, header: SliceHeader) -> NDArray[np.int16]:
         with self.index.files.open(header.file) as stream:

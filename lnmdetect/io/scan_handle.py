@@ -1,6 +1,6 @@
 """A scan that is known by its headers and read when it is asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Protocol
@@ -14,6 +14,9 @@ from lnmdetect.io.dicom_header import SliceHeader
 from lnmdetect.io.dicom_pixels import read_hu
 from lnmdetect.io.dicom_series import Series
 from lnmdetect.io.input_files import InputFiles
+
+ReadSlice = Callable[[int], NDArray[np.int16]]
+"""Gives slice `index` of a scan, (H, W) int16 HU, as `ScanHandle.read_slice` does."""
 
 
 class ScanHandle(Protocol):

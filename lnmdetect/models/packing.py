@@ -6,10 +6,10 @@ that take weights laid out once are those that `torch.compile` calls; where they
 network is not on a CPU, convolutions are PyTorch's own.
 """
 
-from collections import OrderedDict
-
 import torch
 from torch import Tensor, nn
+
+from lnmdetect.core.recent import Recent
 
 SHAPES_KEPT = 4
 """Crops of a scan have few sizes, each for many slices."""
@@ -43,7 +43,7 @@ class PackedConv2d(nn.Module):
     def __init__(self, convolution: nn.Conv2d) -> None:
         super().__init__()
         self.plain = convolution
-        self._packed: OrderedDict[Shape, Tensor] = OrderedDict()
+        self._packed: Recent[Shape, Tensor] = Recent()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, out channels, H', W') for (N, in channels, H, W)."""
@@ -59,13 +59,7 @@ class PackedConv2d(nn.Module):
 
     def _weights_for(self, shape: Shape) -> Tensor:
         """Return the weights packed for images of a shape."""
-        packed = self._packed.pop(shape, None)
-        if packed is None:
-            packed = _packed(self.plain, shape)
-        self._packed[shape] = packed  # the last that was asked for
-        if len(self._packed) > SHAPES_KEPT:
-            self._packed.popitem(last=False)
-        return packed
+        return self._packed.recall(shape, lambda: _packed(self.plain, shape), most=SHAPES_KEPT)
 
 
 def _is_plain(convolution: nn.Conv2d) -> bool:

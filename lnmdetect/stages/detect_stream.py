@@ -19,7 +19,7 @@ from lnmdetect.datasets.scan_slices import ScanSlices
 from lnmdetect.io.bundles import Bundle
 from lnmdetect.io.detection_spool import DetectionSpool, Place
 from lnmdetect.io.scan_handle import ScanHandle, ScanSource
-from lnmdetect.stages.scan_hounsfield import check_hounsfield, sample_places
+from lnmdetect.stages.scan_hounsfield import check_scan
 from lnmdetect.training.detector_task import DetectorTask
 from lnmdetect.training.devices import Compute
 from lnmdetect.training.engine import predict
@@ -127,8 +127,7 @@ def _read(
     slices = ScanSlices(images, scan.read_slice, config)
     try:
         if checked:
-            sample = [scan.read_slice(index) for index in sample_places(len(images))]
-            check_hounsfield(np.stack(sample), images[0].series)
+            check_scan(scan)
         for index, image in enumerate(images):
             one = _Slice((number, index), image, index == len(images) - 1)
             found = known.get(one.place)

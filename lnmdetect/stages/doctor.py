@@ -109,7 +109,7 @@ def _left_out(index: DicomIndex) -> tuple[Finding, ...]:
     said = f"{'; '.join(notes)}."
     if faults := index.faults():
         error = fault_error(faults[0])
-        why = f" The first fault, {error.where}: expected {error.expected}, got {error.got}."
+        why = f" The first fault, {error.fault}."
         return (Finding("other files", "warning", said + why, error.remedy),)
     if lost := index.unread():
         why = f" {counted(len(lost), 'of them looks like a slice', 'of them look like slices')}, "

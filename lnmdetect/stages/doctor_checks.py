@@ -24,8 +24,7 @@ TISSUE = "tissue values"
 
 def refusal(check: str, error: LnmDetectError) -> Finding:
     """Return the finding of what a stage would raise."""
-    sentence = f"{error.where}: expected {error.expected}, got {error.got}{error.files}."
-    return Finding(check, "refusal", sentence, error.remedy)
+    return Finding(check, "refusal", f"{error.fault}.", error.remedy)
 
 
 def header_findings(case: ScanCase) -> tuple[Finding, ...]:

@@ -10,7 +10,7 @@ from lnmdetect.core.errors import OutputError, UsageError
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.io import dicomweb_retrieve, dimse_retrieve
 from lnmdetect.io.dimse_retrieve import Keep, Listener, Wanted
-from lnmdetect.io.json_files import require_folder
+from lnmdetect.io.json_files import require_folder, unwritable
 from lnmdetect.io.pacs_address import Address, WebAddress
 from lnmdetect.io.pacs_objects import ConnectionLostError
 from lnmdetect.io.pacs_received import ReceivedObject, write_durably
@@ -197,12 +197,7 @@ def _write(received: ReceivedObject, folder: Path) -> None:
         path = folder / received.series_uid / f"{received.sop_uid}.dcm"
         write_durably(path, received.content)
     except OSError as error:
-        raise OutputError(
-            folder.name,
-            expected="a place that can be written",
-            got=error.strerror or type(error).__name__,
-            remedy="Choose another --output, or free the disk.",
-        ) from None
+        raise unwritable(folder.name, error) from None
 
 
 def _none(request: PullRequest) -> OutputError:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from lnmdetect.core.errors import InputError
 from lnmdetect.core.records import CocoDataset, ImageRecord
 from lnmdetect.io.pixel_store import PixelStore
+from lnmdetect.io.scan_handle import ScanHandle
 from lnmdetect.transforms.tissue import TissueShares, tissue_shares
 
 Sample = NDArray[np.int16]
@@ -42,6 +43,16 @@ def check_listed(store: PixelStore, dataset: CocoDataset) -> None:
             ordered = sorted(images, key=lambda image: (image.position_mm, image.image_id))
             sample = [ordered[place] for place in sample_places(len(ordered))]
             check_hounsfield(np.stack([store.read(image) for image in sample]), images[0].series)
+
+
+def check_scan(scan: ScanHandle) -> None:
+    """Do nothing where three slices of a scan are in Hounsfield units; no other is read.
+
+    Raises:
+        InputError: they are not, or cannot be read.
+    """
+    sample = [scan.read_slice(place) for place in sample_places(len(scan.images))]
+    check_hounsfield(np.stack(sample), scan.images[0].series)
 
 
 def check_hounsfield(hu: Sample, series_uid: str) -> TissueShares:

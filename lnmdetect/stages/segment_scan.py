@@ -10,10 +10,10 @@ from lnmdetect.core.errors import InputError
 from lnmdetect.core.progress import Progress
 from lnmdetect.core.records import ImageRecord
 from lnmdetect.core.segmenter_config import SegmenterRecipe
-from lnmdetect.datasets.scan_windows import ReadSlice, ScanWindows, Start
+from lnmdetect.datasets.scan_windows import ScanWindows, Start
 from lnmdetect.datasets.segmenter_data import SegmenterBatch, collate_segmenter
-from lnmdetect.io.scan_handle import ScanHandle
-from lnmdetect.stages.scan_hounsfield import check_hounsfield, sample_places
+from lnmdetect.io.scan_handle import ReadSlice, ScanHandle
+from lnmdetect.stages.scan_hounsfield import check_scan
 from lnmdetect.training.devices import Compute, Precision
 from lnmdetect.training.engine import predict
 from lnmdetect.training.segmenter_task import SegmenterTask, WindowAnswers
@@ -74,8 +74,7 @@ def _slice_by_slice(
         pieces.extend(piece for piece in whole if piece.voxels >= least)
 
     try:
-        sample = [scan.read_slice(index) for index in sample_places(len(scan.images))]
-        check_hounsfield(np.stack(sample), scan.images[0].series)
+        check_scan(scan)
         for index, maps in slice_maps(scan.images, scan.read_slice, segmenter):
             keep(joiner.add(index, maps.sum(axis=0) >= threshold, maps))
             if index < len(scan.images) - 1:

@@ -13,6 +13,7 @@ import torch
 
 from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe
 from lnmdetect.core.fusion_config import FusionRecipe
+from lnmdetect.core.records import Detections
 from lnmdetect.core.thresholds import Threshold
 from lnmdetect.core.ultrasound import ImagePlace, UltrasoundCase, UltrasoundDataset
 from lnmdetect.io.bundles import Bundle, write_bundle
@@ -57,6 +58,20 @@ def _write(
     threshold = Threshold(0.5, "a rule", "validation patients")
     bundle = Bundle("tiny", recipe, threshold, True, {}, "", folder)
     write_bundle(bundle, task.module.state_dict(), "a card")
+
+
+@pytest.fixture
+def searched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The uids of the slices that a detector's network meets."""
+    slices: list[str] = []
+    predict = DetectorTask.predict
+
+    def counted(task: DetectorTask, batch: Any) -> list[Detections]:
+        slices.extend(item.image.sop_instance_uid for item in batch.items)
+        return predict(task, batch)
+
+    monkeypatch.setattr(DetectorTask, "predict", counted)
+    return slices
 
 
 class PressCtrlC:

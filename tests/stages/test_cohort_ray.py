@@ -31,6 +31,21 @@ pytestmark = [
 ]
 
 
+def request_for(tmp_path: Path, *names: str) -> CohortRequest:
+    """To count the files of studies of one slice each, on Ray."""
+    for name in names:
+        (tmp_path / "studies" / name).mkdir(parents=True)
+        (tmp_path / "studies" / name / "1.dcm").write_text("a slice")
+    return CohortRequest(
+        tmp_path / "studies",
+        tmp_path / "out",
+        engine="ray",
+        workers=2,
+        load=count_names,
+        pipeline=count_files,
+    )
+
+
 def test_killed_processes_and_bad_studies_stop_no_other_and_a_restart_takes_up_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,18 +53,7 @@ def test_killed_processes_and_bad_studies_stop_no_other_and_a_restart_takes_up_t
     log.touch()
     monkeypatch.setenv(LOG, str(log))
     names = ("good", "corrupt", "bug", "dies", "dies_once", "also_good", "hangs", "unreadable")
-    for name in names:
-        (tmp_path / "studies" / name).mkdir(parents=True)
-        (tmp_path / "studies" / name / "1.dcm").write_text("a slice")
-    request = CohortRequest(
-        tmp_path / "studies",
-        tmp_path / "out",
-        engine="ray",
-        workers=2,
-        timeout_s=10.0,
-        load=count_names,
-        pipeline=count_files,
-    )
+    request = replace(request_for(tmp_path, *names), timeout_s=10.0)
     before = sorted(Path("/tmp").glob("lnm-*"))
     result = run_cohort(request, Event())
     cases = {study.path.name: study.case for study in list_studies(request)}
@@ -84,17 +88,7 @@ def test_a_stop_keeps_what_is_done_and_nobody_else_could_have_reached_it(
     log, stop = tmp_path / "log", Event()
     log.touch()
     monkeypatch.setenv(LOG, str(log))
-    for name in ("a", "stops"):
-        (tmp_path / "studies" / name).mkdir(parents=True)
-        (tmp_path / "studies" / name / "1.dcm").write_text("a slice")
-    request = CohortRequest(
-        tmp_path / "studies",
-        tmp_path / "out",
-        engine="ray",
-        workers=2,
-        load=count_names,
-        pipeline=count_files,
-    )
+    request = request_for(tmp_path, "a", "stops")
 
     seen: list[str] = []
 

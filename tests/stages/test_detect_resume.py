@@ -5,15 +5,12 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lnmdetect.core.records import Detections
 from lnmdetect.io.detection_spool import Place, spool_path
 from lnmdetect.stages.detect import detect
 from lnmdetect.stages.detect_request import DetectRequest
-from lnmdetect.training.detector_task import DetectorTask
 
 KILLED_AT = """
 import os, signal
@@ -64,20 +61,6 @@ def stop_at(asked: DetectRequest, place: Place, how: str = "KILL") -> str:
     assert ended.returncode != 0
     assert not asked.output.exists()
     return ended.stderr
-
-
-@pytest.fixture
-def searched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The slices that the network meets from now on."""
-    slices: list[str] = []
-    predict = DetectorTask.predict
-
-    def counted(task: DetectorTask, batch: Any) -> list[Detections]:
-        slices.extend(item.image.sop_instance_uid for item in batch.items)
-        return predict(task, batch)
-
-    monkeypatch.setattr(DetectorTask, "predict", counted)
-    return slices
 
 
 @pytest.mark.parametrize("place", [(0, 0), (0, 5), (1, 2)])

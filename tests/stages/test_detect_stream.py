@@ -1,31 +1,13 @@
 """What `detect` reads, searches and leaves out, slice by slice."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pydicom
-import pytest
 
-from lnmdetect.core.records import Detections
 from lnmdetect.io.coco import read_coco
 from lnmdetect.stages.detect import detect
 from lnmdetect.stages.detect_request import DetectRequest
-from lnmdetect.training.detector_task import DetectorTask
-
-
-@pytest.fixture
-def searched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The slices that the network meets."""
-    slices: list[str] = []
-    predict = DetectorTask.predict
-
-    def counted(task: DetectorTask, batch: Any) -> list[Detections]:
-        slices.extend(item.image.sop_instance_uid for item in batch.items)
-        return predict(task, batch)
-
-    monkeypatch.setattr(DetectorTask, "predict", counted)
-    return slices
 
 
 def test_slices_far_from_the_patient_are_listed_without_meeting_the_network(

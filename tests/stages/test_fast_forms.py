@@ -4,16 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from lnmdetect.datasets.classifier_data import collate_crops
 from lnmdetect.datasets.detector_data import DetectorItem, collate_detector
 from lnmdetect.stages.classify import load_classifier
 from lnmdetect.stages.detect import load_detector
-
-
-def norms(network: nn.Module) -> int:
-    return sum(isinstance(part, nn.BatchNorm2d) for part in network.modules())
+from tests.models.test_folding import norms
 
 
 def test_detect_loads_a_network_without_norms_that_finds_the_same(bundles: Path) -> None:
