@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lnmdetect.core.config import ClassifierRecipe
+from lnmdetect.core.precision import EXACT, InferenceForm
 from lnmdetect.core.pretrained import Pretrained
 from lnmdetect.core.records import CATEGORY_NAMES, METASTATIC
 from lnmdetect.datasets.classifier_data import ClassifierBatch
 from lnmdetect.metrics.classification import auc_by_ranks
 from lnmdetect.metrics.temperature import at_temperature
 from lnmdetect.models.backbones import Backbone, ClassifierSizes, backbone
-from lnmdetect.models.inference import inference_form
+from lnmdetect.training.engines import network_in
 
 SINGLE_VIEW: tuple[tuple[int, ...], ...] = ((),)
 ALL_VIEWS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
@@ -83,6 +84,7 @@ class ClassifierTask:
         temperature: float = 1.0,
     ) -> None:
         self.device = device
+        self.form = EXACT
         self.monitor = recipe.monitor
         self.temperature = temperature
         self.flips: tuple[tuple[int, ...], ...] = SINGLE_VIEW
@@ -105,9 +107,17 @@ class ClassifierTask:
         probabilities = torch.stack([view.double().softmax(dim=1) for view in views]).mean(dim=0)
         return list(at_temperature(probabilities.cpu().numpy(), self.temperature))
 
-    def prepare_inference(self) -> None:
-        """Put the fast form of the network in its place: the same answers, no more training."""
-        self.module = inference_form(self.module)
+    def prepare_inference(self, form: InferenceForm = EXACT) -> None:
+        """Put a fast form of the network in its place, no more training.
+
+        Args:
+            form: in the default one the network gives the same answers as it does now.
+
+        Raises:
+            UsageError: there is no such form.
+        """
+        self.module = network_in(form, self.module)
+        self.form = form
 
     def finish(self) -> None:
         """Answer from now on as the recipe says: over the flips too where it asks for them."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lnmdetect.core.config import STORED_SCORE_MIN, DetectorRecipe
 from lnmdetect.core.geometry import as_boxes, box_sizes, clip_boxes
+from lnmdetect.core.precision import EXACT, InferenceForm
 from lnmdetect.core.records import LYMPH_NODE, Detections
 from lnmdetect.datasets.detector_data import DetectorBatch, DetectorItem, TruthSlice
 from lnmdetect.metrics.average_precision import ap50
@@ -15,7 +16,7 @@ from lnmdetect.metrics.matching import MAX_DETECTIONS
 from lnmdetect.metrics.tables import ImageBoxes
 from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.detectors import DETECTORS, Detector
-from lnmdetect.models.inference import inference_form
+from lnmdetect.training.engines import network_in
 
 MIN_SIDE_PX = 0.5
 """Thinner boxes, in pixels of the original image, are no cross-section of anything."""
@@ -61,6 +62,7 @@ class DetectorTask:
         validation: Sequence[ImageBoxes] = (),
     ) -> None:
         self.device = device
+        self.form = EXACT
         self.validation = validation
         module = build_detector(recipe).to(device)
         self.module = module.to(memory_format=torch.channels_last)
@@ -71,9 +73,17 @@ class DetectorTask:
         terms: dict[str, Tensor] = self.module.losses(self._images(batch), targets)
         return terms
 
-    def prepare_inference(self) -> None:
-        """Put the fast form of the network in its place: the same boxes, no more training."""
-        self.module = inference_form(self.module)
+    def prepare_inference(self, form: InferenceForm = EXACT) -> None:
+        """Put a fast form of the network in its place, no more training.
+
+        Args:
+            form: in the default one the network gives the same boxes as it does now.
+
+        Raises:
+            UsageError: there is no such form.
+        """
+        self.module = network_in(form, self.module)
+        self.form = form
 
     def predict(self, batch: DetectorBatch) -> list[Detections]:
         """Return each item's boxes in its original image, or in its own pixels without a grid."""
