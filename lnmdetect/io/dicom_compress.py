@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pydicom import dcmread
-from pydicom.pixels import get_encoder
+from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGLosslessSV1
 
 from lnmdetect.core.errors import InputError, MissingExtraError

@@ -12,6 +12,7 @@ from pathlib import Path
 from lnmdetect import __version__
 from lnmdetect.core.errors import UsageError
 from lnmdetect.core.progress import SILENT, Progress
+from lnmdetect.core.wording import counted
 from lnmdetect.io.benchmark_files import write_table_text
 from lnmdetect.io.json_files import refuse_existing, write_json
 from lnmdetect.io.machine_facts import MachineFacts, machine_facts
@@ -179,7 +180,8 @@ def _notes(request: SpeedRequest, machine: MachineFacts, threads: int) -> Iterat
             f"{machine.cores} cores): look at the ranges, and measure again when it is quiet"
         )
     if threads != REACH_THREADS:
-        yield f"the bars are of {REACH_THREADS} threads, this run is of {threads}"
+        had = counted(threads, "thread")
+        yield f"the bars are of {REACH_THREADS} threads, this run is of {had}"
     if not request.is_full:
         yield "the bars of the networks are of full width at 512 px and are left out here"
     yield "networks of full width are untrained here: their speed does not depend on the weights"

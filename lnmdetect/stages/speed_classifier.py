@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -35,7 +36,7 @@ def classifier_rows(run: SpeedRun) -> Iterator[SpeedRow]:
     batch = _crops(run)
     candidates = [
         Candidate("eager_fp32", lambda: _eager(run, batch)),
-        *(Candidate(row.name, lambda row=row: _form_work(run, row, batch)) for row in FORMS),
+        *(Candidate(row.name, partial(_form_work, run, row, batch)) for row in FORMS),
     ]
     rounds = run.timed(candidates, what="classifier")
     side = run.classifier.model.size_px

@@ -4,6 +4,7 @@ import os
 import statistics
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from lnmdetect.core.errors import UsageError
@@ -38,7 +39,7 @@ def cohort_rows(run: SpeedRun) -> Iterator[SpeedRow]:
     for number in range(request.cohort_studies):
         path = folder / "studies" / f"study-{number}"
         write_scan(run.volume, path, request.cohort_slices, seed=f"study-{number}")
-    candidates = [Candidate(n, lambda name=n: _prepared(folder, name)) for n in CREWS]
+    candidates = [Candidate(name, partial(_prepared, folder, name)) for name in CREWS]
     rounds = run.timed(candidates, what="cohort", most=ROUNDS, warm_up=False)
     for name, (_, _, words) in CREWS.items():
         facts = _facts(rounds, name, folder, request.cohort_studies, request.cohort_slices)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def startup_rows(run: SpeedRun) -> Iterator[SpeedRow]:
 
         return work
 
-    candidates = [Candidate(name, lambda line=line: start(line)) for name, line in lines.items()]
+    candidates = [Candidate(name, partial(start, line)) for name, line in lines.items()]
     rounds = run.timed(candidates, what="start-up")
     labels = {name: f"lnmdetect {' '.join(words)}" for name, words in STARTS.items()}
     for name, label in ({"python": "Python alone"} | labels).items():
@@ -44,7 +45,7 @@ def scan_rows(run: SpeedRun) -> Iterator[SpeedRow]:
     made = make_ct_phantoms(PhantomRequest(1, SEED, folder / "phantom", "lifelike", workers=1))
     outputs = {name: folder / f"{name}.json" for name in ("detect", "classify", "nodes", "eval")}
     candidates = [
-        Candidate(name, lambda line=line: _command(run, line))
+        Candidate(name, partial(_command, run, line))
         for name, line in _stage_lines(made, outputs).items()
     ]
     rounds = run.timed(candidates, what="a scan by stage", most=SCAN_ROUNDS, warm_up=False)

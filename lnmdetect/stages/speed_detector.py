@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -67,7 +68,7 @@ def detector_rows(run: SpeedRun) -> Iterator[SpeedRow]:
     candidates = [
         Candidate(REFERENCE, lambda: _stock_work(run, batch)),
         Candidate("stock_defaults", lambda: _default_work(batch)),
-        *(Candidate(row.name, lambda row=row: form_work(run, row.form, batch)) for row in FORMS),
+        *(Candidate(row.name, partial(form_work, run, row.form, batch)) for row in FORMS),
         *peak_candidates(),
     ]
     rounds = run.timed(candidates, what="detector")

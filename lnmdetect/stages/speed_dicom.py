@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from pydicom.uid import (
@@ -49,7 +50,7 @@ def dicom_rows(run: SpeedRun) -> Iterator[SpeedRow]:
 
     candidates = [
         Candidate(DETECTION, lambda: form_work(run, InferenceForm(), slice_batch(run))),
-        *(Candidate(name, lambda name=name: prepare(name)) for name in SYNTAXES),
+        *(Candidate(name, partial(prepare, name)) for name in SYNTAXES),
     ]
     rounds = run.timed(candidates, what="DICOM")
     facts = milliseconds(rounds, DETECTION, "slice")

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from lnmdetect.core.wording import counted
 from lnmdetect.stages.speed_result import NO_BAR_AT_THIS_SIZE, SpeedResult, SpeedRow
 from lnmdetect.stages.speed_rows import IS_REFERENCE
 
@@ -73,7 +74,7 @@ def machine_lines(result: SpeedResult) -> list[str]:
         f"{result.date}, lnmdetect {result.lnmdetect}, {result.seconds / 60:.1f} minutes",
         f"{machine.cpu} ({machine.system}), {machine.cores} cores{memory}; "
         f"{' '.join(machine.flags) or 'no flags told'}",
-        f"{settings['threads']} threads, load average {load} at the start"
+        f"{counted(settings['threads'], 'thread')}, load average {load} at the start"
         f"{' (busy)' if machine.is_busy else ''}",
         f"Python {machine.python}, {packages}",
     ]
@@ -103,7 +104,7 @@ def below(result: SpeedResult) -> Iterator[str]:
     """Give what is to be known of the rows: why some have no figure or no bar, and the notes."""
     for row in result.rows:
         if row.reason and row.reason not in SAID_BY_THE_TABLE:
-            yield f"{row.label}: {row.reason}"
+            yield f"{_TITLES.get(row.family, row.family)}: {row.label}: {row.reason}"
     yield from (f"{note[0].upper()}{note[1:]}." for note in result.notes)
 
 

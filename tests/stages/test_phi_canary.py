@@ -108,7 +108,7 @@ DONE = (
     "convert from-seg seg_1.dcm -o from_seg.json " + SCAN,
     "convert from-rtstruct structures.dcm -o from_rtstruct.json " + SCAN,
 )
-TAKE_NO_SCAN = {"models", "phantom ct", "phantom ultrasound"}
+TAKE_NO_SCAN = {"models", "phantom ct", "phantom ultrasound", "speed"}
 TAKE_A_NETWORK = {"pacs push", "pacs pull", "pacs listen"}
 """Planted in test_phi_pacs."""
 LEAKY = "split --audit folds.json --truth truth.json --scan {scan} -v"
