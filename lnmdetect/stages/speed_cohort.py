@@ -94,5 +94,6 @@ def _facts(rounds: Rounds, name: str, folder: Path, studies: int, slices: int) -
     if timing is not None:
         files = [file for file in (folder / name / "studies").rglob("*") if file.is_file()]
         facts["studies_an_hour"] = 3600 / timing.median_s
+        facts["result_files_a_study"] = len(files) // studies
         facts["result_bytes_a_study"] = sum(f.stat().st_size for f in files) // studies
     return facts
