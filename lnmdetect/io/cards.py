@@ -129,7 +129,7 @@ def _checked_lines(bundle: Bundle) -> str:
     form = checked.form.described
     return (
         f"\nBy default this model answers in {form}, where the processor computes so: on\n"
-        f"{checked.checked_on} each figure stayed within {TOLERANCE} of that in fp32.\n\n"
+        f"{checked.checked_on}, each figure stayed within {TOLERANCE} of that in fp32.\n\n"
         f"| figure | {EXACT.described} | {form} | moved |\n|---|---|---|---|\n{rows}\n"
     )
 
