@@ -80,7 +80,7 @@ app.add_typer(cli_phantom.app, name="phantom")
 app.add_typer(cli_pacs.app, name="pacs")
 app.command()(cli_models.anchors)
 app.command()(cli_models.baselines)
-app.command()(cli_models.models)
+app.add_typer(cli_models.app, name="models")
 
 
 def main() -> None:

@@ -84,6 +84,7 @@ def cohort(
     model: options.Model = "compact",
     classifier: options.Classifier = "compact",
     device: options.Device = "auto",
+    precision: options.PrecisionOption = None,
     allow_tilt: options.AllowTilt = False,
     pseudonymise_uids: options.PseudonymiseUids = False,
     sheets: Sheets = 0,
@@ -106,7 +107,9 @@ def cohort(
     from lnmdetect.stages.cohort_study import CohortOptions
 
     talk = Talk(quiet, verbose, as_json)
-    chosen = CohortOptions(model, classifier, device, allow_tilt, pseudonymise_uids, sheets)
+    chosen = CohortOptions(
+        model, classifier, device, allow_tilt, pseudonymise_uids, sheets, precision
+    )
     request = CohortRequest(
         studies,
         output,

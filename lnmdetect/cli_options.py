@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from lnmdetect.core.precision import Engine, Precision
+
 Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.", metavar="PATH")]
 Metrics = Annotated[
     Path | None,
@@ -23,6 +25,18 @@ Model = Annotated[
         "LNMDETECT_MODELS names a folder with more, as detector-NAME or fusion-NAME.",
         metavar="NAME_OR_PATH",
     ),
+]
+PrecisionOption = Annotated[
+    Precision | None,
+    typer.Option(
+        "--precision",
+        help="Numbers of the networks: fp32, bf16 or int8; by default the fastest in which the "
+        "model was checked to answer as in fp32 (lnmdetect models check).",
+        show_default=False,
+    ),
+]
+EngineOption = Annotated[
+    Engine, typer.Option("--engine", help="What runs the networks; others than torch are extras.")
 ]
 Classifier = Annotated[
     str,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lnmdetect.stages.classify import ClassifyResult
     from lnmdetect.stages.detect_request import DetectResult
     from lnmdetect.stages.models import InstalledModel
+    from lnmdetect.stages.models_check import CheckResult
     from lnmdetect.stages.overlay import OverlayResult
     from lnmdetect.stages.phantom import PhantomResult
     from lnmdetect.stages.phantom_insert import InsertResult
@@ -125,6 +126,30 @@ def models_table(models: "Sequence[InstalledModel]") -> Table:
         cells = (model.arm, model.name, model.recipe, trained, f"{model.threshold:.3f}")
         table.add_row(*cells, f"{model.megabytes:.1f}", main)
     return table
+
+
+def check_table(result: "CheckResult") -> Table:
+    """Return one row a figure, in fp32 and in the form that was checked."""
+    of = "phantom patients, phantom figures" if result.phantom else "patients"
+    title = f"{result.arm} {result.model}, {result.patients} held-out {of}"
+    table = Table(title=title, title_justify="left")
+    table.add_column("Figure")
+    for name in ("fp32 on torch", result.form, "moved", "held"):
+        table.add_column(name, justify="right")
+    for figure in result.figures:
+        numbers = (f"{figure.exact:.4f}", f"{figure.other:.4f}", f"{figure.moved:+.4f}")
+        table.add_row(figure.name, *numbers, "yes" if figure.held else "no")
+    return table
+
+
+def check_text(result: "CheckResult") -> str:
+    """Return what was compared and where the bundle lies, in a line or two."""
+    held = "each figure held" if result.held else "a figure moved"
+    said = (
+        f"{counted(result.images, 'image')}: {held} within {result.tolerance}; fp32 took "
+        f"{result.seconds_exact:.1f} s, {result.form} {result.seconds:.1f} s"
+    )
+    return said if result.bundle is None else f"{said}\n{result.bundle}: the new model"
 
 
 def _figure(value: Any) -> str:

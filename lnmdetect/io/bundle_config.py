@@ -11,6 +11,7 @@ from typing import Any
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.errors import InputError, ModelError
 from lnmdetect.core.patient_digests import PatientDigests, digests_from_json
+from lnmdetect.core.precision import CheckedForm, Engine, Precision, checked_from_json
 from lnmdetect.core.thresholds import (
     Temperature,
     Threshold,
@@ -47,6 +48,7 @@ class Bundle:
         temperature: of a classifier; its thresholds hold for probabilities at it.
         trained_on: whom; None: not told.
         node_threshold: of a segmenter, on a node's score; `threshold` is that on a voxel's.
+        checked: a faster form in which it was seen to answer as well; None: none.
     """
 
     name: str
@@ -60,6 +62,12 @@ class Bundle:
     temperature: Temperature = field(default_factory=Temperature)
     trained_on: PatientDigests | None = None
     node_threshold: Threshold | None = None
+    checked: CheckedForm | None = None
+
+    def usual_precision(self, engine: Engine = "torch") -> Precision:
+        """Return in what the bundle answers with an engine when nobody says: fp32 if unchecked."""
+        checked = self.checked
+        return checked.form.precision if checked and checked.form.engine == engine else "fp32"
 
 
 def package_weights() -> Path:
@@ -124,6 +132,7 @@ def _parse_config(folder: Path, arm: Arm) -> Bundle:
             temperature=temperature,
             trained_on=digests_from_json(config.get("trained_on")),
             node_threshold=None if of_nodes is None else threshold_from_json(of_nodes),
+            checked=checked_from_json(config.get("checked")),
         )
     except InputError as error:
         raise _broken(folder, str(error), arm) from None

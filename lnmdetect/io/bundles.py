@@ -153,6 +153,7 @@ def _write_description(bundle: Bundle, card: str) -> None:
         **({"node_threshold": chosen_to_json(of_nodes)} if of_nodes else {}),
         **({"temperature": chosen_to_json(bundle.temperature)} if has_temperature else {}),
         **({"trained_on": bundle.trained_on.to_json()} if bundle.trained_on else {}),
+        **({"checked": bundle.checked.to_json()} if bundle.checked else {}),
         "figures": dict(bundle.figures),
         "data": dict(bundle.data),
         "recipe": bundle.recipe.model_dump(mode="json"),

@@ -5,21 +5,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lnmdetect.core.errors import InputError, OutputError
+from lnmdetect.core.errors import InputError
 from lnmdetect.core.patient_digests import PatientDigests
 from lnmdetect.core.wording import counted
-from lnmdetect.io.bundles import (
-    Bundle,
-    package_weights,
-    read_bundle,
-    refuse_bundle,
-    write_with_weights_of,
-)
+from lnmdetect.io.bundles import Bundle, read_bundle, write_with_weights_of
 from lnmdetect.io.cards import bundle_card
-from lnmdetect.io.json_files import require_folder, sha256_of_file
+from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.recipes import Arm
 from lnmdetect.io.run_record import RunRecord
 from lnmdetect.metrics.matching import Matches, match_tables
+from lnmdetect.stages.bundle_output import refuse_output
 from lnmdetect.stages.evaluation_info import FEW_PATIENTS
 from lnmdetect.stages.evaluation_inputs import Predictions, read_predictions
 from lnmdetect.stages.evaluation_truth import Truth, read_truth
@@ -109,7 +104,7 @@ def open_validation(request: CalibrateRequest, arm: Arm) -> Validation:
         OutputError: the output holds a bundle, or is one that may not be written into.
     """
     bundle = read_bundle(request.model, arm)
-    _refuse_output(request, bundle)
+    refuse_output(request.output, bundle, overwrite=request.overwrite)
     truth = read_truth([request.truth], bootstrap=0, seed=0)
     found = read_predictions([request.found], truth)
     _require_model(request.found.name, found.columns.info, bundle, arm)
@@ -122,23 +117,6 @@ def open_validation(request: CalibrateRequest, arm: Arm) -> Validation:
         matches=match_tables(found.tables),
         digests=digests,
     )
-
-
-def _refuse_output(request: CalibrateRequest, bundle: Bundle) -> None:
-    output = request.output.resolve()
-    for kept, got in (
-        (bundle.folder.resolve(), "the folder of the model itself"),
-        (package_weights().resolve(), "a folder of the installed package"),
-    ):
-        if output.is_relative_to(kept):
-            raise OutputError(
-                request.output.name,
-                expected="a new folder for the bundle",
-                got=got,
-                remedy="Choose another --output; an existing model stays as it is.",
-            )
-    require_folder(request.output)
-    refuse_bundle(request.output, overwrite=request.overwrite)
 
 
 def _require_model(name: str, info: Mapping[str, Any], bundle: Bundle, arm: Arm) -> None:

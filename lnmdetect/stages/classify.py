@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lnmdetect import __version__
 from lnmdetect.core.config import ClassifierRecipe
 from lnmdetect.core.patient_digests import chosen_on, trained_on
+from lnmdetect.core.precision import Engine, InferenceForm, Precision
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.read_ahead import read_ahead
 from lnmdetect.core.records import (
@@ -34,6 +35,7 @@ from lnmdetect.io.json_files import refuse_existing, sha256_of_file
 from lnmdetect.io.pixel_roots import relative_root, scan_root
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.run_record import RunRecord, record_path
+from lnmdetect.stages.model_form import chosen_form
 from lnmdetect.stages.scan_hounsfield import check_listed
 from lnmdetect.training.classifier_task import ClassifierTask
 from lnmdetect.training.devices import Compute, choose_device, limit_threads
@@ -57,7 +59,7 @@ class ClassifyRequest:
         above_threshold: classify only boxes at or above the detector's operating threshold; the
             others are left out of nodes.json.
         threshold: on P(metastatic), in [0, 1], instead of the bundle's.
-        named_root: as `detect` takes it.
+        named_root, precision, engine: as `detect` takes them.
     """
 
     boxes: Path
@@ -69,6 +71,8 @@ class ClassifyRequest:
     threshold: float | None = None
     overwrite: bool = False
     named_root: Path | None = None
+    precision: Precision | None = None
+    engine: Engine = "torch"
 
 
 LoadedClassifier = tuple[Bundle, ClassifierTask]
@@ -86,12 +90,26 @@ class ClassifyResult:
     seconds: float
 
 
-def load_classifier(model: str, device: str, *, plain: bool = False) -> LoadedClassifier:
-    """Return a classifier's bundle and its task, ready to predict; `plain`: as it was trained.
+def load_classifier(
+    model: str,
+    device: str,
+    *,
+    precision: Precision | None = None,
+    engine: Engine = "torch",
+    plain: bool = False,
+) -> LoadedClassifier:
+    """Return a classifier's bundle and its task, ready to predict.
+
+    Args:
+        model: name or folder of the bundle.
+        device: auto, cpu, cuda or cuda:N.
+        precision: see `model_form.chosen_form`.
+        engine: likewise.
+        plain: whether the network stays as it was trained.
 
     Raises:
         ModelError: there is no such bundle, or it is damaged.
-        UsageError: there is no such device.
+        UsageError: there is no such device, or the engine cannot compute in this precision.
     """
     limit_threads()
     bundle = read_bundle(model, "classifier")
@@ -100,7 +118,7 @@ def load_classifier(model: str, device: str, *, plain: bool = False) -> LoadedCl
     task = ClassifierTask(bundle.recipe, choose_device(device), temperature=temperature)
     load_weights(task.module, bundle)
     if not plain:
-        task.prepare_inference()
+        task.prepare_inference(chosen_form(bundle, task.device, precision, engine))
     task.finish()
     return bundle, task
 
@@ -130,8 +148,10 @@ def classify(
     root = scan_root(request.boxes, dataset, request.scan)
     store = store or PixelStore(root, png_folder=request.boxes.parent)
     check_listed(store, dataset)
-    bundle, task = loaded or load_classifier(request.model, request.device)
-    record.config = {**record.config, "device": str(task.device)}
+    bundle, task = loaded or load_classifier(
+        request.model, request.device, precision=request.precision, engine=request.engine
+    )
+    record.config = {**record.config, "device": str(task.device), **asdict(task.form)}
     record.lap("open")
     chosen = _chosen(dataset, above_threshold=request.above_threshold)
     assert isinstance(bundle.recipe, ClassifierRecipe)
@@ -148,7 +168,7 @@ def classify(
         for box in chosen
     )
     record.lap("classify")
-    info = _info(request, dataset, bundle, threshold)
+    info = _info(request, dataset, bundle, threshold, task.form)
     write_coco(
         replace(dataset, info=info, annotations=nodes), request.output, overwrite=request.overwrite
     )
@@ -228,7 +248,11 @@ def called_node(
 
 
 def _info(
-    request: ClassifyRequest, dataset: CocoDataset, bundle: Bundle, threshold: float
+    request: ClassifyRequest,
+    dataset: CocoDataset,
+    bundle: Bundle,
+    threshold: float,
+    form: InferenceForm,
 ) -> dict[str, Any]:
     chosen = bundle.threshold if request.threshold is None else None
     root = request.named_root or scan_root(request.boxes, dataset, request.scan)
@@ -245,6 +269,7 @@ def _info(
             "sha256": bundle.sha256,
             "trained_on_phantoms": bundle.is_phantom,
             "temperature": bundle.temperature.value,
+            **asdict(form),
         },
         "probabilities_of": "classifier",
         "classifier_threshold": threshold,

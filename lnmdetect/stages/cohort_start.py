@@ -58,17 +58,22 @@ def check_request(request: CohortRequest, cores: int) -> None:
 def made_with_of(options: CohortOptions) -> dict[str, Any]:
     """Return what decides the results of any study, beside its files.
 
-    The device is left out: it moves a score by less than a thousandth.
+    The device is left out: it moves a score by less than a thousandth. So is whether a processor
+    computes in the precision in which a bundle was checked.
 
     Raises:
         ModelError: a bundle is absent or damaged.
     """
     chosen = {k: v for k, v in asdict(options).items() if k not in _NOT_OPTIONS}
+    bundles = {
+        "detector": read_bundle(options.model, "detector"),
+        "classifier": read_bundle(options.classifier, "classifier", option="--classifier"),
+    }
+    usual = {arm: bundle.usual_precision() for arm, bundle in bundles.items()}
     return {
         "lnmdetect": __version__,
-        "detector": read_bundle(options.model, "detector").sha256,
-        "classifier": read_bundle(options.classifier, "classifier", option="--classifier").sha256,
-        "options": chosen,
+        **{arm: bundle.sha256 for arm, bundle in bundles.items()},
+        "options": {**chosen, "precision": {k: options.precision or v for k, v in usual.items()}},
     }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from lnmdetect.core.cohort import CohortFigures, CohortStudy
 from lnmdetect.core.errors import LnmDetectError, ModelError, UsageError
+from lnmdetect.core.precision import Precision
 from lnmdetect.io.cohort_cases import Case, case_name, input_stamp
 from lnmdetect.io.cohort_folder import CohortFolder
 from lnmdetect.io.input_files import printable
@@ -28,6 +29,7 @@ class CohortOptions:
 
     Attributes:
         sheets: slices on the picture; 0 draws none.
+        precision: of both networks; None: the one in which each was checked.
     """
 
     model: str = "compact"
@@ -36,6 +38,7 @@ class CohortOptions:
     allow_tilt: bool = False
     pseudonymise_uids: bool = False
     sheets: int = 0
+    precision: Precision | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def analyse_study(request: StudyRequest, study: "LoadedStudy | None" = None, /) 
     _check_key(request)
     options, folder = request.options, CohortFolder(request.output)
     made_with = {**request.made_with, "inputs": input_stamp(request.case.path)}
-    models = _loaded_models(options.model, options.classifier, options.device)
+    models = _loaded_models(options.model, options.classifier, options.device, options.precision)
     _check_models(models, made_with)
     done = run(
         RunRequest(
@@ -144,13 +147,18 @@ def reason_for(error: LnmDetectError, request: StudyRequest) -> str:
 
 
 @lru_cache(maxsize=1)
-def _loaded_models(model: str, classifier: str, device: str) -> "LoadedModels":
+def _loaded_models(
+    model: str, classifier: str, device: str, precision: Precision | None
+) -> "LoadedModels":
     """Return the models, which are read once a process."""
     from lnmdetect.stages.classify import load_classifier
     from lnmdetect.stages.detect import load_detector
     from lnmdetect.stages.run import LoadedModels
 
-    return LoadedModels(load_detector(model, device), load_classifier(classifier, device))
+    return LoadedModels(
+        load_detector(model, device, precision=precision),
+        load_classifier(classifier, device, precision=precision),
+    )
 
 
 def _check_key(request: StudyRequest) -> None:

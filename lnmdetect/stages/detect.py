@@ -1,12 +1,14 @@
 """`lnmdetect detect`: scans in, boxes.json out."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from lnmdetect import __version__
 from lnmdetect.core.config import DetectorRecipe
 from lnmdetect.core.errors import InputError, LnmDetectError
+from lnmdetect.core.precision import Engine, Precision
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.records import (
     Detections,
@@ -21,6 +23,7 @@ from lnmdetect.io.scan_source import ScanSource, open_source
 from lnmdetect.stages.detect_output import threshold_of, write_boxes
 from lnmdetect.stages.detect_request import DetectRequest, DetectResult
 from lnmdetect.stages.detect_stream import FoundScan, detect_scans
+from lnmdetect.stages.model_form import chosen_form
 from lnmdetect.stages.scan_record import start_scan_record
 from lnmdetect.training.detector_task import DetectorTask
 from lnmdetect.training.devices import choose_device, limit_threads
@@ -28,12 +31,26 @@ from lnmdetect.training.devices import choose_device, limit_threads
 LoadedDetector = tuple[Bundle, DetectorTask]
 
 
-def load_detector(model: str, device: str, *, plain: bool = False) -> LoadedDetector:
-    """Return a detector's bundle and its task, ready to predict; `plain`: as it was trained.
+def load_detector(
+    model: str,
+    device: str,
+    *,
+    precision: Precision | None = None,
+    engine: Engine = "torch",
+    plain: bool = False,
+) -> LoadedDetector:
+    """Return a detector's bundle and its task, ready to predict.
+
+    Args:
+        model: name or folder of the bundle.
+        device: auto, cpu, cuda or cuda:N.
+        precision: see `model_form.chosen_form`.
+        engine: likewise.
+        plain: whether the network stays as it was trained.
 
     Raises:
         ModelError: there is no such bundle, or it is damaged.
-        UsageError: there is no such device.
+        UsageError: there is no such device, or the engine cannot compute in this precision.
     """
     limit_threads()
     bundle = read_bundle(model, "detector")
@@ -41,7 +58,7 @@ def load_detector(model: str, device: str, *, plain: bool = False) -> LoadedDete
     task = DetectorTask(bundle.recipe, choose_device(device))
     load_weights(task.module, bundle)
     if not plain:
-        task.prepare_inference()
+        task.prepare_inference(chosen_form(bundle, task.device, precision, engine))
     return bundle, task
 
 
@@ -67,15 +84,17 @@ def detect(
     refuse_existing(request.output, overwrite=request.overwrite)
     record = start_scan_record("detect", request.scan, _asked(request))
     source = source or _open(request)
-    bundle, task = loaded or load_detector(request.model, request.device)
-    record.config = {**record.config, "device": str(task.device)}
+    bundle, task = loaded or load_detector(
+        request.model, request.device, precision=request.precision, engine=request.engine
+    )
+    record.config = {**record.config, "device": str(task.device), **asdict(task.form)}
     record.lap("open")
     failures = list(source.failures)
     with detection_spool(request.output, _identity(request, source, bundle, task)) as spool:
         known = len(spool.found)
         pairs = _sound(detect_scans(source, bundle, task, spool, progress), failures)
         record.lap("detect")
-        dataset = write_boxes(request, source, bundle, pairs, failed=len(failures))
+        dataset = write_boxes(request, source, bundle, pairs, form=task.form, failed=len(failures))
     if not request.scan.is_file():
         record.inputs["scan"] = sha256_of_slices(dataset.images)
     record.model = {bundle.name: bundle.sha256}
@@ -109,6 +128,7 @@ def _identity(
         "lnmdetect": __version__,
         "model": bundle.sha256,
         "device": str(task.device),
+        "form": asdict(task.form),
         "coverage": source.coverage,
         "slices": slices,
     }

@@ -1,12 +1,13 @@
 """boxes.json as `lnmdetect detect` writes it."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from lnmdetect import __version__
 from lnmdetect.core.config import STORED_SCORE_MIN
 from lnmdetect.core.patient_digests import chosen_on, trained_on
+from lnmdetect.core.precision import InferenceForm
 from lnmdetect.core.records import (
     LYMPH_NODE,
     CocoDataset,
@@ -29,6 +30,7 @@ def write_boxes(
     bundle: Bundle,
     pairs: list[tuple[ImageRecord, Detections]],
     *,
+    form: InferenceForm,
     failed: int,
 ) -> CocoDataset:
     """Return what was written to the output of a request.
@@ -38,13 +40,14 @@ def write_boxes(
         source: what was searched.
         bundle: with what.
         pairs: every slice of every sound scan, with what was found on it.
+        form: in which the detector answered.
         failed: studies that could not be read.
 
     Raises:
         OutputError: it exists and `overwrite` is not set, or the disk refuses.
     """
     info = {
-        **_info(request, bundle, threshold_of(request, bundle)),
+        **_info(request, bundle, threshold_of(request, bundle), form),
         "coverage": source.coverage,
         **({} if source.fold is None else {"split": source.fold}),
         "failed_studies": failed,
@@ -81,7 +84,9 @@ def _dataset(info: dict[str, Any], pairs: list[tuple[ImageRecord, Detections]]) 
     return CocoDataset(info, images, tuple(annotations))
 
 
-def _info(request: DetectRequest, bundle: Bundle, threshold: float) -> dict[str, Any]:
+def _info(
+    request: DetectRequest, bundle: Bundle, threshold: float, form: InferenceForm
+) -> dict[str, Any]:
     chosen = bundle.threshold if request.threshold is None else None
     if request.pseudonymise_uids:
         place: dict[str, Any] = {"pseudonymised_uids": True}
@@ -95,6 +100,7 @@ def _info(request: DetectRequest, bundle: Bundle, threshold: float) -> dict[str,
             "name": bundle.name,
             "sha256": bundle.sha256,
             "trained_on_phantoms": bundle.is_phantom,
+            **asdict(form),
         },
         "recipe": bundle.recipe.name,
         **place,

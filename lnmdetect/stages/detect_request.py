@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lnmdetect.core.errors import LnmDetectError
+from lnmdetect.core.precision import Engine, Precision
 
 DEFAULT_MODEL = "compact"
 BOXES = Path("boxes.json")
@@ -18,6 +19,7 @@ class DetectRequest:
             the slices of either.
         threshold: operating threshold in [0, 1] instead of the bundle's.
         series, allow_tilt, key_images, pixel_spacing_mm: see `io.scan_source.open_source`.
+        precision, engine: of the network, see `model_form.chosen_form`.
         named_root: what `info.scan_root` names instead of `scan`: a folder around it, where the
             scan's own name may be a patient's.
     """
@@ -34,6 +36,8 @@ class DetectRequest:
     overwrite: bool = False
     pseudonymise_uids: bool = False
     named_root: Path | None = None
+    precision: Precision | None = None
+    engine: Engine = "torch"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from lnmdetect.core.precision import Engine, Precision
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.io.bundles import read_bundle
 from lnmdetect.io.json_files import refuse_existing
@@ -37,6 +38,7 @@ class RunRequest:
         truth: drawn on the picture where it is known.
         slices: on the picture; 0 draws none.
         named_root: as `detect` takes it.
+        precision, engine: of both networks, as the stages take them.
     """
 
     scan: Path
@@ -53,6 +55,8 @@ class RunRequest:
     slices: int = 24
     overwrite: bool = False
     named_root: Path | None = None
+    precision: Precision | None = None
+    engine: Engine = "torch"
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,8 @@ def _detect_request(request: RunRequest, boxes: Path) -> DetectRequest:
         pseudonymise_uids=request.pseudonymise_uids,
         overwrite=request.overwrite,
         named_root=request.named_root,
+        precision=request.precision,
+        engine=request.engine,
     )
 
 
@@ -135,6 +141,8 @@ def _classify_request(request: RunRequest, boxes: Path, nodes: Path) -> Classify
         device=request.device,
         overwrite=request.overwrite,
         named_root=request.named_root,
+        precision=request.precision,
+        engine=request.engine,
     )
 
 

@@ -56,6 +56,14 @@ def training_compute(device: torch.device) -> Compute:
     return Compute(device, "bf16")
 
 
+def computes_bf16(device: torch.device) -> bool:
+    """Return whether bf16 is faster there than fp32; elsewhere it is only imitated."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    known = torch.cpu.get_capabilities()
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
 def limit_threads() -> int:
     """Return the number of threads torch now uses: the cores this process may use.
 

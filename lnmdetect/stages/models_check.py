@@ -1,0 +1,251 @@
+"""`lnmdetect models check`: does a faster form of a model reach what it reaches in fp32?"""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from lnmdetect.core.errors import InputError, ModelError, UsageError
+from lnmdetect.core.patient_digests import PatientDigests
+from lnmdetect.core.precision import (
+    EXACT,
+    TOLERANCE,
+    CheckedForm,
+    Engine,
+    HeldFigure,
+    InferenceForm,
+    Precision,
+)
+from lnmdetect.core.progress import SILENT, Progress
+from lnmdetect.core.wording import counted
+from lnmdetect.io.bundles import Bundle, read_bundle, write_with_weights_of
+from lnmdetect.io.cards import bundle_card
+from lnmdetect.io.json_files import sha256_of_file
+from lnmdetect.io.recipes import Arm
+from lnmdetect.stages.bundle_output import refuse_output
+from lnmdetect.stages.classify import ClassifyRequest, classify
+from lnmdetect.stages.detect import detect
+from lnmdetect.stages.detect_request import DEFAULT_MODEL, DetectRequest
+from lnmdetect.stages.evaluate import evaluate
+from lnmdetect.stages.evaluation_request import TRUTH, EvalRequest
+from lnmdetect.stages.evaluation_result import EvalResult
+from lnmdetect.stages.evaluation_truth import Truth, read_truth
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """Which form of which model to hold against fp32, and on whom.
+
+    Attributes:
+        arm: detector or classifier.
+        truth: of patients that the model has not seen.
+        scan: where their pixels are; None takes the file's `info.scan_root`.
+        model: name or folder of the bundle.
+        precision, engine: the form.
+        device: where both are run.
+        output: folder of a new bundle that answers in this form by default; None writes nothing.
+    """
+
+    arm: Arm
+    truth: Path = TRUTH
+    scan: Path | None = None
+    model: str = DEFAULT_MODEL
+    precision: Precision = "bf16"
+    engine: Engine = "torch"
+    device: str = "auto"
+    output: Path | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What both forms reached.
+
+    Attributes:
+        form: that was checked, in words.
+        seconds_exact, seconds: of the analysis in fp32 and in the form; of one run each, so a busy
+            machine shows in them.
+        held: whether each figure stayed within `tolerance`.
+        bundle: folder of the new one; None where none was asked for, or a figure moved.
+    """
+
+    arm: str
+    model: str
+    form: str
+    figures: tuple[HeldFigure, ...]
+    tolerance: float
+    held: bool
+    seconds_exact: float
+    seconds: float
+    patients: int
+    images: int
+    phantom: bool
+    bundle: Path | None = None
+    notes: tuple[str, ...] = field(default=())
+
+
+def check_model(request: CheckRequest, progress: Progress = SILENT) -> CheckResult:
+    """Return what a model reaches in fp32 and in another form; writes a bundle where it held.
+
+    Args:
+        request: which form of which model, on whom.
+        progress: watches the slices or crops.
+
+    Raises:
+        InputError: the truth file cannot be used, or the model has seen its patients.
+        ModelError: there is no such bundle, or it is damaged.
+        OutputError: the output holds a bundle, or is one that may not be written into.
+        UsageError: there is no such form, or it is fp32 on torch itself.
+    """
+    form = _other_form(request)
+    bundle = read_bundle(request.model, request.arm)
+    if request.output is not None:
+        refuse_output(request.output, bundle, overwrite=request.overwrite)
+    truth = read_truth([request.truth], bootstrap=0, seed=0)
+    patients = PatientDigests.of(truth.patient_names, sha256_of_file(request.truth))
+    _refuse_seen(request.truth.name, patients, bundle)
+    with tempfile.TemporaryDirectory(prefix="lnmdetect-") as folder:
+        exact, seconds_exact = _figures(request, EXACT, Path(folder) / "exact.json", progress)
+        other, seconds = _figures(request, form, Path(folder) / "other.json", progress)
+    figures = tuple(HeldFigure(name, exact[name], other[name]) for name in exact)
+    held = all(figure.held for figure in figures)
+    result = CheckResult(
+        arm=request.arm,
+        model=bundle.name,
+        form=form.described,
+        figures=figures,
+        tolerance=TOLERANCE,
+        held=held,
+        seconds_exact=seconds_exact,
+        seconds=seconds,
+        patients=len(truth.patient_names),
+        images=len(truth.columns.images),
+        phantom=truth.columns.is_phantom,
+    )
+    if request.output is None or not held:
+        return result
+    checked = CheckedForm(form, figures, _described(truth), patients)
+    _write(request.output, bundle, checked, overwrite=request.overwrite)
+    return replace(result, bundle=request.output)
+
+
+def refuse_moved(result: CheckResult) -> None:
+    """Return nothing where every figure held.
+
+    Raises:
+        ModelError: one moved.
+    """
+    if result.held:
+        return
+    moved = [f"{f.name} {f.moved:+.4f}" for f in result.figures if not f.held]
+    raise ModelError(
+        f"{result.arm} {result.model} in {result.form}",
+        expected=f"figures within {result.tolerance} of those in fp32",
+        got=", ".join(moved),
+        remedy="It stays in fp32 by default, and no bundle was written; --precision still runs it.",
+    )
+
+
+def _other_form(request: CheckRequest) -> InferenceForm:
+    form = InferenceForm(request.precision, request.engine)
+    if form == EXACT:
+        raise UsageError(
+            "--precision",
+            expected="another form than the one it is held against",
+            got=form.described,
+            remedy="Leave both options out for bf16 on torch.",
+        )
+    return form
+
+
+def _refuse_seen(name: str, patients: PatientDigests, bundle: Bundle) -> None:
+    """Raise where the model was trained, or its threshold chosen, on a patient."""
+    told = (bundle.trained_on, bundle.threshold.patients, bundle.temperature.patients)
+    known = {digest for some in told if some for digest in some.patients_sha256}
+    if seen := len(known & set(patients.patients_sha256)):
+        raise InputError(
+            name,
+            expected=f"patients that bundle {bundle.name} has not seen",
+            got=f"{seen} of {len(patients.patients_sha256)} that it was trained or tuned on",
+            remedy="Hold out other patients: what a model has learnt by heart, it answers in any "
+            "precision.",
+        )
+
+
+def _figures(
+    request: CheckRequest, form: InferenceForm, output: Path, progress: Progress
+) -> tuple[Figures, float]:
+    """Return the figures that a form reaches, and the seconds it took."""
+    if request.arm == "detector":
+        found = detect(_detect_request(request, form, output), progress)
+        result = evaluate(EvalRequest((request.truth,), boxes=(output,), bootstrap=0))
+        return dict(_detector_figures(result, request.truth)), round(found.seconds, 3)
+    called = classify(_classify_request(request, form, output), progress)
+    result = evaluate(EvalRequest((request.truth,), truth_nodes=(output,), bootstrap=0))
+    return dict(_classifier_figures(result, request.truth)), round(called.seconds, 3)
+
+
+def _detect_request(request: CheckRequest, form: InferenceForm, output: Path) -> DetectRequest:
+    return DetectRequest(
+        request.scan or request.truth,
+        output=output,
+        model=request.model,
+        device=request.device,
+        precision=form.precision,
+        engine=form.engine,
+    )
+
+
+def _classify_request(request: CheckRequest, form: InferenceForm, output: Path) -> ClassifyRequest:
+    return ClassifyRequest(
+        request.truth,
+        output=output,
+        scan=request.scan,
+        model=request.model,
+        device=request.device,
+        precision=form.precision,
+        engine=form.engine,
+    )
+
+
+def _detector_figures(result: EvalResult, truth: Path) -> Iterator[tuple[str, float]]:
+    detection = result.detection
+    assert detection is not None  # boxes were given
+    yield "AP50", _value(result.ap50.value, "AP50", truth)
+    for curve in (detection.froc, detection.froc_per_scan):
+        name = f"mean sensitivity of FROC, {curve.per}"
+        yield name, _value(curve.mean.value, name, truth)
+
+
+def _classifier_figures(result: EvalResult, truth: Path) -> Iterator[tuple[str, float]]:
+    classes = result.classification_on_truth_boxes
+    yield "AUC", _value(classes.figures.auc.value if classes else None, "AUC", truth)
+
+
+def _value(value: float | None, name: str, truth: Path) -> float:
+    if value is None:
+        raise InputError(
+            truth.name,
+            expected="nodes that count, of either class for a classifier",
+            got=f"{name} that is undefined",
+            remedy="Give truth of more patients.",
+        )
+    return value
+
+
+def _described(truth: Truth) -> str:
+    """Return who the patients are, for the bundle and its card."""
+    number = counted(len(truth.patient_names), "held-out patient")
+    return f"{number}, phantoms" if truth.columns.is_phantom else number
+
+
+def _write(output: Path, bundle: Bundle, checked: CheckedForm, *, overwrite: bool) -> None:
+    written = replace(
+        bundle,
+        name=output.resolve().name.removeprefix(f"{bundle.recipe.arm}-"),
+        folder=output,
+        checked=checked,
+    )
+    write_with_weights_of(bundle, written, bundle_card(written), overwrite=overwrite)
