@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from lnmdetect.core.errors import UsageError
 from lnmdetect.core.extras import require_package
 
 OPSET = 17
@@ -32,6 +33,7 @@ def onnx_bytes(
 
     Raises:
         MissingExtraError: the package onnx is not installed.
+        UsageError: the network does something that ONNX has no operator for.
     """
     require_package("onnx", where=where, package="onnx, which writes the format", extra="onnx")
     written = io.BytesIO()
@@ -45,17 +47,29 @@ def onnx_bytes(
             {axis: f"{name}_{axis}" for axis in range(rank)}
             for name, rank in zip(outputs, ranks, strict=True)
         )
-        torch.onnx.export(
-            network,
-            (example,),
-            written,
-            input_names=list(names[:1]),
-            output_names=outputs,
-            dynamic_axes={names[0]: free, **dict(zip(outputs, of_outputs, strict=True))},
-            opset_version=OPSET,
-            dynamo=False,
-        )
+        try:
+            torch.onnx.export(
+                network,
+                (example,),
+                written,
+                input_names=list(names[:1]),
+                output_names=outputs,
+                dynamic_axes={names[0]: free, **dict(zip(outputs, of_outputs, strict=True))},
+                opset_version=OPSET,
+                dynamo=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            raise _unspeakable(where, error) from None
     return written.getvalue()
+
+
+def _unspeakable(where: str, error: Exception) -> UsageError:
+    return UsageError(
+        where,
+        expected="a network that ONNX can hold",
+        got=str(error).split("  [", maxsplit=1)[0].splitlines()[0].strip(" ."),
+        remedy="Use torch or openvino for this model.",
+    )
 
 
 class OnnxNetwork:

@@ -6,6 +6,7 @@ that cannot before either is: see `import_openvino`.
 """
 
 import sys
+import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +21,8 @@ from lnmdetect.core.extras import require_package
 from lnmdetect.core.precision import Precision
 
 TELLS_ITS_MAKER = "openvino_telemetry"
-HINTS: Mapping[Precision, str] = {"fp32": "f32", "bf16": "bf16", "int8": "bf16"}
-"""What the layers compute in that are not quantised."""
+HINTS: Mapping[Precision, str] = {"fp32": "f32", "bf16": "bf16"}
+"""What layers that are not quantised compute in."""
 
 
 def import_openvino(where: str) -> ModuleType:
@@ -87,7 +88,7 @@ class OpenVinoNetwork:
 
     Args:
         model: an `openvino.Model` of one input.
-        precision: of its layers, where they are not quantised.
+        precision: fp32 or bf16, of the layers that are not quantised.
     """
 
     def __init__(self, model: Any, precision: Precision) -> None:
@@ -113,3 +114,16 @@ class OpenVinoNetwork:
             torch.from_numpy(self._request.get_output_tensor(number).data)
             for number in range(self._outputs)
         ]
+
+
+def model_bytes(model: Any) -> tuple[bytes, bytes]:
+    """Return the bytes of the .xml and the .bin file of an `openvino.Model`, numbers as they are.
+
+    Args:
+        model: converted or quantised.
+    """
+    openvino = import_openvino("--engine openvino")
+    with tempfile.TemporaryDirectory(prefix="lnmdetect-") as folder:
+        path = Path(folder) / "model.xml"
+        openvino.save_model(model, path, compress_to_fp16=False)
+        return path.read_bytes(), path.with_suffix(".bin").read_bytes()

@@ -2,19 +2,24 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lnmdetect.core.errors import ModelError, UsageError
 from lnmdetect.core.precision import Engine, InferenceForm, Precision
 from lnmdetect.io.onnx_engine import OnnxNetwork, onnx_bytes
 from lnmdetect.io.openvino_engine import OpenVinoNetwork, converted, read_model
+from lnmdetect.io.quantise import quantised_model
 from lnmdetect.models.dense_part import DensePart, with_dense_part
 from lnmdetect.models.detector import NodeDetector
 from lnmdetect.models.detectors import Detector
 from lnmdetect.models.folding import fold_batch_norms
 from lnmdetect.models.inference import inference_form
+from lnmdetect.training.devices import computes_bf16
 
 PRECISIONS: Mapping[Engine, tuple[Precision, ...]] = {
     "torch": ("fp32", "bf16"),
@@ -22,12 +27,6 @@ PRECISIONS: Mapping[Engine, tuple[Precision, ...]] = {
     "onnx": ("fp32",),
 }
 """What each engine can compute in."""
-REST: Mapping[Precision, torch.dtype] = {
-    "fp32": torch.float32,
-    "bf16": torch.bfloat16,
-    "int8": torch.bfloat16,
-}
-"""What the layers of a detector that torch keeps compute in."""
 TRACED_PX = 64
 """Side of the image a detector is traced with; what comes out holds for all."""
 
@@ -55,19 +54,35 @@ def detector_in(
     if form.engine == "torch":
         return inference_form(network, form.precision)
     _require_cpu(form, network)
-    if not isinstance(network, NodeDetector):
-        raise UsageError(
-            "--engine",
-            expected="torch, for all detectors but Faster R-CNN on a feature pyramid",
-            got=form.engine,
-            remedy="Leave it out.",
-        )
+    detector = _with_dense_part(network, f"--engine {form.engine}")
+    precision = _unquantised(form.precision)
     if form.precision == "int8":
-        run: Run = OpenVinoNetwork(read_model(_calibrated(quantised)), "int8")
+        run: Run = OpenVinoNetwork(read_model(_calibrated(quantised)), precision)
     else:
-        shape = (-1, network.sizes.in_channels, -1, -1)
-        run = RUNNERS[form.engine](DensePart(network), shape, form.precision)
-    return with_dense_part(network, run, dtype=REST[form.precision])
+        shape = _shape_of_images(detector)
+        run = RUNNERS[form.engine](DensePart(detector), shape, precision)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    return with_dense_part(detector, run, dtype=dtype)
+
+
+def quantised_dense_part(
+    network: Detector, images: Sequence[NDArray[np.float32]], *, where: str
+) -> Any:
+    """Return the dense part of a detector in int8, an `openvino.Model`.
+
+    Args:
+        network: as it was trained, on the CPU.
+        images: (1, C, H, W) each, on which the ranges of its numbers are measured.
+        where: what asks for it.
+
+    Raises:
+        MissingExtraError: NNCF or OpenVINO is not installed.
+        UsageError: the detector has no such part.
+    """
+    detector = _with_dense_part(network, where)
+    shape = _shape_of_images(detector)
+    model = converted(DensePart(detector), _example(shape), shape=shape, where=where)
+    return quantised_model(model, images, where=where)
 
 
 def classifier_in(form: InferenceForm, network: nn.Module, crop: Shape) -> nn.Module:
@@ -128,6 +143,28 @@ def refuse_unknown(form: InferenceForm) -> None:
             got=form.described,
             remedy="Use one of these, or leave both out.",
         )
+
+
+def _with_dense_part(network: Detector, where: str) -> NodeDetector:
+    if not isinstance(network, NodeDetector):
+        raise UsageError(
+            where,
+            expected="Faster R-CNN on a feature pyramid",
+            got="a detector of another architecture",
+            remedy="Run it with --engine torch.",
+        )
+    return network
+
+
+def _shape_of_images(detector: NodeDetector) -> Shape:
+    return (-1, detector.sizes.in_channels, -1, -1)
+
+
+def _unquantised(precision: Precision) -> Precision:
+    """Return what the layers compute in that are not, or cannot be, quantised."""
+    if precision != "int8":
+        return precision
+    return "bf16" if computes_bf16(torch.device("cpu")) else "fp32"
 
 
 def _on_openvino(network: nn.Module, shape: Shape, precision: Precision) -> Run:
