@@ -1,0 +1,138 @@
+"""`models check`: both forms run, figures held or not, and the bundle that comes of it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lnmdetect.core.errors import InputError, ModelError, OutputError, UsageError
+from lnmdetect.core.patient_digests import PatientDigests
+from lnmdetect.core.precision import EXACT, InferenceForm
+from lnmdetect.core.records import CocoDataset, NodeAnnotation
+from lnmdetect.io.bundles import read_bundle
+from lnmdetect.io.coco import read_coco, write_coco
+from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
+from lnmdetect.stages import models_check
+from lnmdetect.stages.detect import detect
+from lnmdetect.stages.detect_request import DetectRequest
+from lnmdetect.stages.models_check import CheckRequest, CheckResult, check_model, refuse_moved
+
+Figures = dict[str, float]
+
+
+@pytest.fixture
+def truth(
+    tmp_path: Path, bundles: Path, make_neck: object, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """truth.json of a scan of four slices, whose nodes are boxes that the tiny detector finds."""
+    monkeypatch.setenv("LNMDETECT_KEY_FILE", str(tmp_path / "key"))
+    meta = CtSeriesMeta("one", "one", "one", (2.5, 1.0, 1.0), 2.5, (0.0, 0.0, 0.0))
+    write_ct_series(make_neck(4), tmp_path / "scan", meta)  # type: ignore[operator]
+    boxes = tmp_path / "boxes.json"
+    detect(DetectRequest(tmp_path / "scan", output=boxes, model=str(bundles / "detector-tiny")))
+    found = read_coco(boxes)
+    best = {a.image_id: a for a in sorted(found.annotations, key=lambda a: a.score or 0)}
+    nodes = tuple(
+        NodeAnnotation(k, image, 1 + k % 2, box.box_xyxy, node_id=f"n{k}")
+        for k, (image, box) in enumerate(sorted(best.items()), 1)
+    )
+    assert len(nodes) == 4
+    write_coco(CocoDataset({"scan_root": "scan"}, found.images, nodes), tmp_path / "truth.json")
+    return tmp_path / "truth.json"
+
+
+def request(truth: Path, bundles: Path, arm: str = "detector", **changes: object) -> CheckRequest:
+    given = {"model": str(bundles / f"{arm}-tiny"), "device": "cpu", **changes}
+    return CheckRequest(arm, truth, **given)  # type: ignore[arg-type]
+
+
+def reaching(monkeypatch: pytest.MonkeyPatch, exact: Figures, other: Figures) -> None:
+    """Let the two forms reach these figures."""
+
+    def figures(_: CheckRequest, form: InferenceForm, *__: object) -> tuple[Figures, float]:
+        return (exact if form == EXACT else other), 1.0
+
+    monkeypatch.setattr(models_check, "_figures", figures)
+
+
+def test_both_forms_of_a_detector_are_run_on_the_truth_and_compared(
+    truth: Path, bundles: Path
+) -> None:
+    result = check_model(request(truth, bundles))
+    names = [figure.name for figure in result.figures]
+    assert names == ["AP50"] + [f"mean sensitivity of FROC, {per}" for per in ("image", "scan")]
+    assert result.figures[0].exact > 0.2  # its own boxes are the truth
+    assert result.figures[0].exact != result.figures[0].other  # the numbers did change
+    assert (result.form, result.patients, result.images) == ("bf16 on torch", 1, 4)
+    assert result.held == all(abs(f.exact - f.other) <= 0.005 for f in result.figures)
+
+
+def test_a_classifier_is_compared_by_its_auc_on_truth_boxes(truth: Path, bundles: Path) -> None:
+    result = check_model(request(truth, bundles, "classifier"))
+    assert [figure.name for figure in result.figures] == ["AUC"]
+    assert result.seconds > 0
+
+
+def test_a_form_whose_figures_held_becomes_the_default_of_a_new_bundle(
+    truth: Path, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reaching(monkeypatch, {"AP50": 0.8}, {"AP50": 0.797})
+    result = check_model(request(truth, bundles, output=tmp_path / "new"))
+    refuse_moved(result)
+    assert result.bundle == tmp_path / "new"
+    bundle, source = read_bundle(str(tmp_path / "new"), "detector"), bundles / "detector-tiny"
+    assert bundle.checked is not None
+    assert bundle.checked.form == InferenceForm("bf16")
+    assert bundle.checked.checked_on == "1 held-out patient"
+    assert bundle.sha256 == read_bundle(str(source), "detector").sha256
+    assert "checked" not in json.loads((source / "config.json").read_text())
+
+
+def test_a_form_that_moved_a_figure_leaves_no_bundle_and_ends_with_code_4(
+    truth: Path, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reaching(monkeypatch, {"AP50": 0.8, "FROC": 0.7}, {"AP50": 0.7949, "FROC": 0.7})
+    result = check_model(request(truth, bundles, output=tmp_path / "new"))
+    assert not result.held
+    assert result.bundle is None
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(ModelError, match=r"bf16 on torch: expected .* got AP50 -0\.0051\.") as said:
+        refuse_moved(result)
+    assert said.value.exit_code == 4
+
+
+def test_fp32_is_not_checked_against_itself(truth: Path, bundles: Path) -> None:
+    with pytest.raises(UsageError, match="got fp32 on torch"):
+        check_model(request(truth, bundles, precision="fp32"))
+
+
+def test_patients_whom_the_model_has_seen_are_refused(
+    truth: Path, bundles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = read_coco(truth).images[0].patient
+    seen = PatientDigests.of([patient, "another"], truth_sha256="0" * 64)
+    bundle = replace(read_bundle(str(bundles / "detector-tiny"), "detector"), trained_on=seen)
+    monkeypatch.setattr(models_check, "read_bundle", lambda *_: bundle)
+    with pytest.raises(InputError, match=r"has not seen, got 1 of 1 that it was trained or tuned"):
+        check_model(request(truth, bundles))
+
+
+def test_the_bundle_that_is_checked_is_not_written_into(truth: Path, bundles: Path) -> None:
+    with pytest.raises(OutputError, match="the folder of the model itself"):
+        check_model(request(truth, bundles, output=bundles / "detector-tiny", overwrite=True))
+
+
+def test_truth_without_nodes_tells_nothing_and_says_so(
+    truth: Path, bundles: Path, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.json"
+    dataset = read_coco(truth)
+    write_coco(CocoDataset(dataset.info, dataset.images, ()), empty)
+    with pytest.raises(InputError, match=r"empty\.json: expected nodes that count"):
+        check_model(request(empty, bundles))
+
+
+def test_a_result_that_held_is_not_refused(truth: Path) -> None:
+    kept = CheckResult("detector", "m", "bf16 on torch", (), 0.005, True, 1, 1, 1, 1, False)
+    refuse_moved(kept)
