@@ -1,8 +1,9 @@
 """Networks as ONNX, and ONNX Runtime on a CPU; neither is imported before it is asked for."""
 
-import io
+import tempfile
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -36,8 +37,12 @@ def onnx_bytes(
         UsageError: the network does something that ONNX has no operator for.
     """
     require_package("onnx", where=where, package="onnx, which writes the format", extra="onnx")
-    written = io.BytesIO()
-    with warnings.catch_warnings(), torch.inference_mode():
+    with (
+        tempfile.TemporaryDirectory(prefix="lnmdetect-") as folder,
+        warnings.catch_warnings(),
+        torch.inference_mode(),
+    ):
+        path = Path(folder) / "model.onnx"
         warnings.simplefilter("ignore")  # of the tracer, about shapes that do not vary
         answer = network.eval()(example)
         ranks = [x.ndim for x in ([answer] if isinstance(answer, Tensor) else answer)]
@@ -51,7 +56,7 @@ def onnx_bytes(
             torch.onnx.export(
                 network,
                 (example,),
-                written,
+                path,
                 input_names=list(names[:1]),
                 output_names=outputs,
                 dynamic_axes={names[0]: free, **dict(zip(outputs, of_outputs, strict=True))},
@@ -60,7 +65,7 @@ def onnx_bytes(
             )
         except torch.onnx.OnnxExporterError as error:
             raise _unspeakable(where, error) from None
-    return written.getvalue()
+        return path.read_bytes()
 
 
 def _unspeakable(where: str, error: Exception) -> UsageError:

@@ -68,7 +68,8 @@ def with_dense_part(
         )
 
     rest = copy.deepcopy(detector)
-    rest.body, rest.fpn, rest.rpn.head = nn.Identity(), nn.Identity(), nn.Identity()
+    for owner, name in ((rest, "body"), (rest, "fpn"), (rest.rpn, "head")):
+        owner.register_module(name, nn.Identity())
     rest = fold_batch_norms(rest)
     convolve_box_heads(rest)
     pack_convolutions(rest.to(dtype))

@@ -56,9 +56,8 @@ class NodeDetector(nn.Module):
         self.sizes = sizes
         self.dense_elsewhere: Callable[[Tensor], DenseAnswers] | None = None
         channels = scaled(FPN_CHANNELS, sizes.width)
-        body = ResNet50(sizes.in_channels, width=sizes.width)
-        self.body: nn.Module = body
-        self.fpn: nn.Module = FeaturePyramidNetwork(body.out_channels, channels, LastLevelMaxPool())
+        self.body = ResNet50(sizes.in_channels, width=sizes.width)
+        self.fpn = FeaturePyramidNetwork(self.body.out_channels, channels, LastLevelMaxPool())
         hidden = scaled(HEAD_CHANNELS, sizes.width)
         self.rpn = build_rpn(sizes, channels, _pyramid_anchors(sizes))
         self.roi_heads = build_heads(

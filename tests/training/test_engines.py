@@ -33,7 +33,8 @@ SIZES = ((96, 128), (128, 64), (96, 128))
 def detector() -> NodeDetector:
     sizes = DetectorSizes(AREAS, in_channels=5, width=0.125, proposals_test=200)
     torch.manual_seed(0)
-    network = seasoned(NodeDetector(sizes))
+    network = NodeDetector(sizes)
+    seasoned(network)
     torch.nn.init.normal_(network.roi_heads.box_predictor.cls_score.weight, std=0.5)
     return network
 
