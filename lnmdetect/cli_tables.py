@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lnmdetect.stages.detect_request import DetectResult
     from lnmdetect.stages.models import InstalledModel
     from lnmdetect.stages.models_check import CheckResult
+    from lnmdetect.stages.models_export import ExportModelResult
     from lnmdetect.stages.overlay import OverlayResult
     from lnmdetect.stages.phantom import PhantomResult
     from lnmdetect.stages.phantom_insert import InsertResult
@@ -150,6 +151,13 @@ def check_text(result: "CheckResult") -> str:
         f"{result.seconds_exact:.1f} s, {result.form} {result.seconds:.1f} s"
     )
     return said if result.bundle is None else f"{said}\n{result.bundle}: the new model"
+
+
+def export_model_text(result: "ExportModelResult") -> str:
+    """Return what was written, in a line."""
+    named = f"{result.arm} {result.model}, {result.precision}"
+    said = f"{result.output}: {named}; {', '.join(result.files)} ({result.megabytes:.1f} MB)"
+    return f"{said}; calibrated on {counted(result.slices, 'slice')}" if result.bundle else said
 
 
 def _figure(value: Any) -> str:

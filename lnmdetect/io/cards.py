@@ -5,6 +5,7 @@ from lnmdetect.core.fusion_config import FusionConfig, FusionRecipe
 from lnmdetect.core.precision import EXACT, TOLERANCE
 from lnmdetect.core.segmenter_config import SegmenterRecipe
 from lnmdetect.core.thresholds import Temperature
+from lnmdetect.core.wording import counted
 from lnmdetect.io.bundles import Bundle
 
 _PROPOSED = "resnet50"
@@ -41,7 +42,7 @@ Research software, not a medical device.
 | figure ({label}) | value |
 |---|---|
 {figures}
-{_checked_lines(bundle)}"""
+{_int8_line(bundle)}{_checked_lines(bundle)}"""
 
 
 def _origin(bundle: Bundle) -> str:
@@ -115,6 +116,16 @@ def _temperature_line(bundle: Bundle) -> str:
     if temperature == Temperature():
         return ""
     return f"- Temperature: {temperature.value:.4f}, fitted on {temperature.fitted_on}\n"
+
+
+def _int8_line(bundle: Bundle) -> str:
+    form = bundle.quantised
+    if form is None:
+        return ""
+    return (
+        f"\nIts int8 form was calibrated on {counted(form.slices, 'slice')} of "
+        f"{form.calibrated_on} (seed {form.seed}).\n"
+    )
 
 
 def _checked_lines(bundle: Bundle) -> str:

@@ -41,10 +41,18 @@ class IgnoringRPN(RegionProposalNetwork):  # type: ignore[misc]
         images: ImageList,
         features: dict[str, Tensor],
         targets: list[dict[str, Tensor]] | None = None,
+        answers: tuple[list[Tensor], list[Tensor]] | None = None,
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """Return the proposals (P, 4) px of each image and, in train mode, the two losses."""
+        """Return the proposals (P, 4) px of each image and, in train mode, the two losses.
+
+        Args:
+            images: of which the maps are.
+            features: (N, C, H, W) a level.
+            targets: the truth of each image, in train mode.
+            answers: the head's, where it has been asked: (N, A, H, W) and (N, 4 A, H, W) a map.
+        """
         maps = list(features.values())
-        objectness, regression = self.head(maps)  # (N, A, H, W), (N, 4 A, H, W) a map
+        objectness, regression = answers or self.head(maps)
         anchors = self.anchor_generator(images, maps)
         counts = [x[0].numel() for x in objectness]
         objectness, regression = concat_box_prediction_layers(objectness, regression)

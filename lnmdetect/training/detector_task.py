@@ -1,6 +1,7 @@
 """The first stage as a task: losses of a batch, boxes of a batch, AP50 of a validation set."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from lnmdetect.metrics.matching import MAX_DETECTIONS
 from lnmdetect.metrics.tables import ImageBoxes
 from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.detectors import DETECTORS, Detector
-from lnmdetect.training.engines import network_in
+from lnmdetect.training.engines import detector_in
 
 MIN_SIDE_PX = 0.5
 """Thinner boxes, in pixels of the original image, are no cross-section of anything."""
@@ -73,16 +74,21 @@ class DetectorTask:
         terms: dict[str, Tensor] = self.module.losses(self._images(batch), targets)
         return terms
 
-    def prepare_inference(self, form: InferenceForm = EXACT) -> None:
+    def prepare_inference(
+        self, form: InferenceForm = EXACT, *, quantised: Path | None = None
+    ) -> None:
         """Put a fast form of the network in its place, no more training.
 
         Args:
             form: in the default one the network gives the same boxes as it does now.
+            quantised: file of its dense part in int8, where it has one.
 
         Raises:
+            MissingExtraError: the form's engine is not installed.
+            ModelError: the network was not calibrated for it.
             UsageError: there is no such form.
         """
-        self.module = network_in(form, self.module)
+        self.module = detector_in(form, self.module, quantised=quantised)
         self.form = form
 
     def predict(self, batch: DetectorBatch) -> list[Detections]:
