@@ -42,7 +42,7 @@ from lnmdetect.stages.training_run import (
     start_compute,
 )
 from lnmdetect.training.devices import training_compute
-from lnmdetect.training.engine import FitResult
+from lnmdetect.training.fit_settings import FitResult
 from lnmdetect.training.loaders import plain_batches
 from lnmdetect.training.segmenter_task import SegmenterTask
 

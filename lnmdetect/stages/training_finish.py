@@ -25,7 +25,7 @@ from lnmdetect.stages.training_run import (
     TrainResult,
 )
 from lnmdetect.stages.training_split import HeldOut
-from lnmdetect.training.engine import FitResult
+from lnmdetect.training.fit_settings import FitResult
 
 CHANCE = {"auc": 0.5}
 """What a network that has learnt nothing reaches in a metric; in the others at least 0."""

@@ -27,7 +27,8 @@ from lnmdetect.io.run_files import LAST, forget_run, load_kept, make_run_folder
 from lnmdetect.stages.first_weights import AnyTask, start_from
 from lnmdetect.stages.training_split import DrawnSplit, HeldOut, hold_out, split_of_run
 from lnmdetect.training.devices import choose_device, limit_threads, training_compute
-from lnmdetect.training.engine import FitResult, FitSettings, Keep, fit
+from lnmdetect.training.engine import fit
+from lnmdetect.training.fit_settings import FitResult, FitSettings, Keep
 from lnmdetect.training.loaders import Collate, steps_an_epoch, training_batches
 
 SPLIT, RUN, CURVES_PNG, BUNDLE, CACHE = "split.json", "run.json", "curves.png", "bundle", "cache"

@@ -30,6 +30,12 @@ class FitState:
     best_epoch: int = 0
     seconds: float = 0.0
 
+    def count_step(self, terms: Mapping[str, float]) -> None:
+        """Count an optimiser step with the terms of its loss."""
+        self.step += 1
+        for name, value in terms.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
 
 def save_state(
     folder: Path,

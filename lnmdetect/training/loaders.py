@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lnmdetect.core.config_parts import OptimiserConfig
 from lnmdetect.datasets.draws import EpochBatches
-from lnmdetect.training.engine import BatchSource
+from lnmdetect.training.fit_settings import BatchSource
 
 Collate = Callable[[Any], Any]
 

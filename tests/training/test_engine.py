@@ -17,7 +17,8 @@ from torch import Tensor
 
 from lnmdetect.core.errors import ModelError
 from lnmdetect.training.devices import Compute
-from lnmdetect.training.engine import FitResult, FitSettings, fit, predict
+from lnmdetect.training.engine import fit, predict
+from lnmdetect.training.fit_settings import FitResult, FitSettings
 
 MakeSettings = Callable[..., FitSettings]
 Batches = Callable[[int, int], Iterable[Tensor]]

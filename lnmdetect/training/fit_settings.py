@@ -1,0 +1,55 @@
+"""How a training runs, and what it reached."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lnmdetect.core.config_parts import OptimiserConfig
+from lnmdetect.training.devices import Compute
+
+Keep = Literal["best", "last"]
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a training runs.
+
+    Attributes:
+        steps_an_epoch: optimiser steps between two validations.
+        folder: receives checkpoints and curves; must exist.
+        resume: whether to go on from the folder's last checkpoint.
+        identity: what a resumed run must share with the one begun, by name (recipe, seed, data).
+        budget_s: seconds the training may take; it then ends with a validation, within an epoch if
+            need be, and the learning rate's schedule with it. None: all epochs.
+        keep: which epoch's weights stay, the one with the best validation figure or the last.
+    """
+
+    optimiser: OptimiserConfig
+    compute: Compute
+    steps_an_epoch: int
+    folder: Path
+    resume: bool = False
+    identity: Mapping[str, str] = field(default_factory=dict)
+    budget_s: float | None = None
+    keep: Keep = "best"
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a training reached: one row of figures an epoch, and the one that is kept.
+
+    Attributes:
+        kept: validation figure of the epoch whose weights are kept; kept_epoch: which it is.
+        steps, seconds: taken, validations included.
+    """
+
+    rows: tuple[dict[str, float], ...]
+    kept: float
+    kept_epoch: int
+    steps: int = 0
+    seconds: float = 0.0
+
+
+BatchSource = Callable[[int, int], Iterable[Any]]
+"""Gives the batches of (epoch, first step within it)."""
