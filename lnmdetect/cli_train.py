@@ -61,8 +61,20 @@ Fold = Annotated[
 ]
 
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
+Accumulate = Annotated[
+    int | None,
+    typer.Option(
+        "--accumulate",
+        min=1,
+        help="Batches whose gradients are averaged for one step: a larger batch in the same "
+        "memory; else the recipe's.",
+    ),
+]
 Workers = Annotated[
-    int, typer.Option("--workers", min=0, max=64, help="Processes that prepare batches.")
+    int,
+    typer.Option(
+        "--workers", min=0, max=64, help="Processes that prepare batches; 0: a thread of this one."
+    ),
 ]
 
 
@@ -83,6 +95,7 @@ def train(
     backbone: Backbone = None,
     resume: Resume = False,
     workers: Workers = 0,
+    accumulate: Accumulate = None,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -116,6 +129,7 @@ def train(
         resume=resume,
         overwrite=overwrite,
         workers=workers,
+        accumulate=accumulate,
         folds=folds,
         fold=fold,
     )

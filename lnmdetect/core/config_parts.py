@@ -79,6 +79,8 @@ class OptimiserConfig(Part):
             takes a step.
         patience: epochs without a better validation metric before stopping; None never stops early.
         steps_an_epoch: None for one pass over the training images (times the copies).
+        accumulate: batches whose gradients are averaged for one optimiser step: the memory of
+            `batch_size`, the step of `accumulate` times as many.
     """
 
     name: Literal["sgd", "adam", "adamw"]
@@ -94,6 +96,7 @@ class OptimiserConfig(Part):
     epochs: Count
     steps_an_epoch: Count | None = None
     batch_size: Count
+    accumulate: Count = 1
     gradient_clip: Positive | None = None
     patience: Count | None = None
 

@@ -19,16 +19,15 @@ from lnmdetect.datasets.classifier_data import (
     labelled_boxes,
     store_crops,
 )
-from lnmdetect.io.recipes import read_recipe
 from lnmdetect.metrics.thresholds import youden_threshold
 from lnmdetect.stages.training_finish import finish_training, training_record
+from lnmdetect.stages.training_fit import fit_task, start_compute
 from lnmdetect.stages.training_run import (
     TrainingInputs,
     TrainRequest,
     TrainResult,
-    fit_task,
+    asked_recipe,
     open_training,
-    start_compute,
 )
 from lnmdetect.training.classifier_task import ClassifierTask, chosen_backbone, imagenet_weights
 from lnmdetect.training.devices import Compute
@@ -46,7 +45,7 @@ def train_classifier(request: TrainRequest, progress: Progress = SILENT) -> Trai
         OutputError: the run's folder holds another training.
         ModelError: the loss is not finite, or the checkpoint does not fit.
     """
-    recipe = read_recipe(request.recipe, "classifier")
+    recipe = asked_recipe(request, "classifier")
     assert isinstance(recipe, ClassifierRecipe)
     _require_network(recipe, request)
     device = start_compute(request)

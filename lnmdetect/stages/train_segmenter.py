@@ -20,7 +20,6 @@ from lnmdetect.datasets.segmenter_data import (
 )
 from lnmdetect.datasets.volume_cache import cache_series, group_series
 from lnmdetect.io.json_files import write_json
-from lnmdetect.io.recipes import read_recipe
 from lnmdetect.stages.segment_scan import Segmenter
 from lnmdetect.stages.segmenter_cascade import (
     FirstStage,
@@ -33,13 +32,13 @@ from lnmdetect.stages.segmenter_node_threshold import choose_node_threshold
 from lnmdetect.stages.segmenter_threshold import choose_voxel_threshold
 from lnmdetect.stages.segmenter_truth import require_labelled_volumes, require_nodes
 from lnmdetect.stages.training_finish import finish_training, training_record
+from lnmdetect.stages.training_fit import fit_task, start_compute
 from lnmdetect.stages.training_run import (
     TrainingInputs,
     TrainRequest,
     TrainResult,
-    fit_task,
+    asked_recipe,
     open_training,
-    start_compute,
 )
 from lnmdetect.training.devices import training_compute
 from lnmdetect.training.fit_settings import FitResult
@@ -117,7 +116,7 @@ def train_segmenter(
 
 def _unplanned_recipe(request: TrainRequest) -> SegmenterRecipe:
     """Return the recipe that is asked for, with the classes that are asked for."""
-    recipe = read_recipe(request.recipe, "segmenter")
+    recipe = asked_recipe(request, "segmenter")
     assert isinstance(recipe, SegmenterRecipe)
     if recipe.plan is not None:
         raise UsageError(

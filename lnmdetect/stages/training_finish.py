@@ -113,6 +113,7 @@ def finish_training(
         steps=fitted.steps,
         epochs=len(fitted.rows),
         seconds=round(fitted.seconds, 1),
+        loader_wait_share=fitted.loader_wait_share,
     )
 
 

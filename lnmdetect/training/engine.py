@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from lnmdetect.core.progress import SILENT, Progress
+from lnmdetect.training.batch_groups import BatchGroups
 from lnmdetect.training.checkpoint import FitState, load_state, save_state
 from lnmdetect.training.devices import Compute
 from lnmdetect.training.epoch_end import close_epoch, is_over, is_stale, result_of, write_epoch
@@ -55,23 +56,30 @@ def fit(
     save = partial(save_state, settings.folder, state, *parts, identity=settings.identity)
     step = OptimiserStep(task, optimiser, scaler, settings)
     left, total = _steps_left(batches, state, settings)
+    groups = BatchGroups(left, settings.optimiser.accumulate)
     clock = TimeBudget(settings.budget_s, state.seconds)
     started = time.monotonic()
     with interruptible() as interrupted:
-        for batch in progress.track(left, description="training", total=total):
-            terms = step.find_gradients(batch, state.step)
+        for group in progress.track(groups, description="training", total=total):
+            terms = step.find_gradients(group, state.step)
             rate = step.set_rate(state, clock.share)
             step.follow()
             state.count_step(terms)
             if state.step % settings.steps_an_epoch == 0 or clock.is_out:
                 validated = time.monotonic()
                 figures = _validate(task, validation, settings.compute)
-                seconds = validated - started
                 keep = close_epoch(
-                    state, figures, settings, monitor=task.monitor, rate=rate, seconds=seconds
+                    state,
+                    figures,
+                    settings,
+                    monitor=task.monitor,
+                    rate=rate,
+                    seconds=validated - started,
+                    waited_s=groups.waited_s,
                 )
                 write_epoch(state, task.module, settings, keep=keep)
                 started = time.monotonic()
+                groups.start_anew()
                 clock.validation_s = max(clock.validation_s, started - validated)
                 state.seconds = clock.spent_s
                 save()
@@ -104,7 +112,7 @@ def _validate(task: Task, validation: Iterable[Any], compute: Compute) -> dict[s
 def _steps_left(
     batches: BatchSource, state: FitState, settings: FitSettings
 ) -> tuple[Iterator[Any], int]:
-    """Return the batches from the state's step to the last epoch's end, and how many they are."""
+    """Return the batches from the state's step to the last epoch's end, and how many steps."""
     steps = settings.steps_an_epoch
     epoch = state.step // steps
     end = epoch if is_over(state, settings) else settings.optimiser.epochs

@@ -8,7 +8,7 @@ from lnmdetect.core.config_parts import OptimiserConfig
 from lnmdetect.io.learning_curves import save_curves
 from lnmdetect.io.run_files import save_kept
 from lnmdetect.training.checkpoint import FitState
-from lnmdetect.training.fit_settings import FitResult, FitSettings
+from lnmdetect.training.fit_settings import WAITED, FitResult, FitSettings
 
 
 def close_epoch(
@@ -19,6 +19,7 @@ def close_epoch(
     monitor: str,
     rate: float,
     seconds: float,
+    waited_s: float,
 ) -> bool:
     """Return whether the weights are to be kept, after adding the epoch's row to the state.
 
@@ -29,14 +30,15 @@ def close_epoch(
         monitor: the figure that is maximised.
         rate: learning rate of the last step.
         seconds: that the steps took.
+        waited_s: of them, for batches.
     """
     epoch = -(-state.step // settings.steps_an_epoch)
     steps = state.step - (epoch - 1) * settings.steps_an_epoch  # fewer where the time ran out
     means = {name: value / steps for name, value in state.sums.items()}
     state.sums.clear()
-    state.rows.append(
-        {"epoch": epoch, "learning_rate": rate, **means, **figures, "seconds": round(seconds, 1)}
-    )
+    waited = min(1.0, waited_s / seconds) if seconds > 0 else 0.0
+    times = {"seconds": round(seconds, 1), WAITED: round(waited, 4)}
+    state.rows.append({"epoch": epoch, "learning_rate": rate, **means, **figures, **times})
     if is_best := figures[monitor] > state.best:
         state.best, state.best_epoch = figures[monitor], epoch
     return is_best or settings.keep == "last"

@@ -9,6 +9,8 @@ from lnmdetect.core.config_parts import OptimiserConfig
 from lnmdetect.training.devices import Compute
 
 Keep = Literal["best", "last"]
+WAITED = "loader_wait_share"
+"""Column of a row: the share of the epoch's `seconds` spent waiting for the next batch."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,17 @@ class FitResult:
     steps: int = 0
     seconds: float = 0.0
 
+    @property
+    def loader_wait_share(self) -> float | None:
+        """The share of the epochs' time without validation spent waiting for batches.
+
+        None where it is not known: no time has gone, or the epochs are of an older version.
+        """
+        taken = sum(row["seconds"] for row in self.rows)
+        if taken <= 0 or any(WAITED not in row for row in self.rows):
+            return None
+        return sum(row[WAITED] * row["seconds"] for row in self.rows) / taken
+
 
 BatchSource = Callable[[int, int], Iterable[Any]]
-"""Gives the batches of (epoch, first step within it)."""
+"""Gives the batches of (epoch, first optimiser step within it), `accumulate` of them a step."""

@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from lnmdetect.core.config_parts import OptimiserConfig
+from lnmdetect.core.read_ahead import read_ahead
 from lnmdetect.datasets.draws import EpochBatches
 from lnmdetect.training.fit_settings import BatchSource
 
@@ -15,7 +16,7 @@ Collate = Callable[[Any], Any]
 
 def steps_an_epoch(items: int, config: OptimiserConfig) -> int:
     """Return the optimiser steps of an epoch: the recipe's, else one pass over `items`."""
-    return config.steps_an_epoch or max(1, items // config.batch_size)
+    return config.steps_an_epoch or max(1, items // (config.batch_size * config.accumulate))
 
 
 def training_batches(
@@ -32,21 +33,23 @@ def training_batches(
     Args:
         data: takes draws as keys.
         collate: joins items to a batch.
-        config: gives the batch size.
-        steps: batches an epoch.
+        config: gives the batch size, and how many batches a step has.
+        steps: of the optimiser an epoch.
         seed: of all random choices.
-        workers: processes that prepare batches; 0 prepares them in this one.
+        workers: processes that prepare batches; 0 prepares them in a thread beside the network.
     """
 
     def source(epoch: int, first_step: int) -> Iterable[Any]:
-        batches = EpochBatches(seed, epoch, steps, config.batch_size, first_step)
-        return DataLoader(
+        first, last = (count * config.accumulate for count in (first_step, steps))
+        batches = EpochBatches(seed, epoch, last, config.batch_size, first)
+        loader: DataLoader[Any] = DataLoader(
             data,
             batch_sampler=batches,
             collate_fn=collate,
             num_workers=workers,
             generator=torch.Generator().manual_seed(seed),  # leaves the global state alone
         )
+        return loader if workers else read_ahead(loader)
 
     return source
 

@@ -1,6 +1,7 @@
 """One step of the optimiser: gradients of a loss, the learning rate that is due, the weights."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -33,25 +34,29 @@ class OptimiserStep:
         self.task, self.settings = task, settings
         self.optimiser, self.scaler = optimiser, scaler
 
-    def find_gradients(self, batch: Any, step: int) -> dict[str, float]:
-        """Return the terms of the loss of a batch, whose gradients the parameters then hold.
+    def find_gradients(self, batches: Sequence[Any], step: int) -> dict[str, float]:
+        """Return the terms of the loss, means over the batches; parameters then hold its gradients.
 
         Args:
-            batch: of training.
+            batches: of training, of one size.
             step: its number, for messages.
 
         Raises:
             ModelError: a term is not finite.
         """
         self.optimiser.zero_grad(set_to_none=True)
-        with self.settings.compute.autocast():
-            self.task.module.train()
-            terms = self.task.losses(batch)
-        values = {name: float(term.detach()) for name, term in terms.items()}
-        _require_finite(values, step)
-        total = torch.stack([term.float() for term in terms.values()]).sum()
-        self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
-        return values
+        means: dict[str, float] = {}
+        for batch in batches:
+            with self.settings.compute.autocast():
+                self.task.module.train()
+                terms = self.task.losses(batch)
+            values = {name: float(term.detach()) for name, term in terms.items()}
+            _require_finite(values, step)
+            total = torch.stack([term.float() for term in terms.values()]).sum() / len(batches)
+            self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+            for name, value in values.items():
+                means[name] = means.get(name, 0.0) + value / len(batches)
+        return means
 
     def set_rate(self, state: FitState, time_share: float) -> float:
         """Return the learning rate that is due, after giving it to the optimiser.

@@ -30,7 +30,8 @@ def weights(task: Any) -> bytes:
 
 
 def without_times(result: FitResult) -> list[dict[str, float]]:
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in result.rows]
+    times = {"seconds", "loader_wait_share"}
+    return [{k: v for k, v in row.items() if k not in times} for row in result.rows]
 
 
 class Stop(Exception):  # noqa: N818
