@@ -7,6 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Norm = Literal["batch", "frozen", "group"]
+"""Of the layers between convolutions, in networks that are published with batch norms: `batch`:
+over the batch that a process holds; `frozen`: with the statistics and affine map of the first
+weights, which training leaves alone, so of use with `--init` only; `group`: over 32 groups of each
+item's channels (Wu and He 2018), whatever the batch."""
 
 
 class Part(BaseModel):

@@ -48,7 +48,7 @@ def train_classifier(request: TrainRequest, progress: Progress = SILENT) -> Trai
     recipe = asked_recipe(request, "classifier")
     assert isinstance(recipe, ClassifierRecipe)
     _require_network(recipe, request)
-    device = start_compute(request)
+    device = start_compute(request, recipe)
     record = training_record(request, recipe)
     inputs = open_training(request, recipe)
     boxes, crops = _prepare(inputs.training, inputs, recipe, request, progress)

@@ -49,7 +49,7 @@ def train_detector(request: TrainRequest, progress: Progress = SILENT) -> TrainR
     """
     recipe = asked_recipe(request, "detector")
     assert isinstance(recipe, DetectorRecipe)
-    device = start_compute(request)
+    device = start_compute(request, recipe)
     record = training_record(request, recipe)
     inputs = open_training(request, recipe)
     training = _prepare(inputs.training, inputs, recipe, request, progress)

@@ -92,7 +92,7 @@ def train_fusion(request: TrainRequest, progress: Progress = SILENT) -> TrainRes
         ModelError: the loss is not finite, or the checkpoint does not fit.
     """
     recipe = _asked_recipe(request)
-    device = start_compute(request)
+    device = start_compute(request, recipe)
     record = training_record(request, recipe)
     inputs = open_fusion(request, recipe)
     training = _items(inputs, inputs.split.training, recipe.model, progress)

@@ -69,7 +69,7 @@ def train_segmenter(
         MissingExtraError: the extra `segmentation` is not installed.
     """
     recipe = _unplanned_recipe(request)
-    device = start_compute(request)
+    device = start_compute(request, recipe)
     first = None if request.coarse is None else load_first_stage(request.coarse, request.device)
     record = training_record(request, recipe)
     inputs = open_training(request, recipe)

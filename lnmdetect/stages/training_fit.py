@@ -16,7 +16,7 @@ from lnmdetect.datasets.segmenter_data import TrainingPatches
 from lnmdetect.io.bundles import as_stored, read_bundle
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.run_files import load_kept
-from lnmdetect.stages.first_weights import AnyTask, start_from
+from lnmdetect.stages.first_weights import AnyTask, require_weights_for_norm, start_from
 from lnmdetect.stages.training_run import TrainRequest
 from lnmdetect.training.devices import choose_device, limit_threads, training_compute
 from lnmdetect.training.engine import fit
@@ -24,8 +24,14 @@ from lnmdetect.training.fit_settings import FitResult, FitSettings, Keep
 from lnmdetect.training.loaders import Collate, steps_an_epoch, training_batches
 
 
-def start_compute(request: TrainRequest) -> torch.device:
-    """Return the device, with threads limited to the cores and the random state seeded."""
+def start_compute(request: TrainRequest, recipe: Recipe) -> torch.device:
+    """Return the device, with threads limited to the cores and the random state seeded.
+
+    Raises:
+        UsageError: the recipe's norms and the first weights do not suit each other, or there is no
+            such device.
+    """
+    require_weights_for_norm(recipe, init=request.init, resumes=request.resume)
     limit_threads()
     torch.manual_seed(request.seed)
     return choose_device(request.device)

@@ -16,6 +16,7 @@ from lnmdetect.metrics.classification import auc_by_ranks
 from lnmdetect.metrics.temperature import at_temperature
 from lnmdetect.models.backbones import Backbone, ClassifierSizes, backbone
 from lnmdetect.models.inference import inference_form
+from lnmdetect.models.norms import with_norm
 
 SINGLE_VIEW: tuple[tuple[int, ...], ...] = ((),)
 ALL_VIEWS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
@@ -50,7 +51,8 @@ def build_classifier(recipe: ClassifierRecipe) -> nn.Module:
     Raises:
         UsageError: see `chosen_backbone`.
     """
-    return chosen_backbone(recipe).build(classifier_sizes(recipe))
+    network = chosen_backbone(recipe).build(classifier_sizes(recipe))
+    return with_norm(network, recipe.model.norm)
 
 
 def imagenet_weights(recipe: ClassifierRecipe) -> Pretrained:

@@ -16,6 +16,7 @@ from lnmdetect.metrics.tables import ImageBoxes
 from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.detectors import DETECTORS, Detector
 from lnmdetect.models.inference import inference_form
+from lnmdetect.models.norms import with_norm
 
 MIN_SIDE_PX = 0.5
 """Thinner boxes, in pixels of the original image, are no cross-section of anything."""
@@ -24,7 +25,7 @@ MIN_SIDE_PX = 0.5
 def build_detector(recipe: DetectorRecipe) -> Detector:
     """Return the untrained network of a recipe."""
     model = recipe.model
-    return DETECTORS[model.architecture](
+    network = DETECTORS[model.architecture](
         DetectorSizes(
             anchor_areas_px2=model.anchor_areas_px2,
             anchor_ratios=model.anchor_ratios,
@@ -41,6 +42,7 @@ def build_detector(recipe: DetectorRecipe) -> Detector:
             detections_max=MAX_DETECTIONS,
         )
     )
+    return with_norm(network, model.norm)
 
 
 class DetectorTask:
