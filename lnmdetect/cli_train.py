@@ -9,6 +9,7 @@ import typer
 from lnmdetect import cli_options as options
 from lnmdetect.cli_console import Talk
 from lnmdetect.core.errors import UsageError
+from lnmdetect.io.machine import rank_place
 
 if TYPE_CHECKING:
     from lnmdetect.stages.training_run import TrainRequest, TrainResult
@@ -110,8 +111,10 @@ def train(
     """
     from lnmdetect.cli_tables import train_text
     from lnmdetect.stages.training_run import TrainRequest
+    from lnmdetect.training.ranks import leave_ranks
 
-    talk = Talk(quiet, verbose, as_json)
+    is_first = rank_place().rank == 0  # of the processes of torchrun
+    talk = Talk(quiet or not is_first, verbose, as_json and is_first)
     _refuse_elsewhere("segmenter", arm, {"--coarse": coarse, "--classes": classes})
     _refuse_elsewhere("fusion", arm, {"--modalities": modalities, "--backbone": backbone})
     request = TrainRequest(
@@ -134,6 +137,7 @@ def train(
         fold=fold,
     )
     result = _train(arm, request, talk)
+    leave_ranks()
     talk.result(result, text=train_text(result))
     talk.notes(result.notes)
     talk.hint("lnmdetect", *_NEXT[arm], "--model", result.bundle)

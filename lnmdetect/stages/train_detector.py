@@ -34,6 +34,7 @@ from lnmdetect.training.detector_task import DetectorTask, truth_boxes, with_det
 from lnmdetect.training.devices import Compute
 from lnmdetect.training.engine import predict
 from lnmdetect.training.loaders import plain_batches
+from lnmdetect.training.ranks import first_then_others
 
 BLIND_THRESHOLD = 0.5
 """Of a detector that no threshold helps, where one is kept all the same."""
@@ -52,8 +53,12 @@ def train_detector(request: TrainRequest, progress: Progress = SILENT) -> TrainR
     device = start_compute(request, recipe)
     record = training_record(request, recipe)
     inputs = open_training(request, recipe)
-    training = _prepare(inputs.training, inputs, recipe, request, progress)
-    validation = _prepare(inputs.validation, inputs, recipe, request, progress)
+    training, validation = first_then_others(
+        lambda: [
+            _prepare(part, inputs, recipe, request, progress)
+            for part in (inputs.training, inputs.validation)
+        ]
+    )
     record.lap("prepare")
     watched = _spread(validation, recipe.validation_images)
     _require_nodes(training, "training")

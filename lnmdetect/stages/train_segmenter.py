@@ -20,6 +20,7 @@ from lnmdetect.datasets.segmenter_data import (
 )
 from lnmdetect.datasets.volume_cache import cache_series, group_series
 from lnmdetect.io.json_files import write_json
+from lnmdetect.models.shared_batch import is_first
 from lnmdetect.stages.segment_scan import Segmenter
 from lnmdetect.stages.segmenter_cascade import (
     FirstStage,
@@ -43,6 +44,7 @@ from lnmdetect.stages.training_run import (
 from lnmdetect.training.devices import training_compute
 from lnmdetect.training.fit_settings import FitResult
 from lnmdetect.training.loaders import plain_batches
+from lnmdetect.training.ranks import first_then_others
 from lnmdetect.training.segmenter_task import SegmenterTask
 
 ShowPlan = Callable[[SegmentationPlan], None]
@@ -80,9 +82,11 @@ def train_segmenter(
         require_unseen(first, [*inputs.split.validation, *_untouched(inputs)])
     recipe, plan = _planned(recipe, inputs, request, is_second_stage=first is not None)
     show(plan)
-    training, validation = (
-        _prepare(part, inputs, recipe, request, first, progress=progress)
-        for part in (inputs.training, inputs.validation)
+    training, validation = first_then_others(
+        lambda: [
+            _prepare(part, inputs, recipe, request, first, progress=progress)
+            for part in (inputs.training, inputs.validation)
+        ]
     )
     record.lap("prepare")
     task = SegmenterTask(recipe, device)
@@ -108,7 +112,7 @@ def train_segmenter(
         record=record,
         first_stage=first.bundle.trained_on if first else None,
     )
-    if first is not None:
+    if first is not None and is_first():
         keep_first_stage(first, result.bundle)
     shown = plan.model_dump(mode="json")
     return replace(result, plan=shown, notes=(*notes, *result.notes))

@@ -1,9 +1,7 @@
 """The fit that trainings of all arms share: device, settings, first weights, batches."""
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import torch
 
@@ -15,26 +13,36 @@ from lnmdetect.datasets.fusion_data import TrainingCases
 from lnmdetect.datasets.segmenter_data import TrainingPatches
 from lnmdetect.io.bundles import as_stored, read_bundle
 from lnmdetect.io.json_files import sha256_of_file
+from lnmdetect.io.machine import rank_place
 from lnmdetect.io.run_files import load_kept
+from lnmdetect.models.shared_batch import rank_count, share_dropout
 from lnmdetect.stages.first_weights import AnyTask, require_weights_for_norm, start_from
 from lnmdetect.stages.training_run import TrainRequest
 from lnmdetect.training.devices import choose_device, limit_threads, training_compute
 from lnmdetect.training.engine import fit
-from lnmdetect.training.fit_settings import FitResult, FitSettings, Keep
+from lnmdetect.training.fit_settings import CountedBatches, FitResult, FitSettings, Keep
 from lnmdetect.training.loaders import Collate, steps_an_epoch, training_batches
+from lnmdetect.training.ranks import join_ranks
 
 
 def start_compute(request: TrainRequest, recipe: Recipe) -> torch.device:
     """Return the device, with threads limited to the cores and the random state seeded.
 
+    Where torchrun has started several processes, they have met when this returns.
+
     Raises:
-        UsageError: the recipe's norms and the first weights do not suit each other, or there is no
-            such device.
+        UsageError: the recipe's norms and the first weights do not suit each other, there is no
+            such device, or the batch cannot be divided by the processes.
+        ModelError: another process does not answer.
     """
     require_weights_for_norm(recipe, init=request.init, resumes=request.resume)
     limit_threads()
+    device = choose_device(request.device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    join_ranks(rank_place(), recipe.optimiser.batch_size)
     torch.manual_seed(request.seed)
-    return choose_device(request.device)
+    return device
 
 
 def fit_settings(
@@ -77,7 +85,7 @@ def fit_task(
     *,
     data: TrainingWindows | TrainingCrops | TrainingPatches | TrainingCases,
     collate: Collate,
-    validation: Iterable[Any],
+    validation: CountedBatches,
     progress: Progress,
     keep: Keep = "best",
 ) -> FitResult:
@@ -95,6 +103,8 @@ def fit_task(
     """
     if request.init and not request.resume:
         start_from(request.init, task, recipe)
+    if rank_count() > 1:
+        share_dropout(task.module)
     steps = steps_an_epoch(len(data), recipe.optimiser)
     batches = training_batches(
         data,

@@ -17,6 +17,7 @@ from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.detectors import DETECTORS, Detector
 from lnmdetect.models.inference import inference_form
 from lnmdetect.models.norms import with_norm
+from lnmdetect.models.shared_batch import padded_alike
 
 MIN_SIDE_PX = 0.5
 """Thinner boxes, in pixels of the original image, are no cross-section of anything."""
@@ -70,7 +71,8 @@ class DetectorTask:
     def losses(self, batch: DetectorBatch) -> dict[str, Tensor]:
         """Return the detector's own terms."""
         targets = [{k: v.to(self.device) for k, v in t.items()} for t in batch.targets]
-        terms: dict[str, Tensor] = self.module.losses(self._images(batch), targets)
+        images = padded_alike(self._images(batch))
+        terms: dict[str, Tensor] = self.module.losses(images, targets)
         return terms
 
     def prepare_inference(self) -> None:

@@ -13,10 +13,11 @@ from lnmdetect.training.batch_groups import BatchGroups
 from lnmdetect.training.checkpoint import FitState, load_state, save_state
 from lnmdetect.training.devices import Compute
 from lnmdetect.training.epoch_end import close_epoch, is_over, is_stale, result_of, write_epoch
-from lnmdetect.training.fit_settings import BatchSource, FitResult, FitSettings
+from lnmdetect.training.fit_settings import BatchSource, CountedBatches, FitResult, FitSettings
 from lnmdetect.training.interrupts import interruptible
 from lnmdetect.training.optimiser_step import OptimiserStep
 from lnmdetect.training.optimisers import build_optimiser
+from lnmdetect.training.ranks import highest, of_all_ranks, own_part, wait_for_all
 from lnmdetect.training.task import Answering, Task
 from lnmdetect.training.time_budget import TimeBudget
 
@@ -24,7 +25,7 @@ from lnmdetect.training.time_budget import TimeBudget
 def fit(
     task: Task,
     batches: BatchSource,
-    validation: Iterable[Any],
+    validation: CountedBatches,
     settings: FitSettings,
     progress: Progress = SILENT,
 ) -> FitResult:
@@ -32,7 +33,8 @@ def fit(
 
     On the CPU of one machine the same seeds give the same weights, interrupted and resumed or
     not; on a GPU they may differ in the last bits from the first step on. With a time budget the
-    weights depend on the machine's speed.
+    weights depend on the machine's speed. Several ranks (see `training.ranks`) have the same
+    weights after every step, and the first of them writes.
 
     Args:
         task: its module is trained in place.
@@ -42,8 +44,8 @@ def fit(
         progress: told about every step.
 
     Raises:
-        ModelError: a loss term is not finite; the terms are named.
-        KeyboardInterrupt: after the first Ctrl-C, once the checkpoint is written.
+        ModelError: a loss term is not finite, and the terms are named; or another rank has ended.
+        KeyboardInterrupt: after the first Ctrl-C or SIGTERM, once the checkpoint is written.
     """
     optimiser = build_optimiser(task.module.parameters(), settings.optimiser)
     scaler = torch.amp.GradScaler(
@@ -62,10 +64,11 @@ def fit(
     with interruptible() as interrupted:
         for group in progress.track(groups, description="training", total=total):
             terms = step.find_gradients(group, state.step)
-            rate = step.set_rate(state, clock.share)
+            rate = step.set_rate(state, highest(clock.share))
             step.follow()
             state.count_step(terms)
-            if state.step % settings.steps_an_epoch == 0 or clock.is_out:
+            is_out = bool(highest(clock.is_out))
+            if state.step % settings.steps_an_epoch == 0 or is_out:
                 validated = time.monotonic()
                 figures = _validate(task, validation, settings.compute)
                 keep = close_epoch(
@@ -83,12 +86,14 @@ def fit(
                 clock.validation_s = max(clock.validation_s, started - validated)
                 state.seconds = clock.spent_s
                 save()
-                if clock.is_out or is_stale(state, settings.optimiser):
+                if highest(clock.is_out) or is_stale(state, settings.optimiser):
                     break
-            if interrupted():
+            if highest(interrupted()):
                 state.seconds = clock.spent_s
                 save()
+                wait_for_all()  # who ends before the checkpoint is written has the others ended
                 raise KeyboardInterrupt
+    wait_for_all()
     return result_of(state, task.monitor, settings)
 
 
@@ -101,10 +106,11 @@ def predict(task: Answering, batches: Iterable[Any], compute: Compute) -> Iterat
         yield from answers
 
 
-def _validate(task: Task, validation: Iterable[Any], compute: Compute) -> dict[str, float]:
+def _validate(task: Task, validation: CountedBatches, compute: Compute) -> dict[str, float]:
     """Return the figures of the validation items; the random state stays as it was."""
     random = torch.get_rng_state()
-    figures = task.score(list(predict(task, validation, compute)))
+    answers = of_all_ranks(list(predict(task, own_part(validation), compute)))
+    figures = task.score(answers)
     torch.set_rng_state(random)
     return figures
 

@@ -7,6 +7,7 @@ from torch import nn
 from lnmdetect.core.config_parts import OptimiserConfig
 from lnmdetect.io.learning_curves import save_curves
 from lnmdetect.io.run_files import save_kept
+from lnmdetect.models.shared_batch import is_first
 from lnmdetect.training.checkpoint import FitState
 from lnmdetect.training.fit_settings import WAITED, FitResult, FitSettings
 
@@ -45,7 +46,7 @@ def close_epoch(
 
 
 def write_epoch(state: FitState, module: nn.Module, settings: FitSettings, *, keep: bool) -> None:
-    """Write the curves, and the weights where they are to be kept.
+    """Write the curves, and the weights where they are to be kept; on the first rank alone.
 
     Args:
         state: with the epoch's row.
@@ -53,6 +54,8 @@ def write_epoch(state: FitState, module: nn.Module, settings: FitSettings, *, ke
         settings: gives the folder.
         keep: whether the weights are written.
     """
+    if not is_first():
+        return
     if keep:
         save_kept(settings.folder, module.state_dict())
     save_curves(settings.folder, state.rows)

@@ -1,9 +1,9 @@
 """How a training runs, and what it reached."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from lnmdetect.core.config_parts import OptimiserConfig
 from lnmdetect.training.devices import Compute
@@ -62,6 +62,14 @@ class FitResult:
         if taken <= 0 or any(WAITED not in row for row in self.rows):
             return None
         return sum(row[WAITED] * row["seconds"] for row in self.rows) / taken
+
+
+class CountedBatches(Protocol):
+    """Batches whose number is known."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
 
 
 BatchSource = Callable[[int, int], Iterable[Any]]

@@ -1,4 +1,4 @@
-"""Ctrl-C heard without being struck by it."""
+"""Ctrl-C and SIGTERM heard without being struck by them."""
 
 import signal
 import threading
@@ -9,7 +9,9 @@ from types import FrameType
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Give a function that says whether Ctrl-C was pressed; a second one interrupts at once.
+    """Give a function that says whether Ctrl-C was pressed or SIGTERM came.
+
+    A second one interrupts at once. Job schedulers and torchrun end a process by SIGTERM.
 
     Only the main thread may listen; elsewhere the answer is always no.
     """
@@ -23,8 +25,9 @@ def interruptible() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         pressed.append(number)
 
-    previous = signal.signal(signal.SIGINT, note)
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield lambda: bool(pressed)
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 from lnmdetect.core.config_parts import OptimiserConfig
 from lnmdetect.core.read_ahead import read_ahead
 from lnmdetect.datasets.draws import EpochBatches
+from lnmdetect.models.shared_batch import own_rank, rank_count
 from lnmdetect.training.fit_settings import BatchSource
 
 Collate = Callable[[Any], Any]
@@ -28,7 +29,7 @@ def training_batches(
     seed: int,
     workers: int = 0,
 ) -> BatchSource:
-    """Return a source of training batches by epoch and first step.
+    """Return a source of training batches by epoch and first step, or of this rank's part of each.
 
     Args:
         data: takes draws as keys.
@@ -41,7 +42,15 @@ def training_batches(
 
     def source(epoch: int, first_step: int) -> Iterable[Any]:
         first, last = (count * config.accumulate for count in (first_step, steps))
-        batches = EpochBatches(seed, epoch, last, config.batch_size, first)
+        batches = EpochBatches(
+            seed,
+            epoch,
+            last,
+            config.batch_size,
+            first,
+            part=own_rank(),
+            parts=rank_count(),
+        )
         loader: DataLoader[Any] = DataLoader(
             data,
             batch_sampler=batches,

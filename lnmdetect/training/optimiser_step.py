@@ -11,6 +11,7 @@ from lnmdetect.core.errors import ModelError
 from lnmdetect.training.checkpoint import FitState
 from lnmdetect.training.fit_settings import FitSettings
 from lnmdetect.training.optimisers import learning_rate, plateau_drops, scheduled_step
+from lnmdetect.training.ranks import average_gradients, averaged
 from lnmdetect.training.task import Task
 
 
@@ -37,12 +38,14 @@ class OptimiserStep:
     def find_gradients(self, batches: Sequence[Any], step: int) -> dict[str, float]:
         """Return the terms of the loss, means over the batches; parameters then hold its gradients.
 
+        Both are means over the ranks, too.
+
         Args:
             batches: of training, of one size.
             step: its number, for messages.
 
         Raises:
-            ModelError: a term is not finite.
+            ModelError: a term is not finite, or another rank has ended.
         """
         self.optimiser.zero_grad(set_to_none=True)
         means: dict[str, float] = {}
@@ -50,12 +53,13 @@ class OptimiserStep:
             with self.settings.compute.autocast():
                 self.task.module.train()
                 terms = self.task.losses(batch)
-            values = {name: float(term.detach()) for name, term in terms.items()}
+            values = averaged({name: float(term.detach()) for name, term in terms.items()})
             _require_finite(values, step)
             total = torch.stack([term.float() for term in terms.values()]).sum() / len(batches)
             self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
             for name, value in values.items():
                 means[name] = means.get(name, 0.0) + value / len(batches)
+        average_gradients(self.task.module)
         return means
 
     def set_rate(self, state: FitState, time_share: float) -> float:
