@@ -54,11 +54,18 @@ def overlay_text(result: "OverlayResult") -> str:
 
 
 def train_text(result: "TrainResult") -> str:
-    """Return what a training reached, in two lines."""
+    """Return what a training reached, in two lines, and how long it waited for batches."""
+    waited = result.loader_wait_share
+    share = (
+        ""
+        if waited is None
+        else f"\n{waited:.1%} of the time of the steps was spent waiting for batches"
+    )
     return (
         f"Validation {result.metric} {result.reached:.3f} in epoch {result.kept_epoch}, which is "
         f"kept; operating threshold {result.threshold:.3f}\n"
         f"{result.bundle}: the model; {result.curves}: its learning curves"
+        f"{share}"
     )
 
 

@@ -16,6 +16,7 @@ from lnmdetect.datasets.classifier_data import ClassifierBatch
 from lnmdetect.metrics.classification import auc_by_ranks
 from lnmdetect.metrics.temperature import at_temperature
 from lnmdetect.models.backbones import Backbone, ClassifierSizes, backbone
+from lnmdetect.models.norms import with_norm
 from lnmdetect.training.engines import classifier_in
 
 SINGLE_VIEW: tuple[tuple[int, ...], ...] = ((),)
@@ -51,7 +52,8 @@ def build_classifier(recipe: ClassifierRecipe) -> nn.Module:
     Raises:
         UsageError: see `chosen_backbone`.
     """
-    return chosen_backbone(recipe).build(classifier_sizes(recipe))
+    network = chosen_backbone(recipe).build(classifier_sizes(recipe))
+    return with_norm(network, recipe.model.norm)
 
 
 def imagenet_weights(recipe: ClassifierRecipe) -> Pretrained:

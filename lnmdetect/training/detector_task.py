@@ -17,6 +17,8 @@ from lnmdetect.metrics.matching import MAX_DETECTIONS
 from lnmdetect.metrics.tables import ImageBoxes
 from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.detectors import DETECTORS, Detector
+from lnmdetect.models.norms import with_norm
+from lnmdetect.models.shared_batch import padded_alike
 from lnmdetect.training.engines import detector_in
 
 MIN_SIDE_PX = 0.5
@@ -26,7 +28,7 @@ MIN_SIDE_PX = 0.5
 def build_detector(recipe: DetectorRecipe) -> Detector:
     """Return the untrained network of a recipe."""
     model = recipe.model
-    return DETECTORS[model.architecture](
+    network = DETECTORS[model.architecture](
         DetectorSizes(
             anchor_areas_px2=model.anchor_areas_px2,
             anchor_ratios=model.anchor_ratios,
@@ -43,6 +45,7 @@ def build_detector(recipe: DetectorRecipe) -> Detector:
             detections_max=MAX_DETECTIONS,
         )
     )
+    return with_norm(network, model.norm)
 
 
 class DetectorTask:
@@ -71,7 +74,8 @@ class DetectorTask:
     def losses(self, batch: DetectorBatch) -> dict[str, Tensor]:
         """Return the detector's own terms."""
         targets = [{k: v.to(self.device) for k, v in t.items()} for t in batch.targets]
-        terms: dict[str, Tensor] = self.module.losses(self._images(batch), targets)
+        images = padded_alike(self._images(batch))
+        terms: dict[str, Tensor] = self.module.losses(images, targets)
         return terms
 
     def prepare_inference(
