@@ -10,7 +10,7 @@ from lnmdetect.cli_console import Talk
 from lnmdetect.core.precision import Precision
 
 app = typer.Typer(
-    help="List the installed model bundles, or check one in another form.",
+    help="List the installed model bundles, check one in another form, or export one.",
     invoke_without_command=True,
 )
 
@@ -92,6 +92,62 @@ def check(
     if result.bundle is not None:
         stage = ("detect", "scan/") if arm == "detector" else ("classify", "boxes.json")
         talk.hint("lnmdetect", *stage, "--model", result.bundle)
+
+
+@app.command("export")
+def export_(
+    arm: Annotated[Literal["detector", "classifier"], typer.Argument(help="Which stage's model.")],
+    kind: Annotated[
+        Literal["onnx", "openvino"], typer.Argument(metavar="FORMAT", help="Of the files.")
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder of the files.", metavar="PATH")
+    ],
+    model: options.Model = "compact",
+    precision: Annotated[
+        Precision, typer.Option("--precision", help="fp32; or int8, of which a bundle is made.")
+    ] = "fp32",
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="For int8: truth.json of the slices to calibrate on."),
+    ] = None,
+    scan: options.Scan = None,
+    calibration_slices: Annotated[
+        int | None, typer.Option(help="For int8: how many slices. \\[default: 100]", min=1)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="For int8: by which slices are drawn.")] = 0,
+    overwrite: options.Overwrite = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Write a model for others' runtimes, or a detector in int8 as a new bundle.
+
+    The files hold the whole network: a slice's channels in, boxes and scores out; or crops in,
+    probabilities out. model.json says how to call it. With --precision int8 --data, the folder is a
+    bundle for `detect --engine openvino --precision int8`.
+    """
+    from lnmdetect.cli_tables import export_model_text
+    from lnmdetect.stages.models_export import ExportModelRequest, export_model
+    from lnmdetect.stages.models_quantise import SLICES, Calibration
+
+    talk = Talk(quiet, verbose, as_json)
+    slices = SLICES if calibration_slices is None else calibration_slices
+    calibration = None if data is None else Calibration(data, scan, slices, seed)
+    request = ExportModelRequest(
+        arm,
+        kind,
+        output=output,
+        model=model,
+        precision=precision,
+        calibration=calibration,
+        overwrite=overwrite,
+    )
+    result = export_model(request, talk)
+    talk.result(result, text=export_model_text(result))
+    if result.bundle:
+        form = ("--engine", "openvino", "--precision", "int8")
+        talk.hint("lnmdetect", "models", "check", arm, "truth.json", "--model", output, *form)
 
 
 def anchors(

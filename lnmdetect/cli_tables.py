@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lnmdetect.stages.detect_request import DetectResult
     from lnmdetect.stages.models import InstalledModel
     from lnmdetect.stages.models_check import CheckResult
+    from lnmdetect.stages.models_export import ExportModelResult
     from lnmdetect.stages.overlay import OverlayResult
     from lnmdetect.stages.phantom import PhantomResult
     from lnmdetect.stages.phantom_insert import InsertResult
@@ -53,11 +54,18 @@ def overlay_text(result: "OverlayResult") -> str:
 
 
 def train_text(result: "TrainResult") -> str:
-    """Return what a training reached, in two lines."""
+    """Return what a training reached, in two lines, and how long it waited for batches."""
+    waited = result.loader_wait_share
+    share = (
+        ""
+        if waited is None
+        else f"\n{waited:.1%} of the time of the steps was spent waiting for batches"
+    )
     return (
         f"Validation {result.metric} {result.reached:.3f} in epoch {result.kept_epoch}, which is "
         f"kept; operating threshold {result.threshold:.3f}\n"
         f"{result.bundle}: the model; {result.curves}: its learning curves"
+        f"{share}"
     )
 
 
@@ -150,6 +158,13 @@ def check_text(result: "CheckResult") -> str:
         f"{result.seconds_exact:.1f} s, {result.form} {result.seconds:.1f} s"
     )
     return said if result.bundle is None else f"{said}\n{result.bundle}: the new model"
+
+
+def export_model_text(result: "ExportModelResult") -> str:
+    """Return what was written, in a line."""
+    named = f"{result.arm} {result.model}, {result.precision}"
+    said = f"{result.output}: {named}; {', '.join(result.files)} ({result.megabytes:.1f} MB)"
+    return f"{said}; calibrated on {counted(result.slices, 'slice')}" if result.bundle else said
 
 
 def _figure(value: Any) -> str:

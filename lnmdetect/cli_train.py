@@ -9,6 +9,7 @@ import typer
 from lnmdetect import cli_options as options
 from lnmdetect.cli_console import Talk
 from lnmdetect.core.errors import UsageError
+from lnmdetect.io.machine import rank_place
 
 if TYPE_CHECKING:
     from lnmdetect.stages.training_run import TrainRequest, TrainResult
@@ -61,8 +62,20 @@ Fold = Annotated[
 ]
 
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
+Accumulate = Annotated[
+    int | None,
+    typer.Option(
+        "--accumulate",
+        min=1,
+        help="Batches whose gradients are averaged for one step: a larger batch in the same "
+        "memory; else the recipe's.",
+    ),
+]
 Workers = Annotated[
-    int, typer.Option("--workers", min=0, max=64, help="Processes that prepare batches.")
+    int,
+    typer.Option(
+        "--workers", min=0, max=64, help="Processes that prepare batches; 0: a thread of this one."
+    ),
 ]
 
 
@@ -83,6 +96,7 @@ def train(
     backbone: Backbone = None,
     resume: Resume = False,
     workers: Workers = 0,
+    accumulate: Accumulate = None,
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -97,8 +111,10 @@ def train(
     """
     from lnmdetect.cli_tables import train_text
     from lnmdetect.stages.training_run import TrainRequest
+    from lnmdetect.training.ranks import leave_ranks
 
-    talk = Talk(quiet, verbose, as_json)
+    is_first = rank_place().rank == 0  # of the processes of torchrun
+    talk = Talk(quiet or not is_first, verbose, as_json and is_first)
     _refuse_elsewhere("segmenter", arm, {"--coarse": coarse, "--classes": classes})
     _refuse_elsewhere("fusion", arm, {"--modalities": modalities, "--backbone": backbone})
     request = TrainRequest(
@@ -116,10 +132,12 @@ def train(
         resume=resume,
         overwrite=overwrite,
         workers=workers,
+        accumulate=accumulate,
         folds=folds,
         fold=fold,
     )
     result = _train(arm, request, talk)
+    leave_ranks()
     talk.result(result, text=train_text(result))
     talk.notes(result.notes)
     talk.hint("lnmdetect", *_NEXT[arm], "--model", result.bundle)

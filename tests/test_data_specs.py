@@ -38,19 +38,9 @@ SPECS = Path(__file__).parents[1] / "data_specs"
 COCO_FILES = ("truth", "boxes", "nodes", "segments")
 ALL_FILES = (
     *COCO_FILES,
-    *("doctor", "folds", "metrics", "comparison", "readers", "benchmark", "bench"),
-    *(
-        "explain",
-        "linked_nodes",
-        "study",
-        "cases",
-        "push",
-        "pull",
-        "pacs_series",
-        "ultrasound",
-        "fused",
-    ),
-    *("fused_metrics", "run", "recipe"),
+    *("doctor", "folds", "metrics", "comparison", "readers", "benchmark", "bench", "explain"),
+    *("linked_nodes", "study", "cases", "push", "pull", "pacs_series", "ultrasound", "fused"),
+    *("fused_metrics", "run", "model", "recipe"),
 )
 TABLES = ("readers.example.csv", "cohort.example.csv")
 REFERRED_TO = ("coco", "metrics", "comparison", "ultrasound")
@@ -364,6 +354,16 @@ BAD_PARTS: tuple[tuple[str, str, Any], ...] = (
     ("nodes", "annotations/0/probabilities/metastatic", 1.1),
     ("nodes", "annotations/0/threshold", KeyError),
     ("nodes", "info/classifier_threshold_source", KeyError),
+    ("boxes", "info/detector_int8_calibrated_on", {}),
+    ("model", "arm", "segmenter"),
+    ("model", "weights_sha256", "abc"),
+    ("model", "threshold/value", 2),
+    ("model", "input/spacing_mm", KeyError),
+    ("model", "input/windows_hu/0", [40]),
+    ("model", "outputs", []),
+    ("model", "classes", ["benign", "metastatic"]),
+    ("model", "precision", "int8"),
+    ("model", "files", {"weights.pt": "0" * 64}),
     ("metrics", "detection/ap50/value", None),
     ("metrics", "detection/ap50/value", 1.2),
     ("metrics", "detection/ap50", 0.5),

@@ -12,6 +12,7 @@ from lnmdetect.core.config_parts import (
     AugmentationConfig,
     Count,
     InputConfig,
+    Norm,
     OptimiserConfig,
     Part,
     Positive,
@@ -43,6 +44,7 @@ class DetectorConfig(Part):
         proposals_train, proposals_test: kept after non-maximum suppression.
         roi_samples: proposals per image that enter the box loss.
         nms_iou: overlap from which the lower scored of two found boxes is dropped.
+        norm: see `core.config_parts.Norm`.
     """
 
     architecture: Literal["faster_rcnn", "ssd", "yolov3", "retinanet", "fcos"] = "faster_rcnn"
@@ -56,6 +58,7 @@ class DetectorConfig(Part):
     proposals_test: Count = 1000
     roi_samples: Count = 512
     nms_iou: Share = 0.5
+    norm: Norm = "batch"
 
     @model_validator(mode="after")
     def _check(self) -> "DetectorConfig":
@@ -87,6 +90,7 @@ class ClassifierConfig(Part):
         background: training: boxes without a node drawn for each truth box.
         flip_average: whether an answer is the mean over the crop and its three flips; four times
             the work, never done while training.
+        norm: see `core.config_parts.Norm`; of no effect in a network without batch norms.
     """
 
     backbone: str = "resnet50"
@@ -102,6 +106,7 @@ class ClassifierConfig(Part):
     background: float = Field(default=0, ge=0)
     class_balanced: bool = True
     flip_average: bool = False
+    norm: Norm = "batch"
 
     @model_validator(mode="after")
     def _check(self) -> "ClassifierConfig":

@@ -7,6 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Norm = Literal["batch", "frozen", "group"]
+"""Of the layers between convolutions, in networks that are published with batch norms: `batch`:
+over the batch that a process holds; `frozen`: with the statistics and affine map of the first
+weights, which training leaves alone, so of use with `--init` only; `group`: over 32 groups of each
+item's channels (Wu and He 2018), whatever the batch."""
 
 
 class Part(BaseModel):
@@ -79,6 +84,8 @@ class OptimiserConfig(Part):
             takes a step.
         patience: epochs without a better validation metric before stopping; None never stops early.
         steps_an_epoch: None for one pass over the training images (times the copies).
+        accumulate: batches whose gradients are averaged for one optimiser step: the memory of
+            `batch_size`, the step of `accumulate` times as many.
     """
 
     name: Literal["sgd", "adam", "adamw"]
@@ -94,6 +101,7 @@ class OptimiserConfig(Part):
     epochs: Count
     steps_an_epoch: Count | None = None
     batch_size: Count
+    accumulate: Count = 1
     gradient_clip: Positive | None = None
     patience: Count | None = None
 

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 from lnmdetect.core.config_parts import (
     AugmentationConfig,
     Count,
+    Norm,
     OptimiserConfig,
     Part,
     Positive,
@@ -53,6 +54,7 @@ class FusionConfig(Part):
             that the case has always stays.
         shift: training: largest move of an image, as a share of its side.
         normalisation: of the images.
+        norm: see `core.config_parts.Norm`; of no effect in a network without batch norms.
     """
 
     modalities: tuple[Modality, ...] = Field(default=ALL_MODALITIES, min_length=1)
@@ -65,6 +67,7 @@ class FusionConfig(Part):
     modality_dropout: float = Field(default=0, ge=0, lt=1)
     shift: float = Field(default=0, ge=0, lt=0.5)
     normalisation: FusionNormalisation = FusionNormalisation()
+    norm: Norm = "batch"
 
     @field_validator("modalities")
     @classmethod

@@ -11,6 +11,7 @@ THRESHOLD_CHOSEN = "the operating threshold was chosen on"
 SEEN: Mapping[str, str] = {
     "detector_trained_on": "the detector was trained on",
     "operating_threshold_chosen_on": THRESHOLD_CHOSEN,
+    "detector_int8_calibrated_on": "the detector's int8 form was calibrated on",
     "classifier_trained_on": "the classifier was trained on",
     "classifier_threshold_chosen_on": "the classifier's threshold was chosen on",
     "classifier_temperature_chosen_on": "the classifier's temperature was fitted on",
@@ -80,6 +81,11 @@ def chosen_on(name: str, patients: PatientDigests | None) -> dict[str, Any]:
 def trained_on(arm: str, patients: PatientDigests | None) -> dict[str, Any]:
     """Return the field of `info` that says on whom a model was trained, {} where nobody knows."""
     return {} if patients is None else {f"{arm}_trained_on": patients.to_json()}
+
+
+def calibrated_on(arm: str, patients: PatientDigests | None) -> dict[str, Any]:
+    """Return the field of `info` that says on whom a model's int8 form was calibrated, or {}."""
+    return {} if patients is None else {f"{arm}_int8_calibrated_on": patients.to_json()}
 
 
 @dataclass(frozen=True)

@@ -21,19 +21,27 @@ class Draw:
 
 @dataclass(frozen=True)
 class EpochBatches:
-    """The batches of one epoch, from `first_step` on; a batch sampler for a torch loader."""
+    """The batches of one epoch, from `first_step` on; a batch sampler for a torch loader.
+
+    Attributes:
+        batch_size: items of a batch, which processes may divide.
+        part, parts: which part of each batch is wanted, of how many in order.
+    """
 
     seed: int
     epoch: int
     steps: int
     batch_size: int
     first_step: int = 0
+    part: int = 0
+    parts: int = 1
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        """Yield the draws of each batch."""
+        """Yield the draws of each batch, or of the part of it that is wanted."""
+        size = self.batch_size // self.parts
         for step in range(self.first_step, self.steps):
-            first = step * self.batch_size
-            yield [Draw(self.seed, self.epoch, first + i) for i in range(self.batch_size)]
+            first = step * self.batch_size + self.part * size
+            yield [Draw(self.seed, self.epoch, first + i) for i in range(size)]
 
     def __len__(self) -> int:
         """Return the number of batches left."""

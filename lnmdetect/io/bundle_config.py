@@ -12,6 +12,7 @@ from lnmdetect.core.config import Recipe
 from lnmdetect.core.errors import InputError, ModelError
 from lnmdetect.core.patient_digests import PatientDigests, digests_from_json
 from lnmdetect.core.precision import CheckedForm, Engine, Precision, checked_from_json
+from lnmdetect.core.quantised import Quantised, quantised_from_json
 from lnmdetect.core.thresholds import (
     Temperature,
     Threshold,
@@ -49,6 +50,7 @@ class Bundle:
         trained_on: whom; None: not told.
         node_threshold: of a segmenter, on a node's score; `threshold` is that on a voxel's.
         checked: a faster form in which it was seen to answer as well; None: none.
+        quantised: its int8 form, of which the files lie in the folder; None: none.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Bundle:
     trained_on: PatientDigests | None = None
     node_threshold: Threshold | None = None
     checked: CheckedForm | None = None
+    quantised: Quantised | None = None
 
     def usual_precision(self, engine: Engine = "torch") -> Precision:
         """Return in what the bundle answers with an engine when nobody says: fp32 if unchecked."""
@@ -133,6 +136,7 @@ def _parse_config(folder: Path, arm: Arm) -> Bundle:
             trained_on=digests_from_json(config.get("trained_on")),
             node_threshold=None if of_nodes is None else threshold_from_json(of_nodes),
             checked=checked_from_json(config.get("checked")),
+            quantised=quantised_from_json(config.get("int8")),
         )
     except InputError as error:
         raise _broken(folder, str(error), arm) from None

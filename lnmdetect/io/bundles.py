@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lnmdetect.core.errors import ModelError, OutputError
+from lnmdetect.core.quantised import INT8_BIN, INT8_XML
 from lnmdetect.core.thresholds import Temperature, chosen_to_json
 from lnmdetect.io.bundle_config import (
     CARD,
@@ -22,7 +23,7 @@ from lnmdetect.io.bundle_config import (
     package_weights,
     read_bundle,
 )
-from lnmdetect.io.json_files import atomic_output, write_json
+from lnmdetect.io.json_files import atomic_output, sha256_of_file, write_json
 
 __all__ = [
     "CARD",
@@ -35,6 +36,7 @@ __all__ = [
     "bundle_folders",
     "load_weights",
     "package_weights",
+    "quantised_file",
     "read_bundle",
     "read_weights",
     "refuse_bundle",
@@ -110,19 +112,41 @@ def write_bundle(
 def write_with_weights_of(
     source: Bundle, bundle: Bundle, card: str, *, overwrite: bool = False
 ) -> None:
-    """Write the bundle into its folder with the very weights of another one.
+    """Write the bundle into its folder with the very weights of another one, also those in int8.
 
     Raises:
         OutputError: the folder holds a bundle already and `overwrite` is not set, or cannot be
             written.
     """
     refuse_bundle(bundle.folder, overwrite=overwrite)
-    with (
-        (source.folder / WEIGHTS).open("rb") as stored,
-        atomic_output(bundle.folder / WEIGHTS, overwrite=True) as stream,
-    ):
-        shutil.copyfileobj(stored, stream)
+    copied = bundle.quantised is not None and bundle.quantised == source.quantised
+    for name in (WEIGHTS, *((INT8_XML, INT8_BIN) if copied else ())):
+        with (
+            (source.folder / name).open("rb") as stored,
+            atomic_output(bundle.folder / name, overwrite=True) as stream,
+        ):
+            shutil.copyfileobj(stored, stream)
     _write_description(bundle, card)
+
+
+def quantised_file(bundle: Bundle) -> Path | None:
+    """Return the bundle's network in int8, None where it has none.
+
+    Raises:
+        ModelError: a file of it is absent, or another than the bundle was written with.
+    """
+    if bundle.quantised is None:
+        return None
+    for name, sha256 in bundle.quantised.sha256.items():
+        path = bundle.folder / name
+        if not path.is_file() or sha256_of_file(path) != sha256:
+            raise ModelError(
+                f"{bundle.folder.name}/{name}",
+                expected=f"the file of sha256 {sha256[:12]}... that {CONFIG} names",
+                got="another" if path.is_file() else "none",
+                remedy="Copy the bundle again, all its files.",
+            )
+    return bundle.folder / INT8_XML
 
 
 def refuse_bundle(folder: Path, *, overwrite: bool) -> None:
@@ -154,6 +178,7 @@ def _write_description(bundle: Bundle, card: str) -> None:
         **({"temperature": chosen_to_json(bundle.temperature)} if has_temperature else {}),
         **({"trained_on": bundle.trained_on.to_json()} if bundle.trained_on else {}),
         **({"checked": bundle.checked.to_json()} if bundle.checked else {}),
+        **({"int8": bundle.quantised.to_json()} if bundle.quantised else {}),
         "figures": dict(bundle.figures),
         "data": dict(bundle.data),
         "recipe": bundle.recipe.model_dump(mode="json"),

@@ -5,6 +5,7 @@ from lnmdetect.core.fusion_config import FusionConfig, FusionRecipe
 from lnmdetect.core.precision import EXACT, TOLERANCE
 from lnmdetect.core.segmenter_config import SegmenterRecipe
 from lnmdetect.core.thresholds import Temperature
+from lnmdetect.core.wording import counted
 from lnmdetect.io.bundles import Bundle
 
 _PROPOSED = "resnet50"
@@ -41,7 +42,7 @@ Research software, not a medical device.
 | figure ({label}) | value |
 |---|---|
 {figures}
-{_checked_lines(bundle)}"""
+{_int8_line(bundle)}{_checked_lines(bundle)}"""
 
 
 def _origin(bundle: Bundle) -> str:
@@ -117,6 +118,16 @@ def _temperature_line(bundle: Bundle) -> str:
     return f"- Temperature: {temperature.value:.4f}, fitted on {temperature.fitted_on}\n"
 
 
+def _int8_line(bundle: Bundle) -> str:
+    form = bundle.quantised
+    if form is None:
+        return ""
+    return (
+        f"\nIts int8 form was calibrated on {counted(form.slices, 'slice')} of "
+        f"{form.calibrated_on} (seed {form.seed}).\n"
+    )
+
+
 def _checked_lines(bundle: Bundle) -> str:
     """Return the figures that let a faster form of the network be the default one."""
     checked = bundle.checked
@@ -129,7 +140,7 @@ def _checked_lines(bundle: Bundle) -> str:
     form = checked.form.described
     return (
         f"\nBy default this model answers in {form}, where the processor computes so: on\n"
-        f"{checked.checked_on} each figure stayed within {TOLERANCE} of that in fp32.\n\n"
+        f"{checked.checked_on}, each figure stayed within {TOLERANCE} of that in fp32.\n\n"
         f"| figure | {EXACT.described} | {form} | moved |\n|---|---|---|---|\n{rows}\n"
     )
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from lnmdetect.core.node_classes import CLASS_SETS
 from lnmdetect.io.figures import COLOURS, STYLE, new_figure, save_png
 
-NOT_DRAWN = frozenset({"epoch", "learning_rate", "seconds"})
+NOT_DRAWN = frozenset({"epoch", "learning_rate", "seconds", "loader_wait_share"})
 _DICE = ("dice", *(f"dice_{name}" for classes in CLASS_SETS for name in classes))
 VALIDATION_FIGURES = tuple(dict.fromkeys(("ap50", "auc", "accuracy", *_DICE)))
 """Higher is better."""

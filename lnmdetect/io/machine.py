@@ -2,10 +2,36 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+RANK_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+"""What torchrun tells each process that it starts, beside where the first one listens."""
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
+
+
+@dataclass(frozen=True)
+class RankPlace:
+    """The place of this process among those that torchrun started, the only one without it.
+
+    Attributes:
+        rank: from 0, over all machines; count: of all processes.
+        local_rank, local_count: the same on this machine.
+    """
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+    local_count: int = 1
+
+
+def rank_place() -> RankPlace:
+    """Return the place of this process among those that torchrun started."""
+    told = [os.environ.get(name, "") for name in RANK_VARIABLES]
+    if not all(map(str.isdecimal, told)):
+        return RankPlace()
+    return RankPlace(*map(int, told))
 
 
 def usable_cores() -> int:

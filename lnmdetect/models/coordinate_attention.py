@@ -35,7 +35,7 @@ class CoordinateAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the gated map, the shape of `x` (N, C, H, W)."""
-        height, width = x.shape[2:]
+        height, width = (int(side) for side in x.shape[2:])  # plain also when traced: ONNX asks
         # Means; as pooling ten times faster than `mean` where channels lie last.
         rows = F.adaptive_avg_pool2d(x, (height, 1))  # (N, C, H, 1)
         columns = F.adaptive_avg_pool2d(x, (1, width)).transpose(2, 3)  # (N, C, W, 1)

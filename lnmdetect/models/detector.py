@@ -1,5 +1,8 @@
 """Faster R-CNN with ResNet-50 and FPN for one class, the node (Wang et al. 2023, section 3.1.1)."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
@@ -23,16 +26,35 @@ HEAD_CHANNELS = 1024
 """Lin et al. 2017, section 4.2."""
 
 
+@dataclass(frozen=True)
+class DenseAnswers:
+    """What a detector says of every place of its images, before any box.
+
+    Attributes:
+        maps: by level, P2 to P6: (N, C, H, W).
+        objectness: (N, A, H, W) a level.
+        regression: (N, 4 A, H, W) a level.
+    """
+
+    maps: dict[str, Tensor]
+    objectness: list[Tensor]
+    regression: list[Tensor]
+
+
 class NodeDetector(nn.Module):
     """Boxes of lymph nodes on slices.
 
     Args:
         sizes: widths, anchors and sampling.
+
+    Attributes:
+        dense_elsewhere: what runs the dense part, if not this network itself.
     """
 
     def __init__(self, sizes: DetectorSizes) -> None:
         super().__init__()
         self.sizes = sizes
+        self.dense_elsewhere: Callable[[Tensor], DenseAnswers] | None = None
         channels = scaled(FPN_CHANNELS, sizes.width)
         self.body = ResNet50(sizes.in_channels, width=sizes.width)
         self.fpn = FeaturePyramidNetwork(self.body.out_channels, channels, LastLevelMaxPool())
@@ -52,7 +74,7 @@ class NodeDetector(nn.Module):
             images: (N, C, H, W) in [0, 1], H and W multiples of 32.
             targets: per image `boxes` (B, 4) and `ignored` (I, 4), px, and `labels` (B,) of ones.
         """
-        listed, features = self._features(images)
+        listed, features = _listed(images), self._maps(images)
         proposals, rpn_losses = self.rpn(listed, features, targets)
         _, head_losses = self.roi_heads(features, proposals, listed.image_sizes, targets)
         return {**rpn_losses, **head_losses}
@@ -63,16 +85,28 @@ class NodeDetector(nn.Module):
         Args:
             images: (N, C, H, W) in [0, 1], H and W multiples of 32.
         """
-        listed, features = self._features(images)
-        proposals, _ = self.rpn(listed, features)
-        detections, _ = self.roi_heads(features, proposals, listed.image_sizes)
+        dense = self.dense_answers(images)
+        listed = _listed(images)
+        answers = (dense.objectness, dense.regression)
+        proposals, _ = self.rpn(listed, dense.maps, answers=answers)
+        detections, _ = self.roi_heads(dense.maps, proposals, listed.image_sizes)
         return [{"boxes": found["boxes"], "scores": found["scores"]} for found in detections]
 
-    def _features(self, images: Tensor) -> tuple[ImageList, dict[str, Tensor]]:
-        size = (images.shape[-2], images.shape[-1])
-        maps = {str(level): x for level, x in enumerate(self.body(images))}
-        features = self.fpn(maps)  # P2 to P6, (N, channels, H / stride, W / stride)
-        return ImageList(images, [size] * len(images)), features
+    def dense_answers(self, images: Tensor) -> DenseAnswers:
+        """Return what is said of every place of images (N, C, H, W)."""
+        if self.dense_elsewhere is not None:
+            return self.dense_elsewhere(images)
+        maps = self._maps(images)
+        return DenseAnswers(maps, *self.rpn.head(list(maps.values())))
+
+    def _maps(self, images: Tensor) -> dict[str, Tensor]:
+        stages = {str(level): x for level, x in enumerate(self.body(images))}
+        maps: dict[str, Tensor] = self.fpn(stages)  # P2 to P6, (N, channels, H / stride, ...)
+        return maps
+
+
+def _listed(images: Tensor) -> ImageList:
+    return ImageList(images, [(images.shape[-2], images.shape[-1])] * len(images))
 
 
 def _pyramid_anchors(sizes: DetectorSizes) -> ExactAnchorGenerator:

@@ -14,6 +14,7 @@ from torchvision.models.detection.fcos import (
 from lnmdetect.models.detector_sizes import FPN_CHANNELS, DetectorSizes
 from lnmdetect.models.one_stage import OneStageDetector, ResNetPyramid, Targets
 from lnmdetect.models.resnet import ResNet50
+from lnmdetect.models.shared_batch import as_share
 
 STRIDES_PX = (8, 16, 32, 64, 128)
 """Of P3 to P7 (section 3.2)."""
@@ -65,7 +66,7 @@ class NodeFCOSHead(FCOSHead):  # type: ignore[misc]
         terms: dict[str, Tensor] = self.compute_loss(
             nodes, {**answers, "cls_logits": logits}, [anchors] * len(targets), matched
         )
-        return terms
+        return as_share(terms, sum(int((match >= 0).sum()) for match in matched), least=1)
 
     def decode(self, answers: dict[str, Tensor], anchors: Tensor) -> tuple[Tensor, Tensor]:
         """Return boxes (N, A, 4) px and scores (N, A), the root of class times centreness."""

@@ -1,4 +1,7 @@
-"""Batch norms taken into the convolutions before them: the same function in fewer steps."""
+"""Batch norms taken into the convolutions before them: the same function in fewer steps.
+
+Frozen ones too; group norms measure what they read and stay.
+"""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -10,6 +13,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from lnmdetect.models.coordinate_attention import CoordinateAttention
+from lnmdetect.models.norms import FrozenNorm2d
 from lnmdetect.models.resnet import BasicBlock, Bottleneck, ResNet
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -37,7 +41,7 @@ def fold_batch_norms(network: Network) -> Network:
         for first, second in _pairs(part):
             convolution, norm = part.get_submodule(first), part.get_submodule(second)
             # Not its subclasses, of which some also hold an activation.
-            if type(convolution) is nn.Conv2d and type(norm) is nn.BatchNorm2d:
+            if type(convolution) is nn.Conv2d and type(norm) in (nn.BatchNorm2d, FrozenNorm2d):
                 setattr(part, first, _fused(convolution, norm))
                 setattr(part, second, nn.Identity())
     return folded.to(memory_format=torch.channels_last)
@@ -52,8 +56,8 @@ def _pairs(part: nn.Module) -> Iterator[tuple[str, str]]:
             yield from names
 
 
-def _fused(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+def _fused(convolution: nn.Conv2d, norm: nn.BatchNorm2d | FrozenNorm2d) -> nn.Conv2d:
     """Return both as one; in double precision, so that weights are rounded only once."""
     kind = convolution.weight.dtype
-    fused: nn.Conv2d = fuse_conv_bn_eval(convolution.double(), norm.double())
+    fused: nn.Conv2d = fuse_conv_bn_eval(convolution.double(), norm.double())  # type: ignore[type-var]
     return fused.to(kind).requires_grad_(False)

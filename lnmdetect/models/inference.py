@@ -28,9 +28,7 @@ def inference_form(network: Network, precision: Precision = "fp32") -> Network:
         ValueError: another precision, for which weights alone are not enough.
     """
     fast = fold_batch_norms(network)
-    for part in fast.modules():
-        if isinstance(part, RoIHeads) and isinstance(part.box_head, TwoMLPHead):
-            part.box_head = ConvolutionHead(part.box_head, ROI_CELLS)
+    convolve_box_heads(fast)
     if precision == "bf16":
         fast = fast.to(torch.bfloat16)
         fast.register_forward_pre_hook(_in_bf16)
@@ -38,6 +36,13 @@ def inference_form(network: Network, precision: Precision = "fp32") -> Network:
         raise ValueError(f"precision: expected fp32 or bf16, got {precision}")
     pack_convolutions(fast)
     return fast
+
+
+def convolve_box_heads(network: nn.Module) -> None:
+    """Let the box heads of a network compute by convolutions: the same answers."""
+    for part in network.modules():
+        if isinstance(part, RoIHeads) and isinstance(part.box_head, TwoMLPHead):
+            part.box_head = ConvolutionHead(part.box_head, ROI_CELLS)
 
 
 def _in_bf16(_: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from torchvision.models.detection.ssd import SSDHead
 from lnmdetect.models.detector_sizes import CLASSES, DetectorSizes
 from lnmdetect.models.one_stage import Maps, OneStageDetector, Targets, match_anchors
 from lnmdetect.models.resnet import ResNet50, scaled
+from lnmdetect.models.shared_batch import gathered, rank_count
 
 STRIDES_PX = (8, 16, 32, 64, 128, 256, 512)
 SCALES = (0.04, 0.1, 0.26, 0.42, 0.58, 0.74, 0.9, 1.06)
@@ -108,18 +109,19 @@ class NodeSSDHead(SSDHead):  # type: ignore[misc]
         wrong = F.cross_entropy(
             answers["cls_logits"].flatten(0, 1), positive.flatten().long(), reduction="none"
         )  # (N * A,)
-        background = wrong[(matched == -1).flatten()]
-        count = max(1, int(positive.sum()))
-        hardest = background.topk(min(NEGATIVES * count, len(background))).values
         distance = torch.stack(
             [
                 self._distance(*one, anchors)
                 for one in zip(answers["bbox_regression"], matched, targets, strict=True)
             ]
         )
+        wrong, matched, positive = (gathered(x) for x in (wrong, matched.flatten(), positive))
+        background = wrong[matched == -1]
+        count = max(1, int(positive.sum()))
+        hardest = background.topk(min(NEGATIVES * count, len(background))).values
         return {
             "classification": (wrong[positive.flatten()].sum() + hardest.sum()) / count,
-            "bbox_regression": distance.sum() / count,
+            "bbox_regression": distance.sum() * rank_count() / count,
         }
 
     def _distance(

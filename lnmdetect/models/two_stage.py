@@ -24,6 +24,7 @@ from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.ignored import NODE_OVERLAP, touches_ignored
 from lnmdetect.models.roi_align import PyramidRoIAlign
 from lnmdetect.models.roi_pool import LevelPool
+from lnmdetect.models.shared_batch import as_share, shared_sampler
 
 ROI_CELLS = 7
 """Side of the grid a proposal is cut into (Girshick 2015, section 2.1)."""
@@ -41,10 +42,18 @@ class IgnoringRPN(RegionProposalNetwork):  # type: ignore[misc]
         images: ImageList,
         features: dict[str, Tensor],
         targets: list[dict[str, Tensor]] | None = None,
+        answers: tuple[list[Tensor], list[Tensor]] | None = None,
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """Return the proposals (P, 4) px of each image and, in train mode, the two losses."""
+        """Return the proposals (P, 4) px of each image and, in train mode, the two losses.
+
+        Args:
+            images: of which the maps are.
+            features: (N, C, H, W) a level.
+            targets: the truth of each image, in train mode.
+            answers: the head's, where it has been asked: (N, A, H, W) and (N, 4 A, H, W) a map.
+        """
         maps = list(features.values())
-        objectness, regression = self.head(maps)  # (N, A, H, W), (N, 4 A, H, W) a map
+        objectness, regression = answers or self.head(maps)
         anchors = self.anchor_generator(images, maps)
         counts = [x[0].numel() for x in objectness]
         objectness, regression = concat_box_prediction_layers(objectness, regression)
@@ -64,7 +73,8 @@ class IgnoringRPN(RegionProposalNetwork):  # type: ignore[misc]
         labels, matched = self.assign_targets_to_anchors(anchors, targets)
         wanted = self.box_coder.encode(matched, anchors)
         of_objectness, of_boxes = self.compute_loss(objectness, regression, labels, wanted)
-        return proposals, {"loss_objectness": of_objectness, "loss_rpn_box_reg": of_boxes}
+        terms = {"loss_objectness": of_objectness, "loss_rpn_box_reg": of_boxes}
+        return proposals, as_share(terms, self.fg_bg_sampler.chosen(labels))
 
     def _proposals(
         self,
@@ -105,7 +115,24 @@ class IgnoringRPN(RegionProposalNetwork):  # type: ignore[misc]
 
 
 class IgnoringRoIHeads(RoIHeads):  # type: ignore[misc]
-    """torchvision's box heads that never train on proposals over ignored boxes."""
+    """torchvision's box heads that never train on proposals over ignored boxes.
+
+    Attributes:
+        sampled: proposals that the last losses are means over.
+    """
+
+    sampled: int = 0
+
+    def forward(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+        targets: list[dict[str, Tensor]] | None = None,
+    ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
+        """Return the boxes found and, in train mode, the two losses in their place."""
+        found, terms = super().forward(features, proposals, image_shapes, targets)
+        return found, as_share(terms, self.sampled) if terms else terms
 
     def select_training_samples(
         self, proposals: list[Tensor], targets: list[dict[str, Tensor]]
@@ -118,6 +145,7 @@ class IgnoringRoIHeads(RoIHeads):  # type: ignore[misc]
         selected: tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]] = (
             super().select_training_samples(kept, targets)
         )
+        self.sampled = sum(map(len, selected[0]))
         return selected
 
 
@@ -169,7 +197,7 @@ class PooledRoIHeadsAdapter(nn.Module):
 
 def build_rpn(sizes: DetectorSizes, channels: int, anchors: AnchorGenerator) -> IgnoringRPN:
     """Return the proposal network on maps of `channels` with the anchors given."""
-    return IgnoringRPN(
+    network = IgnoringRPN(
         anchors,
         ExactRPNHead(channels, anchors.num_anchors_per_location()[0]),
         fg_iou_thresh=0.7,
@@ -180,6 +208,8 @@ def build_rpn(sizes: DetectorSizes, channels: int, anchors: AnchorGenerator) -> 
         post_nms_top_n={"training": sizes.proposals_train, "testing": sizes.proposals_test},
         nms_thresh=0.7,
     )  # Ren et al. 2017, sections 3.1.2 and 3.3
+    network.fg_bg_sampler = shared_sampler(network.fg_bg_sampler)
+    return network
 
 
 def build_heads(
@@ -190,7 +220,7 @@ def build_heads(
     predictor: FastRCNNPredictor,
 ) -> IgnoringRoIHeads:
     """Return the box heads: `pool` cuts cells, `head` describes them, `predictor` answers."""
-    return IgnoringRoIHeads(
+    heads = IgnoringRoIHeads(
         pool,
         head,
         predictor,
@@ -203,3 +233,5 @@ def build_heads(
         nms_thresh=sizes.nms_iou,
         detections_per_img=sizes.detections_max,
     )  # Girshick 2015, section 2.3
+    heads.fg_bg_sampler = shared_sampler(heads.fg_bg_sampler)
+    return heads

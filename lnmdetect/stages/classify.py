@@ -108,6 +108,7 @@ def load_classifier(
         plain: whether the network stays as it was trained.
 
     Raises:
+        MissingExtraError: the engine is not installed.
         ModelError: there is no such bundle, or it is damaged.
         UsageError: there is no such device, or the engine cannot compute in this precision.
     """

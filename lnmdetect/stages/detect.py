@@ -15,7 +15,7 @@ from lnmdetect.core.records import (
     ImageRecord,
 )
 from lnmdetect.core.wording import counted
-from lnmdetect.io.bundles import Bundle, load_weights, read_bundle
+from lnmdetect.io.bundles import Bundle, load_weights, quantised_file, read_bundle
 from lnmdetect.io.detection_spool import detection_spool, spool_identity
 from lnmdetect.io.json_files import refuse_existing
 from lnmdetect.io.run_record import record_path, sha256_of_slices
@@ -49,7 +49,8 @@ def load_detector(
         plain: whether the network stays as it was trained.
 
     Raises:
-        ModelError: there is no such bundle, or it is damaged.
+        MissingExtraError: the engine is not installed.
+        ModelError: there is no such bundle, it is damaged, or it has no int8 form.
         UsageError: there is no such device, or the engine cannot compute in this precision.
     """
     limit_threads()
@@ -58,7 +59,9 @@ def load_detector(
     task = DetectorTask(bundle.recipe, choose_device(device))
     load_weights(task.module, bundle)
     if not plain:
-        task.prepare_inference(chosen_form(bundle, task.device, precision, engine))
+        form = chosen_form(bundle, task.device, precision, engine)
+        quantised = quantised_file(bundle) if form.precision == "int8" else None
+        task.prepare_inference(form, quantised=quantised)
     return bundle, task
 
 
@@ -129,6 +132,7 @@ def _identity(
         "model": bundle.sha256,
         "device": str(task.device),
         "form": asdict(task.form),
+        "int8": dict(bundle.quantised.sha256) if bundle.quantised else None,
         "coverage": source.coverage,
         "slices": slices,
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 from lnmdetect import __version__
 from lnmdetect.core.config import STORED_SCORE_MIN
-from lnmdetect.core.patient_digests import chosen_on, trained_on
+from lnmdetect.core.patient_digests import PatientDigests, calibrated_on, chosen_on, trained_on
 from lnmdetect.core.precision import InferenceForm
 from lnmdetect.core.records import (
     LYMPH_NODE,
@@ -110,7 +110,14 @@ def _info(
         ),
         **trained_on("detector", bundle.trained_on),
         **chosen_on("operating_threshold", chosen.patients if chosen else None),
+        **calibrated_on("detector", _calibration_patients(bundle, form)),
     }
+
+
+def _calibration_patients(bundle: Bundle, form: InferenceForm) -> PatientDigests | None:
+    if form.precision != "int8" or bundle.quantised is None:
+        return None
+    return bundle.quantised.patients
 
 
 def pixel_place(scan: Path) -> Path:

@@ -13,6 +13,35 @@ from lnmdetect.training.segmenter_task import SegmenterTask
 AnyTask = DetectorTask | ClassifierTask | SegmenterTask | FusionTask
 
 
+def require_weights_for_norm(recipe: Recipe, *, init: str | None, resumes: bool) -> None:
+    """Do nothing where the first weights suit the recipe's norms.
+
+    Args:
+        recipe: of any arm.
+        init: of the request.
+        resumes: whether the weights are those of a checkpoint.
+
+    Raises:
+        UsageError: norms that stay as they are would begin with no statistics of a training, or
+            ImageNet weights were trained with other norms.
+    """
+    norm = "batch" if isinstance(recipe, SegmenterRecipe) else recipe.model.norm
+    if norm == "frozen" and not (init or resumes):
+        raise UsageError(
+            "recipe: model.norm",
+            expected="frozen with --init, whose statistics it keeps",
+            got="frozen and random first weights",
+            remedy="Add --init imagenet or --init FILE, or take norm: group.",
+        )
+    if norm == "group" and init and not resumes:
+        raise UsageError(
+            "--init",
+            expected="norm: batch or frozen, with which the published weights were trained",
+            got="norm: group",
+            remedy="Leave --init out, or change norm in the recipe.",
+        )
+
+
 def start_from(init: str, task: AnyTask, recipe: Recipe) -> None:
     """Fill the task's network with ImageNet weights.
 

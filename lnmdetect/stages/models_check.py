@@ -162,7 +162,8 @@ def _other_form(request: CheckRequest) -> InferenceForm:
 
 def _refuse_seen(name: str, patients: PatientDigests, bundle: Bundle) -> None:
     """Raise where the model was trained, or its threshold chosen, on a patient."""
-    told = (bundle.trained_on, bundle.threshold.patients, bundle.temperature.patients)
+    told = [bundle.trained_on, bundle.threshold.patients, bundle.temperature.patients]
+    told += [bundle.quantised.patients] if bundle.quantised else []
     known = {digest for some in told if some for digest in some.patients_sha256}
     if seen := len(known & set(patients.patients_sha256)):
         raise InputError(

@@ -19,21 +19,22 @@ from lnmdetect.datasets.classifier_data import (
     labelled_boxes,
     store_crops,
 )
-from lnmdetect.io.recipes import read_recipe
+from lnmdetect.io.run_files import open_array
 from lnmdetect.metrics.thresholds import youden_threshold
 from lnmdetect.stages.training_finish import finish_training, training_record
+from lnmdetect.stages.training_fit import fit_task, start_compute
 from lnmdetect.stages.training_run import (
     TrainingInputs,
     TrainRequest,
     TrainResult,
-    fit_task,
+    asked_recipe,
     open_training,
-    start_compute,
 )
 from lnmdetect.training.classifier_task import ClassifierTask, chosen_backbone, imagenet_weights
 from lnmdetect.training.devices import Compute
 from lnmdetect.training.engine import predict
 from lnmdetect.training.loaders import plain_batches
+from lnmdetect.training.ranks import first_then_others
 
 
 def train_classifier(request: TrainRequest, progress: Progress = SILENT) -> TrainResult:
@@ -46,10 +47,10 @@ def train_classifier(request: TrainRequest, progress: Progress = SILENT) -> Trai
         OutputError: the run's folder holds another training.
         ModelError: the loss is not finite, or the checkpoint does not fit.
     """
-    recipe = read_recipe(request.recipe, "classifier")
+    recipe = asked_recipe(request, "classifier")
     assert isinstance(recipe, ClassifierRecipe)
     _require_network(recipe, request)
-    device = start_compute(request)
+    device = start_compute(request, recipe)
     record = training_record(request, recipe)
     inputs = open_training(request, recipe)
     boxes, crops = _prepare(inputs.training, inputs, recipe, request, progress)
@@ -105,7 +106,11 @@ def _prepare(
     boxes += background_boxes(part, classes, recipe.model.background, request.seed)
     side = "training" if part.patients()[0] in inputs.split.training else "validation"
     path = request.cache_folder / f"crops_{side}.npy"
-    crops = store_crops(boxes, inputs.store, recipe, path, progress, coverage=inputs.truth.coverage)
+    coverage = inputs.truth.coverage
+    crops = first_then_others(
+        lambda: store_crops(boxes, inputs.store, recipe, path, progress, coverage=coverage),
+        lambda: open_array(path),
+    )
     return boxes, crops
 
 

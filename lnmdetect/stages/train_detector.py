@@ -17,24 +17,24 @@ from lnmdetect.datasets.detector_data import (
     truth_slices,
 )
 from lnmdetect.datasets.volume_cache import cache_series, group_series
-from lnmdetect.io.recipes import read_recipe
 from lnmdetect.metrics.cohort import Cohort
 from lnmdetect.metrics.froc import operating_point
 from lnmdetect.metrics.matching import match_images
 from lnmdetect.metrics.thresholds import threshold_at_sensitivity
 from lnmdetect.stages.training_finish import finish_training, training_record
+from lnmdetect.stages.training_fit import fit_task, start_compute
 from lnmdetect.stages.training_run import (
     TrainingInputs,
     TrainRequest,
     TrainResult,
-    fit_task,
+    asked_recipe,
     open_training,
-    start_compute,
 )
 from lnmdetect.training.detector_task import DetectorTask, truth_boxes, with_detections
 from lnmdetect.training.devices import Compute
 from lnmdetect.training.engine import predict
 from lnmdetect.training.loaders import plain_batches
+from lnmdetect.training.ranks import first_then_others
 
 BLIND_THRESHOLD = 0.5
 """Of a detector that no threshold helps, where one is kept all the same."""
@@ -48,13 +48,17 @@ def train_detector(request: TrainRequest, progress: Progress = SILENT) -> TrainR
         OutputError: the run's folder holds another training.
         ModelError: the loss is not finite, or the checkpoint does not fit.
     """
-    recipe = read_recipe(request.recipe, "detector")
+    recipe = asked_recipe(request, "detector")
     assert isinstance(recipe, DetectorRecipe)
-    device = start_compute(request)
+    device = start_compute(request, recipe)
     record = training_record(request, recipe)
     inputs = open_training(request, recipe)
-    training = _prepare(inputs.training, inputs, recipe, request, progress)
-    validation = _prepare(inputs.validation, inputs, recipe, request, progress)
+    training, validation = first_then_others(
+        lambda: [
+            _prepare(part, inputs, recipe, request, progress)
+            for part in (inputs.training, inputs.validation)
+        ]
+    )
     record.lap("prepare")
     watched = _spread(validation, recipe.validation_images)
     _require_nodes(training, "training")

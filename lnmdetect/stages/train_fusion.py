@@ -26,19 +26,18 @@ from lnmdetect.datasets.fusion_data import (
 )
 from lnmdetect.datasets.splits import PatientSplit
 from lnmdetect.datasets.ultrasound_splits import deal_off
-from lnmdetect.io.recipes import read_recipe
 from lnmdetect.io.ultrasound_files import image_root, read_ultrasound
 from lnmdetect.io.ultrasound_pixels import read_frame
 from lnmdetect.metrics.thresholds import youden_threshold
 from lnmdetect.stages.fusion_model import parsed_modalities
 from lnmdetect.stages.training_finish import finish_training, training_record
+from lnmdetect.stages.training_fit import fit_task, start_compute
 from lnmdetect.stages.training_run import (
     TrainRequest,
     TrainResult,
+    asked_recipe,
     begin_run,
-    fit_task,
     require_own_folder,
-    start_compute,
 )
 from lnmdetect.stages.training_split import HeldOut, hold_out_cases
 from lnmdetect.training.devices import Compute
@@ -93,7 +92,7 @@ def train_fusion(request: TrainRequest, progress: Progress = SILENT) -> TrainRes
         ModelError: the loss is not finite, or the checkpoint does not fit.
     """
     recipe = _asked_recipe(request)
-    device = start_compute(request)
+    device = start_compute(request, recipe)
     record = training_record(request, recipe)
     inputs = open_fusion(request, recipe)
     training = _items(inputs, inputs.split.training, recipe.model, progress)
@@ -134,7 +133,7 @@ def _asked_recipe(request: TrainRequest) -> FusionRecipe:
     Raises:
         UsageError: see `train_fusion`.
     """
-    recipe = read_recipe(request.recipe, "fusion")
+    recipe = asked_recipe(request, "fusion")
     assert isinstance(recipe, FusionRecipe)
     asked: dict[str, Any] = {}
     if request.modalities is not None:

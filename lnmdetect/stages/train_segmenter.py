@@ -20,7 +20,7 @@ from lnmdetect.datasets.segmenter_data import (
 )
 from lnmdetect.datasets.volume_cache import cache_series, group_series
 from lnmdetect.io.json_files import write_json
-from lnmdetect.io.recipes import read_recipe
+from lnmdetect.models.shared_batch import is_first
 from lnmdetect.stages.segment_scan import Segmenter
 from lnmdetect.stages.segmenter_cascade import (
     FirstStage,
@@ -33,17 +33,18 @@ from lnmdetect.stages.segmenter_node_threshold import choose_node_threshold
 from lnmdetect.stages.segmenter_threshold import choose_voxel_threshold
 from lnmdetect.stages.segmenter_truth import require_labelled_volumes, require_nodes
 from lnmdetect.stages.training_finish import finish_training, training_record
+from lnmdetect.stages.training_fit import fit_task, start_compute
 from lnmdetect.stages.training_run import (
     TrainingInputs,
     TrainRequest,
     TrainResult,
-    fit_task,
+    asked_recipe,
     open_training,
-    start_compute,
 )
 from lnmdetect.training.devices import training_compute
-from lnmdetect.training.engine import FitResult
+from lnmdetect.training.fit_settings import FitResult
 from lnmdetect.training.loaders import plain_batches
+from lnmdetect.training.ranks import first_then_others
 from lnmdetect.training.segmenter_task import SegmenterTask
 
 ShowPlan = Callable[[SegmentationPlan], None]
@@ -70,7 +71,7 @@ def train_segmenter(
         MissingExtraError: the extra `segmentation` is not installed.
     """
     recipe = _unplanned_recipe(request)
-    device = start_compute(request)
+    device = start_compute(request, recipe)
     first = None if request.coarse is None else load_first_stage(request.coarse, request.device)
     record = training_record(request, recipe)
     inputs = open_training(request, recipe)
@@ -81,9 +82,11 @@ def train_segmenter(
         require_unseen(first, [*inputs.split.validation, *_untouched(inputs)])
     recipe, plan = _planned(recipe, inputs, request, is_second_stage=first is not None)
     show(plan)
-    training, validation = (
-        _prepare(part, inputs, recipe, request, first, progress=progress)
-        for part in (inputs.training, inputs.validation)
+    training, validation = first_then_others(
+        lambda: [
+            _prepare(part, inputs, recipe, request, first, progress=progress)
+            for part in (inputs.training, inputs.validation)
+        ]
     )
     record.lap("prepare")
     task = SegmenterTask(recipe, device)
@@ -109,7 +112,7 @@ def train_segmenter(
         record=record,
         first_stage=first.bundle.trained_on if first else None,
     )
-    if first is not None:
+    if first is not None and is_first():
         keep_first_stage(first, result.bundle)
     shown = plan.model_dump(mode="json")
     return replace(result, plan=shown, notes=(*notes, *result.notes))
@@ -117,7 +120,7 @@ def train_segmenter(
 
 def _unplanned_recipe(request: TrainRequest) -> SegmenterRecipe:
     """Return the recipe that is asked for, with the classes that are asked for."""
-    recipe = read_recipe(request.recipe, "segmenter")
+    recipe = asked_recipe(request, "segmenter")
     assert isinstance(recipe, SegmenterRecipe)
     if recipe.plan is not None:
         raise UsageError(

@@ -17,6 +17,7 @@ from lnmdetect.io.imagenet import given_file
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.run_files import load_kept
 from lnmdetect.io.run_record import RunRecord
+from lnmdetect.models.shared_batch import is_first
 from lnmdetect.stages.training_run import (
     BUNDLE,
     CURVES_PNG,
@@ -25,7 +26,8 @@ from lnmdetect.stages.training_run import (
     TrainResult,
 )
 from lnmdetect.stages.training_split import HeldOut
-from lnmdetect.training.engine import FitResult
+from lnmdetect.training.fit_settings import FitResult
+from lnmdetect.training.ranks import wait_for_all
 
 CHANCE = {"auc": 0.5}
 """What a network that has learnt nothing reaches in a metric; in the others at least 0."""
@@ -69,6 +71,8 @@ def finish_training(
 ) -> TrainResult:
     """Return the result after writing the bundle, the curves' picture and run.json.
 
+    Of several ranks the first one writes, and the others wait for it.
+
     Args:
         request: gives the folder.
         recipe: of the network.
@@ -90,21 +94,17 @@ def finish_training(
         node_threshold=node_threshold,
         figures={metric: fitted.kept, "epoch": fitted.kept_epoch, **figures},
     )
-    write_bundle(bundle, load_kept(request.output), bundle_card(bundle), overwrite=True)
-    curves = request.output / CURVES_PNG
-    plot_learning_curves(
-        list(fitted.rows), curves, watched=metric, kept_epoch=fitted.kept_epoch, overwrite=True
-    )
     record.lap("threshold")
-    record.model = {recipe.name: read_bundle(str(bundle.folder), recipe.arm).sha256}
-    record.write(request.output / RUN)
+    if is_first():
+        _write(request, bundle, fitted, metric, record)
+    wait_for_all()
     return TrainResult(
         bundle=bundle.folder,
         metric=metric,
         reached=fitted.kept,
         kept_epoch=fitted.kept_epoch,
         threshold=threshold.value,
-        curves=curves,
+        curves=request.output / CURVES_PNG,
         notes=(
             *(inputs.held_out.notes() if inputs.held_out else ()),
             *learning_notes(metric, fitted.kept),
@@ -113,7 +113,25 @@ def finish_training(
         steps=fitted.steps,
         epochs=len(fitted.rows),
         seconds=round(fitted.seconds, 1),
+        loader_wait_share=fitted.loader_wait_share,
     )
+
+
+def _write(
+    request: TrainRequest, bundle: Bundle, fitted: FitResult, metric: str, record: RunRecord
+) -> None:
+    """Write the bundle, the curves' picture and run.json."""
+    write_bundle(bundle, load_kept(request.output), bundle_card(bundle), overwrite=True)
+    plot_learning_curves(
+        list(fitted.rows),
+        request.output / CURVES_PNG,
+        watched=metric,
+        kept_epoch=fitted.kept_epoch,
+        overwrite=True,
+    )
+    recipe = bundle.recipe
+    record.model = {recipe.name: read_bundle(str(bundle.folder), recipe.arm).sha256}
+    record.write(request.output / RUN)
 
 
 def _bundle(

@@ -1,34 +1,21 @@
-"""What the two trainings share: the request, the run's folder, the split and the fit."""
+"""What trainings share before the fit: the request, the recipe, the run's folder, the split."""
 
-import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.errors import OutputError
-from lnmdetect.core.progress import Progress
 from lnmdetect.core.records import CocoDataset
 from lnmdetect.core.scan_ranges import SCANS_SEEN, ranges_of
-from lnmdetect.datasets.classifier_data import TrainingCrops
-from lnmdetect.datasets.detector_data import TrainingWindows
-from lnmdetect.datasets.fusion_data import TrainingCases
-from lnmdetect.datasets.segmenter_data import TrainingPatches
 from lnmdetect.datasets.splits import Cohort, PatientSplit
-from lnmdetect.io.bundles import as_stored, read_bundle
 from lnmdetect.io.coco import read_coco
-from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.pixel_roots import scan_root
 from lnmdetect.io.pixel_store import PixelStore
-from lnmdetect.io.run_files import LAST, forget_run, load_kept, make_run_folder
-from lnmdetect.stages.first_weights import AnyTask, start_from
+from lnmdetect.io.recipes import Arm, read_recipe
+from lnmdetect.io.run_files import LAST, forget_run, make_run_folder
 from lnmdetect.stages.training_split import DrawnSplit, HeldOut, hold_out, split_of_run
-from lnmdetect.training.devices import choose_device, limit_threads, training_compute
-from lnmdetect.training.engine import FitResult, FitSettings, Keep, fit
-from lnmdetect.training.loaders import Collate, steps_an_epoch, training_batches
 
 SPLIT, RUN, CURVES_PNG, BUNDLE, CACHE = "split.json", "run.json", "curves.png", "bundle", "cache"
 
@@ -50,6 +37,7 @@ class TrainRequest:
         folds, fold: folds.json, and the fold of it that is not touched; None trains on all.
         validation: patients that choose epoch and threshold; None draws the recipe's share.
         budget_minutes: the training ends within them; None: all epochs.
+        accumulate: batches an optimiser step, in place of the recipe's; None: the recipe's.
         coarse: bundle of a segmenter at a coarser spacing, the first stage of a cascade; None: no
             cascade.
         classes: key of `core.node_classes.CLASSES_BY_NAME`: what a segmenter tells apart; None:
@@ -74,6 +62,7 @@ class TrainRequest:
     fold: str | None = None
     validation: tuple[str, ...] | None = None
     budget_minutes: float | None = None
+    accumulate: int | None = None
     coarse: str | None = None
     classes: str | None = None
     modalities: str | None = None
@@ -96,6 +85,7 @@ class TrainResult:
         kept: losses and validation figures of that epoch.
         steps, epochs, seconds: that the training took, validations included.
         plan: of a segmenter, as its bundle has it.
+        loader_wait_share: of the time of the steps, spent waiting for batches; None: not known.
     """
 
     bundle: Path
@@ -110,6 +100,7 @@ class TrainResult:
     epochs: int = 0
     seconds: float = 0.0
     plan: Mapping[str, Any] | None = None
+    loader_wait_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +141,20 @@ class TrainingInputs:
     def validation(self) -> CocoDataset:
         """The part that is held out."""
         return self.truth.select_patients(set(self.split.validation))
+
+
+def asked_recipe(request: TrainRequest, arm: Arm) -> Recipe:
+    """Return the recipe that is asked for, with what the request changes in every arm.
+
+    Raises:
+        UsageError: there is none of that name.
+        InputError: it is no recipe of this arm.
+    """
+    recipe = read_recipe(request.recipe, arm)
+    if request.accumulate is None:
+        return recipe
+    optimiser = recipe.optimiser.model_copy(update={"accumulate": request.accumulate})
+    return recipe.model_copy(update={"optimiser": optimiser})
 
 
 def open_training(request: TrainRequest, recipe: Recipe) -> TrainingInputs:
@@ -215,83 +220,3 @@ def begin_run(
         resumes=request.data if request.resume else None,
         drawn=DrawnSplit(recipe.validation_share, request.seed, named),
     )
-
-
-def start_compute(request: TrainRequest) -> torch.device:
-    """Return the device, with threads limited to the cores and the random state seeded."""
-    limit_threads()
-    torch.manual_seed(request.seed)
-    return choose_device(request.device)
-
-
-def fit_settings(
-    request: TrainRequest, recipe: Recipe, device: torch.device, steps: int
-) -> FitSettings:
-    """Return the engine's settings for a request."""
-    return FitSettings(
-        optimiser=recipe.optimiser,
-        compute=training_compute(device),
-        steps_an_epoch=steps,
-        folder=request.output,
-        resume=request.resume,
-        budget_s=None if request.budget_minutes is None else 60 * request.budget_minutes,
-        identity={
-            "recipe": hashlib.sha256(recipe.model_dump_json().encode()).hexdigest(),
-            "seed": str(request.seed),
-            "data file": sha256_of_file(request.data),
-            **_fold_identity(request),
-            **_coarse_identity(request),
-        },
-    )
-
-
-def _fold_identity(request: TrainRequest) -> dict[str, str]:
-    if request.folds is None or request.fold is None:
-        return {}
-    return {"fold": request.fold, "folds file": sha256_of_file(request.folds)}
-
-
-def _coarse_identity(request: TrainRequest) -> dict[str, str]:
-    if request.coarse is None:
-        return {}
-    return {"first stage": read_bundle(request.coarse, "segmenter").sha256}
-
-
-def fit_task(
-    request: TrainRequest,
-    recipe: Recipe,
-    task: AnyTask,
-    *,
-    data: TrainingWindows | TrainingCrops | TrainingPatches | TrainingCases,
-    collate: Collate,
-    validation: Iterable[Any],
-    progress: Progress,
-    keep: Keep = "best",
-) -> FitResult:
-    """Return the curves of a training; the task then holds the kept weights, as stored.
-
-    Args:
-        request: gives seed, workers, folder and the first weights.
-        recipe: gives optimiser and length.
-        task: trained in place.
-        data: training items by draw.
-        collate: joins items to a batch.
-        validation: batches passed once an epoch.
-        progress: told about every step.
-        keep: which epoch's weights.
-    """
-    if request.init and not request.resume:
-        start_from(request.init, task, recipe)
-    steps = steps_an_epoch(len(data), recipe.optimiser)
-    batches = training_batches(
-        data,
-        collate,
-        recipe.optimiser,
-        steps=steps,
-        seed=request.seed,
-        workers=request.workers,
-    )
-    settings = replace(fit_settings(request, recipe, task.device, steps), keep=keep)
-    fitted = fit(task, batches, validation, settings, progress)
-    task.module.load_state_dict(as_stored(load_kept(request.output)))
-    return fitted

@@ -83,9 +83,9 @@ def make_weights(work: Path = WORK, installed: Path | None = None) -> None:
         place = work / group.name
         _train_side_by_side(group.arms, _data_of(group, place), place)
         for arm in group.arms:
-            target = folder / f"{arm}-{MODEL}"
+            bundle, target = _checked(arm, place / arm / "bundle", work), folder / f"{arm}-{MODEL}"
             shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(_checked(arm, place / arm / "bundle", work), target)
+            shutil.copytree(bundle, target)
 
 
 def _checked(arm: str, bundle: Path, work: Path) -> Path:

@@ -9,6 +9,7 @@ from torch import nn
 
 from lnmdetect.core.errors import ModelError
 from lnmdetect.io.run_files import LAST, load_checkpoint, save_checkpoint
+from lnmdetect.models.shared_batch import is_first, rank_count
 
 
 @dataclass
@@ -30,6 +31,12 @@ class FitState:
     best_epoch: int = 0
     seconds: float = 0.0
 
+    def count_step(self, terms: Mapping[str, float]) -> None:
+        """Count an optimiser step with the terms of its loss."""
+        self.step += 1
+        for name, value in terms.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
 
 def save_state(
     folder: Path,
@@ -40,7 +47,7 @@ def save_state(
     *,
     identity: Mapping[str, str],
 ) -> None:
-    """Write the whole state to `folder/last.pt`.
+    """Write the whole state to `folder/last.pt`, on the first rank; it is the same on all.
 
     Args:
         folder: of the run.
@@ -50,6 +57,8 @@ def save_state(
         scaler: of fp16 gradients.
         identity: what the run rests on and may not change (recipe, seed, data), by name.
     """
+    if not is_first():
+        return
     content = {
         "identity": dict(identity),
         "state": vars(state),
@@ -100,8 +109,10 @@ def load_state(
             remedy="Resume with the recipe the run was started with.",
         ) from None
     torch.set_rng_state(content["random"])
-    if content["random_cuda"]:
+    if content["random_cuda"] and rank_count() == 1:
         torch.cuda.set_rng_state_all(content["random_cuda"])
+    elif content["random_cuda"]:  # written by the first rank, whose GPU is the first
+        torch.cuda.set_rng_state(content["random_cuda"][0])
     return FitState(**content["state"])
 
 

@@ -16,7 +16,8 @@ from lnmdetect.datasets.classifier_data import ClassifierBatch
 from lnmdetect.metrics.classification import auc_by_ranks
 from lnmdetect.metrics.temperature import at_temperature
 from lnmdetect.models.backbones import Backbone, ClassifierSizes, backbone
-from lnmdetect.training.engines import network_in
+from lnmdetect.models.norms import with_norm
+from lnmdetect.training.engines import classifier_in
 
 SINGLE_VIEW: tuple[tuple[int, ...], ...] = ((),)
 ALL_VIEWS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
@@ -51,7 +52,8 @@ def build_classifier(recipe: ClassifierRecipe) -> nn.Module:
     Raises:
         UsageError: see `chosen_backbone`.
     """
-    return chosen_backbone(recipe).build(classifier_sizes(recipe))
+    network = chosen_backbone(recipe).build(classifier_sizes(recipe))
+    return with_norm(network, recipe.model.norm)
 
 
 def imagenet_weights(recipe: ClassifierRecipe) -> Pretrained:
@@ -86,6 +88,8 @@ class ClassifierTask:
         self.device = device
         self.form = EXACT
         self.monitor = recipe.monitor
+        size = recipe.model.size_px
+        self.crop = (classifier_sizes(recipe).in_channels, size, size)
         self.temperature = temperature
         self.flips: tuple[tuple[int, ...], ...] = SINGLE_VIEW
         self.flip_average = recipe.model.flip_average
@@ -114,9 +118,10 @@ class ClassifierTask:
             form: in the default one the network gives the same answers as it does now.
 
         Raises:
+            MissingExtraError: the form's engine is not installed.
             UsageError: there is no such form.
         """
-        self.module = network_in(form, self.module)
+        self.module = classifier_in(form, self.module, self.crop)
         self.form = form
 
     def finish(self) -> None:

@@ -1,6 +1,7 @@
 """The first stage as a task: losses of a batch, boxes of a batch, AP50 of a validation set."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +17,9 @@ from lnmdetect.metrics.matching import MAX_DETECTIONS
 from lnmdetect.metrics.tables import ImageBoxes
 from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.detectors import DETECTORS, Detector
-from lnmdetect.training.engines import network_in
+from lnmdetect.models.norms import with_norm
+from lnmdetect.models.shared_batch import padded_alike
+from lnmdetect.training.engines import detector_in
 
 MIN_SIDE_PX = 0.5
 """Thinner boxes, in pixels of the original image, are no cross-section of anything."""
@@ -25,7 +28,7 @@ MIN_SIDE_PX = 0.5
 def build_detector(recipe: DetectorRecipe) -> Detector:
     """Return the untrained network of a recipe."""
     model = recipe.model
-    return DETECTORS[model.architecture](
+    network = DETECTORS[model.architecture](
         DetectorSizes(
             anchor_areas_px2=model.anchor_areas_px2,
             anchor_ratios=model.anchor_ratios,
@@ -42,6 +45,7 @@ def build_detector(recipe: DetectorRecipe) -> Detector:
             detections_max=MAX_DETECTIONS,
         )
     )
+    return with_norm(network, model.norm)
 
 
 class DetectorTask:
@@ -70,19 +74,25 @@ class DetectorTask:
     def losses(self, batch: DetectorBatch) -> dict[str, Tensor]:
         """Return the detector's own terms."""
         targets = [{k: v.to(self.device) for k, v in t.items()} for t in batch.targets]
-        terms: dict[str, Tensor] = self.module.losses(self._images(batch), targets)
+        images = padded_alike(self._images(batch))
+        terms: dict[str, Tensor] = self.module.losses(images, targets)
         return terms
 
-    def prepare_inference(self, form: InferenceForm = EXACT) -> None:
+    def prepare_inference(
+        self, form: InferenceForm = EXACT, *, quantised: Path | None = None
+    ) -> None:
         """Put a fast form of the network in its place, no more training.
 
         Args:
             form: in the default one the network gives the same boxes as it does now.
+            quantised: file of its dense part in int8, where it has one.
 
         Raises:
+            MissingExtraError: the form's engine is not installed.
+            ModelError: the network was not calibrated for it.
             UsageError: there is no such form.
         """
-        self.module = network_in(form, self.module)
+        self.module = detector_in(form, self.module, quantised=quantised)
         self.form = form
 
     def predict(self, batch: DetectorBatch) -> list[Detections]:

@@ -9,7 +9,7 @@ import cv2
 import torch
 
 from lnmdetect.core.errors import UsageError
-from lnmdetect.io.machine import usable_cores
+from lnmdetect.io.machine import rank_place, usable_cores
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -29,13 +29,23 @@ class Compute:
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the device for `auto`, `cpu`, `cuda` or `cuda:N`.
+    """Return the device for `auto`, `cpu`, `cuda` or `cuda:N`; of several processes, a GPU each.
 
     Raises:
         UsageError: the name is none of these, or the device is not there.
     """
+    place = rank_place()
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and place.local_count > 1:
+        name = f"cuda:{place.local_rank}"
+    elif place.local_count > 1 and name.startswith("cuda:"):
+        raise UsageError(
+            "--device",
+            expected="auto, cpu or cuda: each process takes the GPU of its own number",
+            got=repr(name),
+            remedy="Leave the number out.",
+        )
     kind, _, number = name.partition(":")
     sound = name in ("cpu", "cuda") or (kind == "cuda" and number.isdecimal())
     available = torch.cuda.device_count() if kind == "cuda" else 1
@@ -68,9 +78,14 @@ def limit_threads() -> int:
     """Return the number of threads torch now uses: the cores this process may use.
 
     `OMP_NUM_THREADS` lowers it. More threads than cores is many times slower (design, section 9).
+    Processes of torchrun divide the cores of their machine; a 1 in that variable is then torchrun's
+    own and lowers nothing.
     """
-    cores = usable_cores()
+    sharing = rank_place().local_count
+    cores = max(1, usable_cores() // sharing)
     wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if sharing > 1 and wanted == "1":
+        wanted = ""
     threads = min(cores, int(wanted)) if wanted.isdigit() and int(wanted) else cores
     torch.set_num_threads(threads)
     cv2.setNumThreads(1)  # it prepares slices beside the network, on cores that are all in use

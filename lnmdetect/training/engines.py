@@ -1,32 +1,131 @@
 """Networks in the form that is asked for, by the library that runs them."""
 
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from torch import nn
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from lnmdetect.core.errors import UsageError
+from lnmdetect.core.errors import ModelError, UsageError
 from lnmdetect.core.precision import Engine, InferenceForm, Precision
+from lnmdetect.io.onnx_engine import OnnxNetwork, onnx_bytes
+from lnmdetect.io.openvino_engine import OpenVinoNetwork, converted, read_model
+from lnmdetect.io.quantise import quantised_model
+from lnmdetect.models.dense_part import DensePart, with_dense_part
+from lnmdetect.models.detector import NodeDetector
+from lnmdetect.models.detectors import Detector
+from lnmdetect.models.folding import fold_batch_norms
 from lnmdetect.models.inference import inference_form
+from lnmdetect.training.devices import computes_bf16
 
-Network = TypeVar("Network", bound=nn.Module)
-
-PRECISIONS: Mapping[Engine, tuple[Precision, ...]] = {"torch": ("fp32", "bf16")}
+PRECISIONS: Mapping[Engine, tuple[Precision, ...]] = {
+    "torch": ("fp32", "bf16"),
+    "openvino": ("fp32", "bf16", "int8"),
+    "onnx": ("fp32",),
+}
 """What each engine can compute in."""
+TRACED_PX = 64
+"""Side of the image a detector is traced with; what comes out holds for all."""
+
+Shape = tuple[int, ...]
+"""Of a network's input; -1 stands for any number."""
+Run = Callable[[Tensor], Sequence[Tensor]]
 
 
-def network_in(form: InferenceForm, network: Network) -> Network:
-    """Return a copy of a network for inference alone, in a form.
+def detector_in(
+    form: InferenceForm, network: Detector, *, quantised: Path | None = None
+) -> Detector:
+    """Return a copy of a detector for inference alone, in a form.
 
     Args:
         form: one of `PRECISIONS`.
         network: as it was trained.
+        quantised: file of its dense part in int8; None where it has none.
 
     Raises:
-        UsageError: the engine is not known, or cannot compute in this precision.
+        MissingExtraError: the engine is not installed.
+        ModelError: the detector has no such form.
+        UsageError: the engine is not known, cannot compute in this precision, or not there.
     """
     refuse_unknown(form)
-    return inference_form(network, form.precision)
+    if form.engine == "torch":
+        return inference_form(network, form.precision)
+    _require_cpu(form, network)
+    detector = _with_dense_part(network, f"--engine {form.engine}")
+    precision = _unquantised(form.precision)
+    if form.precision == "int8":
+        run: Run = OpenVinoNetwork(read_model(_calibrated(quantised)), precision)
+    else:
+        shape = _shape_of_images(detector)
+        run = RUNNERS[form.engine](DensePart(detector), shape, precision)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    return with_dense_part(detector, run, dtype=dtype)
+
+
+def quantised_dense_part(
+    network: Detector, images: Sequence[NDArray[np.float32]], *, where: str
+) -> Any:
+    """Return the dense part of a detector in int8, an `openvino.Model`.
+
+    Args:
+        network: as it was trained, on the CPU.
+        images: (1, C, H, W) each, on which the ranges of its numbers are measured.
+        where: what asks for it.
+
+    Raises:
+        MissingExtraError: NNCF or OpenVINO is not installed.
+        UsageError: the detector has no such part.
+    """
+    detector = _with_dense_part(network, where)
+    shape = _shape_of_images(detector)
+    model = converted(DensePart(detector), _example(shape), shape=shape, where=where)
+    return quantised_model(model, images, where=where)
+
+
+def classifier_in(form: InferenceForm, network: nn.Module, crop: Shape) -> nn.Module:
+    """Return a copy of a classifier for inference alone, in a form.
+
+    Args:
+        form: one of `PRECISIONS`, but not int8.
+        network: as it was trained.
+        crop: shape of a crop, (C, S, S).
+
+    Raises:
+        MissingExtraError: the engine is not installed.
+        UsageError: the engine is not known, cannot compute in this precision, or not there.
+    """
+    refuse_unknown(form)
+    if form.engine == "torch":
+        return inference_form(network, form.precision)
+    _require_cpu(form, network)
+    if form.precision == "int8":
+        raise UsageError(
+            "--precision",
+            expected="fp32 or bf16 for a classifier",
+            got="int8",
+            remedy="Only detectors can be calibrated for int8.",
+        )
+    run = RUNNERS[form.engine](fold_batch_norms(network), (-1, *crop), form.precision)
+    return ElsewhereNetwork(run)
+
+
+class ElsewhereNetwork(nn.Module):
+    """A network of one input and one output that another library runs.
+
+    Args:
+        run: what runs it.
+    """
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output for an input."""
+        return self.run(x.float())[0].clone()  # the next call may write where this one did
 
 
 def refuse_unknown(form: InferenceForm) -> None:
@@ -44,3 +143,70 @@ def refuse_unknown(form: InferenceForm) -> None:
             got=form.described,
             remedy="Use one of these, or leave both out.",
         )
+
+
+def _with_dense_part(network: Detector, where: str) -> NodeDetector:
+    if not isinstance(network, NodeDetector):
+        raise UsageError(
+            where,
+            expected="Faster R-CNN on a feature pyramid",
+            got="a detector of another architecture",
+            remedy="Run it with --engine torch.",
+        )
+    return network
+
+
+def _shape_of_images(detector: NodeDetector) -> Shape:
+    return (-1, detector.sizes.in_channels, -1, -1)
+
+
+def _unquantised(precision: Precision) -> Precision:
+    """Return what the layers compute in that are not, or cannot be, quantised."""
+    if precision != "int8":
+        return precision
+    return "bf16" if computes_bf16(torch.device("cpu")) else "fp32"
+
+
+def _on_openvino(network: nn.Module, shape: Shape, precision: Precision) -> Run:
+    model = converted(network, _example(shape), shape=shape, where="--engine openvino")
+    return OpenVinoNetwork(model, precision)
+
+
+def _on_onnx(network: nn.Module, shape: Shape, _: Precision) -> Run:
+    model = onnx_bytes(network, _example(shape), shape=shape, where="--engine onnx")
+    return OnnxNetwork(model)
+
+
+RUNNERS: Mapping[Engine, Callable[[nn.Module, Shape, Precision], Run]] = {
+    "openvino": _on_openvino,
+    "onnx": _on_onnx,
+}
+
+
+def _example(shape: Shape) -> Tensor:
+    """Return an input to trace with: two crops, or images, of any content."""
+    sides = (TRACED_PX if side < 0 else side for side in shape[1:])
+    return torch.zeros(2, *sides)
+
+
+def _require_cpu(form: InferenceForm, network: nn.Module) -> None:
+    device = next(network.parameters()).device
+    if device.type != "cpu":
+        raise UsageError(
+            "--engine",
+            expected="torch on a GPU",
+            got=f"{form.engine} on {device.type}",
+            remedy="Add --device cpu, or leave --engine out.",
+        )
+
+
+def _calibrated(quantised: Path | None) -> Path:
+    if quantised is None:
+        raise ModelError(
+            "--precision int8",
+            expected="a bundle that was calibrated for it",
+            got="one without an int8 form",
+            remedy="Make one with: lnmdetect models export detector openvino --precision int8 "
+            "--model BUNDLE --data truth.json -o NEW_BUNDLE",
+        )
+    return quantised

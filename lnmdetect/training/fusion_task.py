@@ -14,6 +14,7 @@ from lnmdetect.datasets.fusion_data import LABELS, FusionBatch
 from lnmdetect.metrics.classification import auc_by_ranks
 from lnmdetect.models.fusion import FusionInputs, FusionNet, FusionSizes
 from lnmdetect.models.fusion_branches import BranchKind, branch_kind
+from lnmdetect.models.norms import with_norm
 
 POSITIVE = LABELS.index("metastatic")
 CALL_AT = 0.5
@@ -81,7 +82,7 @@ class FusionTask:
         self.device = device
         self.monitor = recipe.monitor
         self.validation = np.asarray(validation, dtype=np.int64)
-        module = FusionNet(fusion_sizes(recipe)).to(device)
+        module = with_norm(FusionNet(fusion_sizes(recipe)), recipe.model.norm).to(device)
         self.module = module.to(memory_format=torch.channels_last)
 
     def losses(self, batch: FusionBatch) -> dict[str, Tensor]:

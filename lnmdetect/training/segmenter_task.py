@@ -11,6 +11,7 @@ from torch import Tensor
 from lnmdetect.core.segmenter_config import SegmenterRecipe
 from lnmdetect.datasets.segmenter_data import SegmenterBatch
 from lnmdetect.metrics.voxel_confusion import dice_by_class, merged_dice
+from lnmdetect.models.shared_batch import gathered
 from lnmdetect.models.unet3d import UNet3d, UNetSizes
 from lnmdetect.training.segmenter_losses import losses_of
 
@@ -83,7 +84,9 @@ class SegmenterTask:
         terms: dict[str, Tensor] = {}
         for share, logits in zip(weights / weights.sum(), answers, strict=True):
             labels = F.interpolate(truth, logits.shape[2:], mode="nearest-exact")[:, 0].long()
-            for name, term in self._losses(logits.float(), labels).items():
+            # The Dice coefficient is that of the batch, so all ranks look at all of it.
+            whole = self._losses(gathered(logits.float()), gathered(labels))
+            for name, term in whole.items():
                 terms[name] = terms.get(name, torch.zeros((), device=self.device)) + share * term
         return terms
 

@@ -32,7 +32,8 @@ from lnmdetect.training import engine
 from lnmdetect.training.classifier_task import ClassifierTask
 from lnmdetect.training.detector_task import DetectorTask, truth_boxes
 from lnmdetect.training.devices import Compute
-from lnmdetect.training.engine import FitSettings, fit
+from lnmdetect.training.engine import fit
+from lnmdetect.training.fit_settings import FitSettings
 from lnmdetect.training.loaders import plain_batches, training_batches
 
 CPU = torch.device("cpu")
@@ -45,7 +46,7 @@ COUNTED_OTHERWISE = ("inceptionv3",)
 @pytest.fixture
 def nothing_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two networks of VGG's size would take longer to write than to train."""
-    for name in ("save_state", "save_kept", "save_curves"):
+    for name in ("save_state", "write_epoch"):
         monkeypatch.setattr(engine, name, lambda *_, **__: None)
 
 

@@ -380,6 +380,8 @@ def test_the_run_record_names_model_and_input(run: Classify, tmp_path: Path) -> 
         "device": "cpu",
         "above_threshold": False,
         "threshold": None,
+        "precision": "fp32",
+        "engine": "torch",
     }
     assert list(record["model"]) == ["tiny"]
 

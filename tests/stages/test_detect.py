@@ -86,6 +86,8 @@ def test_info_says_what_made_the_boxes(run: Detect, bundles: Path, toy_data: Pat
         "name": "tiny",
         "sha256": sha256_of_file(weights),
         "trained_on_phantoms": True,
+        "precision": "fp32",
+        "engine": "torch",
     }
     assert info["operating_threshold"] == 0.5
     assert info["operating_threshold_source"] == (
@@ -301,6 +303,8 @@ def test_the_run_record_names_model_and_settings_but_no_paths(run: Detect, tmp_p
         "pixel_spacing_mm": None,
         "threshold": None,
         "pseudonymise_uids": False,
+        "precision": "fp32",
+        "engine": "torch",
     }
     assert set(record["timings_s"]) >= {"open", "detect"}
     assert str(tmp_path) not in json.dumps(record)

@@ -81,7 +81,7 @@ def test_the_card_tells_the_figures_that_let_a_form_be_the_default(
 ) -> None:
     card = (checked().folder / "card.md").read_text()
     assert "By default this model answers in bf16 on torch" in card
-    assert "40 held-out patients, phantoms each figure stayed within 0.005" in card
+    assert "40 held-out patients, phantoms, each figure stayed within 0.005" in card
     assert "| AP50 | 0.8123 | 0.8101 | -0.0022 |" in card
 
 

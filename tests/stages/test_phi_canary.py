@@ -7,6 +7,7 @@ import hashlib
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -108,6 +109,14 @@ DONE = (
     "convert from-seg seg_1.dcm -o from_seg.json " + SCAN,
     "convert from-rtstruct structures.dcm -o from_rtstruct.json " + SCAN,
 )
+OF_EXTRAS = (
+    "models export detector openvino --precision int8 --data truth.json --scan {scan} "
+    "--calibration-slices 4 --model tiny -o m/int8 -v",
+    f"detect {{scan}} {MODELS} -o int8.json --engine openvino",
+    "models export detector onnx --model tiny -o m/onnx --json",
+    "models export classifier openvino --model tiny -o m/openvino -v",
+)
+"""Run where the packages are there."""
 TAKE_NO_SCAN = {"models", "phantom ct", "phantom ultrasound", "speed"}
 TAKE_A_NETWORK = {"pacs push", "pacs pull", "pacs listen"}
 """Planted in test_phi_pacs."""
@@ -199,7 +208,8 @@ def _inputs(root: Path, neck: NDArray[np.int16]) -> dict[str, Path]:
 
 
 def _done(inputs: dict[str, Path]) -> Iterator[Said]:
-    for line in DONE:
+    has_extras = all(map(find_spec, ("openvino", "onnx", "onnxruntime", "nncf")))
+    for line in (*DONE, *(OF_EXTRAS if has_extras else ())):
         for start, prepare in PREPARED.items():
             if line.startswith(start):
                 prepare()
@@ -293,7 +303,7 @@ def _commands(group: typer.Typer, *names: str) -> Iterator[tuple[str, Callable[.
 
 
 def _lines_of(name: str) -> list[list[str]]:
-    lines = (*DONE, LEAKY, *ULTRASOUND)
+    lines = (*DONE, *OF_EXTRAS, LEAKY, *ULTRASOUND)
     return [line.split() for line in lines if line.startswith(f"{name} ")]
 
 

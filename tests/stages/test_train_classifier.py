@@ -210,3 +210,36 @@ def test_first_weights_that_are_not_there_are_refused_before_the_folder_is_made(
     with pytest.raises(UsageError, match=r"--init: expected imagenet, or a file.*'absent\.pth'"):
         train(init="absent.pth", recipe_changes={"model": {"width": 1}})
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("norm", ["frozen", "group"])
+def test_a_bundle_keeps_its_norms(train: Train, tmp_path: Path, toy_data: Path, norm: str) -> None:
+    torch.manual_seed(7)
+    weights = tmp_path / "weights.safetensors"
+    published = shufflenet_v2_x1_0(weights=None).state_dict()
+    published["conv1.1.running_mean"].fill_(0.125)
+    save_file(published, weights)
+    changes = {"model": {"backbone": "shufflenetv2", "norm": norm}}
+    init = str(weights) if norm == "frozen" else None
+    result = train(recipe_changes=changes, init=init)
+    recipe = read_bundle(str(result.bundle), "classifier").recipe
+    assert isinstance(recipe, ClassifierRecipe)
+    assert recipe.model.norm == norm
+    trained = load_file(result.bundle / "weights.safetensors")
+    if norm == "frozen":
+        assert bool((trained["conv1.1.running_mean"] == 0.125).all())
+    assert ("conv1.1.running_mean" in trained) == (norm == "frozen")
+    truth = toy_data / "truth.json"
+    request = ClassifyRequest(truth, tmp_path / "n.json", model=str(result.bundle), device="cpu")
+    assert classify(request).boxes == 40
+
+
+def test_norms_and_first_weights_that_do_not_suit_each_other_are_refused(
+    train: Train, tmp_path: Path
+) -> None:
+    model = {"width": 1, "norm": "frozen"}
+    with pytest.raises(UsageError, match=r"model\.norm: expected frozen with --init.*norm: group"):
+        train(recipe_changes={"model": model})
+    with pytest.raises(UsageError, match=r"--init: expected norm: batch or frozen.*Leave --init"):
+        train(recipe_changes={"model": {**model, "norm": "group"}}, init="imagenet")
+    assert not (tmp_path / "run").exists()

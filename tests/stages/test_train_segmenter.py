@@ -31,7 +31,8 @@ from lnmdetect.stages.segment import SegmentRequest, load_segmenter, segment
 from lnmdetect.stages.segment_scan import slice_maps
 from lnmdetect.stages.segmenter_threshold import choose_voxel_threshold
 from lnmdetect.stages.train_segmenter import train_segmenter
-from lnmdetect.stages.training_run import TrainRequest, TrainResult, fit_task
+from lnmdetect.stages.training_fit import fit_task
+from lnmdetect.stages.training_run import TrainRequest, TrainResult
 from lnmdetect.training.devices import training_compute
 from lnmdetect.training.segmenter_task import SegmenterTask
 

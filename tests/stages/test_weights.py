@@ -43,6 +43,9 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 (folder / "ultrasound.json").touch()
                 return Ended(0)
             write_coco(truth_of(folder.name), folder / "truth.json")
+        elif words[0] == "models":
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "card.md").write_text(f"{words[2]} in bf16")
         else:
             assert threads is not None
             (folder / "bundle").mkdir(parents=True)
@@ -61,15 +64,39 @@ def test_phantoms_are_made_all_arms_trained_and_the_bundles_installed(
     kinds = [" ".join(command.split()[:2]) for command in commands]
     boxes = ["phantom ct", "phantom ct", "train detector", "train classifier"]
     masks = ["phantom ct", "phantom ct", "train segmenter"]
-    assert kinds == [*boxes, *masks, "phantom ultrasound", "train fusion"]
+    checks = ["phantom ct", "models check", "models check"]
+    assert kinds == [*boxes, *checks, *masks, "phantom ultrasound", "train fusion"]
     assert f"--data {work / 'ultrasound' / 'ultrasound.json'} " in commands[-1]
     for name, seeds in (("boxes", [1000, 2000]), ("masks", [3000, 3100])):
         truth = read_coco(work / name / "truth.json")
         assert truth.patients() == ("training", "lifelike")
         assert truth.info["scan_root"] == "."
         assert [part["seed"] for part in truth.info["phantoms"]] == seeds
-    for arm in ("detector", "classifier", "segmenter", "fusion"):
+    for arm in ("detector", "classifier"):
+        assert (installed / f"{arm}-compact" / "card.md").read_text() == f"{arm} in bf16"
+    for arm in ("segmenter", "fusion"):
         assert (installed / f"{arm}-compact" / "card.md").read_text() == arm
+    assert sum("--seed 9300 " in command for command in commands) == 1
+
+
+@pytest.mark.parametrize("code", [4, 3])
+def test_a_model_that_moves_in_bf16_is_installed_as_it_is(
+    commands: list[str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = weights._start
+
+    def checked(arguments: str, threads: int | None = None) -> Any:
+        return Ended(code) if arguments.startswith("models") else start(arguments, threads)
+
+    monkeypatch.setattr(weights, "_start", checked)
+    installed = tmp_path / "installed"
+    if code == 4:
+        weights.make_weights(tmp_path / "work", installed)
+        assert (installed / "detector-compact" / "card.md").read_text() == "detector"
+        return
+    with pytest.raises(LnmDetectError, match=r"got statuses \[3\]"):
+        weights.make_weights(tmp_path / "work", installed)
+    assert not installed.exists()
 
 
 def test_no_seed_of_training_is_one_of_evaluation() -> None:
@@ -88,7 +115,8 @@ def test_finished_phantoms_and_begun_trainings_are_taken_up(
         shutil.rmtree(work / run / "bundle")
     (work / "boxes" / "detector" / "last.pt").touch()
     weights.make_weights(work, tmp_path / "installed")
-    again = [command.split()[-1] for command in commands]
+    trainings = [command for command in commands if command.startswith("train")]
+    again = [command.split()[-1] for command in trainings]
     assert again == ["--resume", "--overwrite", "--overwrite", "--overwrite"]
 
 

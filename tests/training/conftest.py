@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lnmdetect.core.config_parts import OptimiserConfig
 from lnmdetect.datasets.draws import EpochBatches
 from lnmdetect.training.devices import Compute
-from lnmdetect.training.engine import FitSettings
+from lnmdetect.training.fit_settings import FitSettings
 
 CPU = Compute(torch.device("cpu"))
 

@@ -19,7 +19,8 @@ from lnmdetect.models.backbones import BACKBONES, ClassifierSizes
 from lnmdetect.training import engine
 from lnmdetect.training.classifier_task import ClassifierTask, build_classifier, classifier_sizes
 from lnmdetect.training.devices import Compute, training_compute
-from lnmdetect.training.engine import FitSettings, fit, predict
+from lnmdetect.training.engine import fit, predict
+from lnmdetect.training.fit_settings import FitSettings
 
 Fields = Callable[..., dict[str, Any]]
 CPU = Compute(torch.device("cpu"))

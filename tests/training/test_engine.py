@@ -17,7 +17,8 @@ from torch import Tensor
 
 from lnmdetect.core.errors import ModelError
 from lnmdetect.training.devices import Compute
-from lnmdetect.training.engine import FitResult, FitSettings, fit, predict
+from lnmdetect.training.engine import fit, predict
+from lnmdetect.training.fit_settings import FitResult, FitSettings
 
 MakeSettings = Callable[..., FitSettings]
 Batches = Callable[[int, int], Iterable[Tensor]]
@@ -29,7 +30,8 @@ def weights(task: Any) -> bytes:
 
 
 def without_times(result: FitResult) -> list[dict[str, float]]:
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in result.rows]
+    times = {"seconds", "loader_wait_share"}
+    return [{k: v for k, v in row.items() if k not in times} for row in result.rows]
 
 
 class Stop(Exception):  # noqa: N818

@@ -9,7 +9,8 @@ import pytest
 from torch import Tensor
 
 from lnmdetect.training import engine, time_budget
-from lnmdetect.training.engine import FitSettings, fit
+from lnmdetect.training.engine import fit
+from lnmdetect.training.fit_settings import FitSettings
 from lnmdetect.training.time_budget import TimeBudget
 
 MakeSettings = Callable[..., FitSettings]

@@ -1,0 +1,129 @@
+"""Networks run by OpenVINO on a CPU; nothing of it is imported before it is asked for.
+
+Its tools, and those of NNCF, tell their maker over the network that they are used unless the user
+has said no. They do without where the package that tells cannot be imported, and so it is made one
+that cannot before either is: see `import_openvino`.
+"""
+
+import sys
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lnmdetect.core.errors import ModelError
+from lnmdetect.core.extras import require_package
+from lnmdetect.core.precision import Precision
+
+TELLS_ITS_MAKER = "openvino_telemetry"
+HINTS: Mapping[Precision, str] = {"fp32": "f32", "bf16": "bf16"}
+"""What layers that are not quantised compute in."""
+
+
+def import_openvino(where: str) -> ModuleType:
+    """Return the module `openvino`, which in this process sends nothing to anyone.
+
+    Args:
+        where: what asks for it.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    require_package("openvino", where=where, package="openvino, which runs it", extra="openvino")
+    sys.modules.setdefault(TELLS_ITS_MAKER, None)  # type: ignore[arg-type]  # makes import fail
+    import openvino
+
+    module: ModuleType = openvino
+    return module
+
+
+def converted(network: nn.Module, example: Tensor, *, shape: tuple[int, ...], where: str) -> Any:
+    """Return a network of one input as an `openvino.Model`.
+
+    Args:
+        network: in eval mode, on the CPU.
+        example: an input, with which it is traced.
+        shape: of inputs; -1 stands for any number.
+        where: what asks for it.
+
+    Raises:
+        MissingExtraError: OpenVINO is not installed.
+    """
+    openvino = import_openvino(where)
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # of the tracer, about shapes that do not vary
+        return openvino.convert_model(
+            network.eval(), example_input=example, input=openvino.PartialShape(list(shape))
+        )
+
+
+def read_model(path: Path) -> Any:
+    """Return the `openvino.Model` of an .xml file with its .bin beside it.
+
+    Raises:
+        MissingExtraError: OpenVINO is not installed.
+        ModelError: the files are damaged.
+    """
+    openvino = import_openvino(path.name)
+    try:
+        return openvino.Core().read_model(path)
+    except RuntimeError:  # its text holds the path
+        raise ModelError(
+            path.name,
+            expected="a model of OpenVINO, .xml with its .bin",
+            got="files that it cannot read",
+            remedy="Copy the bundle again.",
+        ) from None
+
+
+class OpenVinoNetwork:
+    """A converted network, compiled for this CPU with as many threads as torch now has.
+
+    Threads are not bound to cores, so that processes side by side do not take the same ones.
+
+    Args:
+        model: an `openvino.Model` of one input.
+        precision: fp32 or bf16, of the layers that are not quantised.
+    """
+
+    def __init__(self, model: Any, precision: Precision) -> None:
+        openvino = import_openvino("--engine openvino")
+        options = {
+            "INFERENCE_PRECISION_HINT": HINTS[precision],
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,
+        }
+        compiled = openvino.Core().compile_model(model, "CPU", options)
+        self._request = compiled.create_infer_request()
+        self._outputs = len(compiled.outputs)
+
+    def __call__(self, x: Tensor) -> list[Tensor]:
+        """Return the outputs for an input; the next call overwrites them.
+
+        Args:
+            x: float32, on the CPU.
+        """
+        self._request.infer([x.contiguous().numpy()], share_inputs=True)
+        return [
+            torch.from_numpy(self._request.get_output_tensor(number).data)
+            for number in range(self._outputs)
+        ]
+
+
+def model_bytes(model: Any) -> tuple[bytes, bytes]:
+    """Return the bytes of the .xml and the .bin file of an `openvino.Model`, numbers as they are.
+
+    Args:
+        model: converted or quantised.
+    """
+    openvino = import_openvino("--engine openvino")
+    with tempfile.TemporaryDirectory(prefix="lnmdetect-") as folder:
+        path = Path(folder) / "model.xml"
+        openvino.save_model(model, path, compress_to_fp16=False)
+        return path.read_bytes(), path.with_suffix(".bin").read_bytes()

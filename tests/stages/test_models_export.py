@@ -1,0 +1,310 @@
+"""`models export`: whole models for other runtimes, and detectors in int8 as bundles."""
+
+import json
+from dataclasses import replace
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from lnmdetect.cli import app
+from lnmdetect.core.config import DetectorRecipe
+from lnmdetect.core.errors import InputError, MissingExtraError, ModelError, OutputError, UsageError
+from lnmdetect.core.patient_digests import PatientDigests
+from lnmdetect.core.precision import InferenceForm
+from lnmdetect.datasets.scan_slices import scan_batches
+from lnmdetect.io.bundles import read_bundle, write_with_weights_of
+from lnmdetect.io.coco import read_coco
+from lnmdetect.io.json_files import sha256_of_file
+from lnmdetect.io.onnx_engine import OnnxNetwork
+from lnmdetect.io.openvino_engine import OpenVinoNetwork, read_model
+from lnmdetect.io.scan_source import open_source
+from lnmdetect.models.detector import NodeDetector
+from lnmdetect.models.inference import inference_form
+from lnmdetect.stages.classify import load_classifier
+from lnmdetect.stages.detect import detect, load_detector
+from lnmdetect.stages.detect_request import DetectRequest
+from lnmdetect.stages.models_check import CheckRequest, check_model
+from lnmdetect.stages.models_export import ExportModelRequest, export_model
+from lnmdetect.stages.models_quantise import Calibration
+from lnmdetect.stages.phantom import PhantomRequest, make_ct_phantoms
+from lnmdetect.training.engines import detector_in
+from tests.engines import needs, needs_nncf, needs_onnx, needs_openvino
+from tests.stages.test_detector_equality import assert_same
+from tests.test_data_specs import errors
+
+FORMATS = [
+    pytest.param("onnx", marks=needs_onnx),
+    pytest.param("openvino", marks=needs_openvino),
+]
+
+
+def exported(folder: Path, kind: str) -> Any:
+    """What a runtime makes of the files in a folder."""
+    if kind == "onnx":
+        return OnnxNetwork((folder / "model.onnx").read_bytes())
+    return OpenVinoNetwork(read_model(folder / "model.xml"), "fp32")
+
+
+def request(output: Path, bundles: Path, arm: str = "detector", **changes: Any) -> Any:
+    given = {"format": "openvino", "model": str(bundles / f"{arm}-tiny"), **changes}
+    return ExportModelRequest(output=output, **{"arm": arm, **given})
+
+
+def quantised(toy_data: Path, bundles: Path, output: Path, **changes: Any) -> Any:
+    calibration = Calibration(toy_data / "truth.json", slices=8, seed=3)
+    return request(output, bundles, precision="int8", calibration=calibration, **changes)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_whole_detector_finds_the_boxes_of_ours_on_images_of_any_size(
+    kind: str, tmp_path: Path, bundles: Path
+) -> None:
+    export_model(request(tmp_path / "out", bundles, format=kind))
+    whole = exported(tmp_path / "out", kind)
+    _, task = load_detector(str(bundles / "detector-tiny"), "cpu")
+    generator = torch.Generator().manual_seed(0)
+    with torch.inference_mode():
+        for size in ((96, 128), (128, 64)):
+            image = torch.rand(1, 3, *size, generator=generator)
+            boxes, scores = whole(image)
+            (expected,) = task.module(image)
+            assert assert_same({"boxes": boxes, "scores": scores}, expected) > 3
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_whole_detector_that_finds_nothing_gives_no_box(
+    kind: str, tmp_path: Path, bundles: Path
+) -> None:
+    blind = str(bundles / "detector-blind")
+    export_model(request(tmp_path / "out", bundles, format=kind, model=blind))
+    boxes, scores = exported(tmp_path / "out", kind)(torch.rand(1, 3, 64, 64))
+    assert (tuple(boxes.shape), tuple(scores.shape)) == ((0, 4), (0,))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("flips", [False, True])
+def test_a_whole_classifier_gives_calibrated_probabilities(
+    kind: str, flips: bool, tmp_path: Path, bundles: Path
+) -> None:
+    source = read_bundle(str(bundles / "classifier-tiny"), "classifier")
+    model = source.recipe.model.model_copy(update={"flip_average": flips})
+    other = replace(
+        source,
+        folder=tmp_path / "classifier",
+        recipe=source.recipe.model_copy(update={"model": model}),
+        temperature=replace(source.temperature, value=2.0, fitted_on="a test"),
+    )
+    write_with_weights_of(source, other, "a card")
+    name = str(tmp_path / "classifier")
+    export_model(request(tmp_path / "out", bundles, "classifier", format=kind, model=name))
+    bundle, task = load_classifier(name, "cpu")
+    assert len(task.flips) == (4 if flips else 1)
+    crops = torch.rand(3, *task.crop)
+    (found,) = exported(tmp_path / "out", kind)(crops)
+
+    class Batch:
+        """As the task is given crops."""
+
+        def __init__(self) -> None:
+            self.crops = crops
+
+    with torch.inference_mode():
+        expected = np.stack(task.predict(Batch()))  # type: ignore[arg-type]
+    assert bundle.temperature.value == 2
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("arm", ["detector", "classifier"])
+def test_model_json_says_what_the_files_are(
+    kind: str, arm: str, tmp_path: Path, bundles: Path
+) -> None:
+    result = export_model(request(tmp_path / "out", bundles, arm, format=kind))
+    told = json.loads((tmp_path / "out" / "model.json").read_text())
+    assert errors("model", told) == []
+    assert told["weights_sha256"] == read_bundle(str(bundles / f"{arm}-tiny"), arm).sha256  # type: ignore[arg-type]
+    assert {*told["files"], "model.json"} == set(result.files)
+    for name, sha256 in told["files"].items():
+        assert sha256_of_file(tmp_path / "out" / name) == sha256
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(result.files)
+
+
+@needs_onnx
+def test_what_is_there_is_replaced_only_when_asked(tmp_path: Path, bundles: Path) -> None:
+    wanted = request(tmp_path / "out", bundles, format="onnx")
+    export_model(wanted)
+    before = (tmp_path / "out" / "model.onnx").read_bytes()
+    with pytest.raises(OutputError, match=r"out: expected .* got one that holds model\.onnx"):
+        export_model(wanted)
+    assert export_model(replace(wanted, overwrite=True)).megabytes > 0
+    assert (tmp_path / "out" / "model.onnx").read_bytes() == before
+
+
+@needs_nncf
+def test_a_bundle_in_int8_is_run_by_detect_and_copied_by_others(
+    tmp_path: Path, bundles: Path, toy_data: Path
+) -> None:
+    result = export_model(quantised(toy_data, bundles, tmp_path / "int8"))
+    assert (result.bundle, result.slices) == (True, 8)
+    bundle = read_bundle(str(tmp_path / "int8"), "detector")
+    source = read_bundle(str(bundles / "detector-tiny"), "detector")
+    form = bundle.quantised
+    assert form is not None
+    assert (form.slices, form.seed, bundle.sha256) == (8, 3, source.sha256)
+    assert form.patients is not None
+    everyone = {image.patient for image in read_coco(toy_data / "truth.json").images}
+    of_all = PatientDigests.of(everyone, sha256_of_file(toy_data / "truth.json"))
+    assert set(form.patients.patients_sha256) <= set(of_all.patients_sha256)
+    assert form.patients.truth_sha256 == of_all.truth_sha256
+    assert "int8 form was calibrated on 8 slices of" in (tmp_path / "int8" / "card.md").read_text()
+    boxes = tmp_path / "boxes.json"
+    asked = DetectRequest(
+        toy_data / "scan",
+        output=boxes,
+        model=str(tmp_path / "int8"),
+        device="cpu",
+        precision="int8",
+        engine="openvino",
+    )
+    assert detect(asked).boxes > 0
+    info = read_coco(boxes).info
+    assert info["detector"]["precision"] == "int8"
+    assert info["detector_int8_calibrated_on"] == form.patients.to_json()
+    detect(replace(asked, precision="fp32", overwrite=True))
+    assert "detector_int8_calibrated_on" not in read_coco(boxes).info
+    write_with_weights_of(bundle, replace(bundle, folder=tmp_path / "copy"), "a card")
+    load_detector(str(tmp_path / "copy"), "cpu", precision="int8", engine="openvino")
+    check = CheckRequest(
+        "detector", toy_data / "truth.json", model=str(tmp_path / "int8"), device="cpu"
+    )
+    with pytest.raises(InputError, match="patients that bundle int8 has not seen"):
+        check_model(check)
+
+
+@needs_nncf
+def test_the_same_seed_draws_the_same_slices_and_another_one_others(
+    tmp_path: Path, bundles: Path, toy_data: Path
+) -> None:
+    wanted = quantised(toy_data, bundles, tmp_path / "one")
+    export_model(wanted)
+    export_model(replace(wanted, output=tmp_path / "two"))
+    other = replace(wanted.calibration, seed=4)
+    export_model(replace(wanted, output=tmp_path / "three", calibration=other))
+    one, two, three = (
+        read_bundle(str(tmp_path / name), "detector").quantised for name in ("one", "two", "three")
+    )
+    assert one is not None
+    assert two is not None
+    assert three is not None
+    numbers = [form.sha256["int8.bin"] for form in (one, two, three)]
+    assert numbers[0] == numbers[1] != numbers[2]
+
+
+@needs_nncf
+def test_files_that_are_not_those_of_the_calibration_are_not_run(
+    tmp_path: Path, bundles: Path, toy_data: Path
+) -> None:
+    export_model(quantised(toy_data, bundles, tmp_path / "int8"))
+    with (tmp_path / "int8" / "int8.bin").open("ab") as stream:
+        stream.write(b"1")
+    with pytest.raises(ModelError, match=r"int8/int8\.bin: expected the file of sha256"):
+        load_detector(str(tmp_path / "int8"), "cpu", precision="int8", engine="openvino")
+    (tmp_path / "int8" / "int8.bin").unlink()
+    with pytest.raises(ModelError, match="got none"):
+        load_detector(str(tmp_path / "int8"), "cpu", precision="int8", engine="openvino")
+
+
+def test_int8_of_a_bundle_without_it_names_the_command(bundles: Path) -> None:
+    with pytest.raises(ModelError, match="models export detector openvino --precision int8"):
+        load_detector(str(bundles / "detector-tiny"), "cpu", precision="int8", engine="openvino")
+
+
+@pytest.mark.parametrize(
+    ("changes", "got"),
+    [
+        ({"precision": "int8"}, "without --data"),
+        ({"precision": "bf16"}, "bf16 detector as openvino"),
+        ({"precision": "int8", "format": "onnx"}, "int8 detector as onnx"),
+        ({"precision": "int8", "arm": "classifier"}, "int8 classifier as openvino"),
+        ({"calibration": Calibration(Path("truth.json"))}, "with --data"),
+    ],
+)
+def test_forms_that_cannot_be_written_are_refused(
+    changes: dict[str, Any], got: str, tmp_path: Path, bundles: Path
+) -> None:
+    with pytest.raises(UsageError, match=got):
+        export_model(replace(request(tmp_path / "out", bundles), **changes))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_extra_is_named_before_anything_is_written(
+    tmp_path: Path, bundles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lnmdetect.core.extras.importlib.util.find_spec", lambda _: None)
+    for kind, extra in (("onnx", "onnx"), ("openvino", "openvino")):
+        with pytest.raises(MissingExtraError, match=rf"lnmdetect\[{extra}\]"):
+            export_model(request(tmp_path / "out", bundles, format=kind))
+    assert not (tmp_path / "out").exists()
+
+
+@needs("openvino")
+def test_quantising_without_nncf_names_its_extra(
+    tmp_path: Path, bundles: Path, toy_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "lnmdetect.core.extras.importlib.util.find_spec",
+        lambda name: None if name == "nncf" else find_spec(name),
+    )
+    with pytest.raises(MissingExtraError, match=r"lnmdetect\[quantize\]"):
+        export_model(quantised(toy_data, bundles, tmp_path / "int8"))
+
+
+@needs_onnx
+def test_the_command_writes_and_says_what_it_wrote(tmp_path: Path, bundles: Path) -> None:
+    words = ["models", "export", "classifier", "onnx", "-o", str(tmp_path / "out"), "--json"]
+    result = CliRunner().invoke(app, [*words, "--model", str(bundles / "classifier-tiny")])
+    assert result.exit_code == 0
+    told = json.loads(result.stdout)
+    assert (told["arm"], told["precision"], told["bundle"]) == ("classifier", "fp32", False)
+
+
+@pytest.mark.slow
+@needs("openvino", "onnx", "onnxruntime")
+def test_on_slices_of_phantoms_every_engine_and_export_finds_the_bundled_detectors_boxes(
+    tmp_path: Path,
+) -> None:
+    made = make_ct_phantoms(PhantomRequest(1, 9400, tmp_path / "phantom")).scan
+    bundle, plain = load_detector("compact", "cpu", plain=True)
+    assert isinstance(plain.module, NodeDetector)
+    assert isinstance(bundle.recipe, DetectorRecipe)
+    exact = inference_form(plain.module)
+    others = {
+        str(form): detector_in(form, plain.module)
+        for form in (InferenceForm("fp32", "openvino"), InferenceForm("fp32", "onnx"))
+    }
+    bf16 = detector_in(InferenceForm("bf16", "openvino"), plain.module)
+    for kind in ("onnx", "openvino"):
+        export_model(ExportModelRequest("detector", kind, tmp_path / kind))
+    whole = {kind: exported(tmp_path / kind, kind) for kind in ("onnx", "openvino")}
+    boxes, strong = 0, np.zeros(2)
+    with torch.inference_mode():
+        for handle in open_source(made).scans:
+            batches = scan_batches(handle.images, handle.read_slice, bundle.recipe.input)
+            for batch in islice(batches, 0, None, 2):
+                (expected,) = exact(batch.images)
+                for other in others.values():
+                    assert_same(other(batch.images)[0], expected)
+                for run in whole.values():
+                    found = dict(zip(("boxes", "scores"), run(batch.images), strict=True))
+                    boxes += assert_same(found, expected)
+                (less,) = bf16(batch.images)
+                strong += [int((x["scores"] > 0.5).sum()) for x in (expected, less)]
+    assert boxes > 150
+    assert strong[0] > 25
+    assert strong[1] == pytest.approx(strong[0], rel=0.05)
