@@ -26,7 +26,6 @@ FORMS = (
     FormRow("torch_bf16", InferenceForm("bf16")),
     FormRow("openvino_fp32", InferenceForm("fp32", "openvino")),
     FormRow("openvino_bf16", InferenceForm("bf16", "openvino")),
-    FormRow("openvino_int8", InferenceForm("int8", "openvino")),
     FormRow("onnx_fp32", InferenceForm("fp32", "onnx")),
 )
 
