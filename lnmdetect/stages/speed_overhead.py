@@ -58,7 +58,8 @@ def _rows(run: SpeedRun, folder: Path, model: str, slices: int) -> Iterator[Spee
         (MODEL, f"{size}: the network alone on prepared slices"),
         (STAGE, f"{size}: detect with the model in memory"),
     ):
-        facts = {**milliseconds(rounds, name, "slice", slices), "slices": slices}
+        facts = milliseconds(rounds, name, "slice", slices)
+        facts |= {"slices": slices, "form": loaded[1].form.described}
         bar = BAR if name == STAGE else None
         yield comparison.row(rounds, name, label, bar=bar, facts=facts)
 

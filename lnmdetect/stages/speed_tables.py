@@ -1,5 +1,6 @@
 """The measured rows as tables, for a terminal and as Markdown."""
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -77,7 +78,17 @@ def machine_lines(result: SpeedResult) -> list[str]:
         f"{counted(settings['threads'], 'thread')}, load average {load} at the start"
         f"{' (busy)' if machine.is_busy else ''}",
         f"Python {machine.python}, {packages}",
+        bars_line(result),
     ]
+
+
+def bars_line(result: SpeedResult) -> str:
+    """Return how many bars are reached, in a line."""
+    told = Counter(row.reached for row in result.rows if row.bar is not None)
+    return (
+        f"Bars: {told[True]} reached, {told[False]} not reached, {told[None]} without a figure; "
+        f"{len(result.rows)} rows"
+    )
 
 
 def cells(row: SpeedRow) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from lnmdetect.io.machine_facts import MachineFacts
 from lnmdetect.io.pseudonym import KEY_FILE_VARIABLE
 from lnmdetect.models.detector import NodeDetector
 from lnmdetect.stages import speed as speed_stage
-from lnmdetect.stages import speed_detector, speed_request
+from lnmdetect.stages import speed_detector, speed_peak, speed_request
 from lnmdetect.stages.speed import FAMILIES, THREADS_VARIABLE, Family, speed
 from lnmdetect.stages.speed_classifier import best_of
 from lnmdetect.stages.speed_cohort import held_to, study_seconds
@@ -244,6 +244,7 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
     volume = Volume(np.stack([plane] * 3), (2.0, 3.0, 3.0))
     patch.setattr(speed_request, "phantom_volume", lambda _: volume)
     patch.setattr(speed_detector, "default_detector", nn.Identity)
+    patch.setattr(speed_peak, "SIDE", 64)
     few = (FormRow("torch_fp32", InferenceForm(), 1.8), FormRow("onnx", InferenceForm("int8")))
     patch.setattr(speed_detector, "FORMS", few)
 
@@ -280,6 +281,7 @@ def test_the_networks_are_measured_at_any_width_and_the_file_fits_its_schema(
     assert rows["detector_onnx"]["value"] is None
     assert "got int8 on torch" in rows["detector_onnx"]["reason"]
     assert rows["detector_torch_fp32"]["facts"]["proposals"] > 0
+    assert rows["overhead_published_detect"]["facts"]["form"] == "fp32 on torch"
     table = written.with_suffix(".md").read_text()
     assert "**RoIAlign (times faster than torchvision's MultiScaleRoIAlign)**" in table
     assert "got int8 on torch" in table
@@ -339,6 +341,16 @@ def test_a_busy_machine_is_seen_and_said(tmp_path: Path, monkeypatch: pytest.Mon
     assert not quiet.is_busy
     monkeypatch.setattr(speed_stage, "machine_facts", lambda: quiet)
     assert "busy" not in markdown(speed(SpeedRequest(tmp_path / "c.json")))
+
+
+def test_the_table_counts_the_bars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bar = Bar(2, "at_least")
+    row = SpeedRow("n", "f", "label", "times", Figure(2, 2, 2), bar)
+    rows = [row, row, replace(row, figure=Figure(1, 1, 1)), replace(row, figure=None, reason="no")]
+    family = Family("", lambda _: [*rows, replace(row, bar=None)])
+    monkeypatch.setattr(speed_stage, "FAMILIES", {"f": family})
+    told = markdown(speed(SpeedRequest(tmp_path / "b.json")))
+    assert "Bars: 2 reached, 1 not reached, 1 without a figure; 5 rows" in told
 
 
 @pytest.mark.parametrize("there", ["bench.json", "bench.md"])
