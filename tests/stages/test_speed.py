@@ -106,7 +106,7 @@ def test_work_may_tell_its_own_seconds() -> None:
         (ValueError(), "ValueError"),
     ],
 )
-@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize("after", [0, 1, 2])
 def test_what_cannot_run_says_why_and_the_others_go_on(
     error: Exception, reason: str, after: int
 ) -> None:
