@@ -24,6 +24,8 @@ HEADINGS = (
     "also",
 )
 DASH = "-"
+WHOLE_FROM = 100
+"""Of facts this large the digits behind the point are noise."""
 SAID_BY_THE_TABLE = (IS_REFERENCE, NO_BAR_AT_THIS_SIZE)
 _TITLES = {
     "startup": "Start-up",
@@ -134,4 +136,6 @@ def _seconds(seconds: float) -> str:
 
 
 def _fact(value: float | int | str) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if value >= WHOLE_FROM else f"{value:.3g}"

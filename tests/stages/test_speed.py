@@ -343,6 +343,12 @@ def test_a_busy_machine_is_seen_and_said(tmp_path: Path, monkeypatch: pytest.Mon
     assert "busy" not in markdown(speed(SpeedRequest(tmp_path / "c.json")))
 
 
+def test_facts_are_shown_with_the_digits_that_mean_something() -> None:
+    facts = {"ms_a_slice": 12480.4, "peak_mb": 1.2345, "slices": 1234, "form": "fp32 on torch"}
+    row = SpeedRow("n", "f", "label", "times", None, reason="none", facts=facts)
+    assert cells(row)[-1] == "ms a slice 12480, peak mb 1.23, slices 1234, form fp32 on torch"
+
+
 def test_the_table_counts_the_bars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bar = Bar(2, "at_least")
     row = SpeedRow("n", "f", "label", "times", Figure(2, 2, 2), bar)
