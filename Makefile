@@ -11,7 +11,7 @@ ONLY ?=
 
 # Seeds of patients that no bundled model has seen in training or validation.
 DEMO_SEED  := 9001
-BENCH_SEED := 9100
+HELDOUT_SEED := 9100
 # Seed of the patients on whom `make tables` trains and tests; no bundled model has seen them.
 TABLES_SEED := 4000
 # Seed of the patients on whom `make masks` compares boxes and masks; no bundled model has seen them.
@@ -32,7 +32,7 @@ ROWS_OF = $$(for run in $(TABLES_2_3); do echo --fused $$run=test/$$run/$1.json;
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check weights bench tables masks ultrasound clean
+.PHONY: help install demo test test-all check weights heldout bench tables masks ultrasound clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,14 +76,17 @@ check: $(STAMP) ## ruff, formatting, mypy --strict, the layering rules; warnings
 weights: $(STAMP) ## train the bundled models from scratch on phantoms (about 2.5 hours on 2 cores, 20 GB)
 	$(BIN)/python -m lnmdetect.stages.weights
 
-bench: $(STAMP) ## 40 held-out phantom patients: AP50, sensitivity, AUC, beside trivial methods
-	rm -rf build/bench
-	lnmdetect phantom ct --patients 40 --seed $(BENCH_SEED) --setting lifelike -o build/bench
-	cd build/bench && lnmdetect detect scan/
-	cd build/bench && lnmdetect classify boxes.json
-	cd build/bench && lnmdetect classify truth.json -o truth_nodes.json
-	cd build/bench && lnmdetect eval --truth-nodes truth_nodes.json -o metrics.json
-	cd build/bench && lnmdetect baselines truth.json
+heldout: $(STAMP) ## 40 held-out phantom patients: AP50, sensitivity, AUC, beside trivial methods
+	rm -rf build/heldout
+	lnmdetect phantom ct --patients 40 --seed $(HELDOUT_SEED) --setting lifelike -o build/heldout
+	cd build/heldout && lnmdetect detect scan/
+	cd build/heldout && lnmdetect classify boxes.json
+	cd build/heldout && lnmdetect classify truth.json -o truth_nodes.json
+	cd build/heldout && lnmdetect eval --truth-nodes truth_nodes.json -o metrics.json
+	cd build/heldout && lnmdetect baselines truth.json
+
+bench: $(STAMP) ## speed and memory on this machine, as ratios: build/bench/bench.md (about 15 minutes on 2 quiet cores)
+	lnmdetect speed -o build/bench/bench.json --overwrite
 
 tables: $(STAMP) ## the published tables on 300 phantom patients, as in docs/benchmarks.md (about 5 hours on 2 cores)
 	test -f build/tables/truth.json || \

@@ -24,6 +24,7 @@ from lnmdetect import (
     cli_phantom,
     cli_report,
     cli_segment,
+    cli_speed,
     cli_split,
     cli_stages,
     cli_train,
@@ -76,6 +77,7 @@ app.command()(cli_split.split)
 app.command()(cli_train.train)
 app.command()(cli_calibrate.calibrate)
 app.command()(cli_benchmark.benchmark)
+app.command()(cli_speed.speed)
 app.add_typer(cli_phantom.app, name="phantom")
 app.add_typer(cli_pacs.app, name="pacs")
 app.command()(cli_models.anchors)

@@ -44,6 +44,7 @@ COMMANDS = (
     "train",
     "calibrate",
     "benchmark",
+    "speed",
     "phantom",
     "anchors",
     "pacs",

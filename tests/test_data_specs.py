@@ -38,7 +38,7 @@ SPECS = Path(__file__).parents[1] / "data_specs"
 COCO_FILES = ("truth", "boxes", "nodes", "segments")
 ALL_FILES = (
     *COCO_FILES,
-    *("doctor", "folds", "metrics", "comparison", "readers", "benchmark", "explain"),
+    *("doctor", "folds", "metrics", "comparison", "readers", "benchmark", "bench", "explain"),
     *("linked_nodes", "study", "cases", "push", "pull", "pacs_series", "ultrasound", "fused"),
     *("fused_metrics", "run", "model", "recipe"),
 )

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = (
-    *("install", "demo", "test", "test-all", "check", "weights", "bench", "tables", "masks"),
-    *("ultrasound", "clean"),
+    *("install", "demo", "test", "test-all", "check", "weights", "heldout", "bench"),
+    *("tables", "masks", "ultrasound", "clean"),
 )
 TOP_LEVEL = {
     *("pyproject.toml", "README.md", "Makefile", "LICENSE", "CITATION.cff"),

@@ -117,7 +117,7 @@ OF_EXTRAS = (
     "models export classifier openvino --model tiny -o m/openvino -v",
 )
 """Run where the packages are there."""
-TAKE_NO_SCAN = {"models", "phantom ct", "phantom ultrasound"}
+TAKE_NO_SCAN = {"models", "phantom ct", "phantom ultrasound", "speed"}
 TAKE_A_NETWORK = {"pacs push", "pacs pull", "pacs listen"}
 """Planted in test_phi_pacs."""
 LEAKY = "split --audit folds.json --truth truth.json --scan {scan} -v"

@@ -14,8 +14,9 @@ from lnmdetect.core.thresholds import Threshold
 from lnmdetect.datasets.segmentation_plan import ScanShape, plan_segmentation
 from lnmdetect.io.bundles import Bundle, write_bundle
 from lnmdetect.io.coco import read_coco
+from lnmdetect.stages.speed_scans import BODY_SPACING_MM
 from lnmdetect.training.segmenter_task import SegmenterTask
-from tests.stages.memory import SIDE, SLICES, SPACING_MM, assert_memory_does_not_grow
+from tests.stages.memory import SIDE, SLICES, assert_memory_does_not_grow
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def bundle(recipe_fields: Callable[..., dict[str, Any]], tmp_path: Path) -> Path
         "segmenter", planning={"spacing_mm": [4.0, 2.0, 2.0], "patch": [4, 64, 64]}
     )
     bare = SegmenterRecipe(**fields)
-    plan = plan_segmentation([ScanShape((100, SIDE, SIDE), SPACING_MM)], bare)
+    plan = plan_segmentation([ScanShape((100, SIDE, SIDE), BODY_SPACING_MM)], bare)
     recipe = bare.model_copy(update={"plan": plan})
     torch.manual_seed(0)
     weights = SegmenterTask(recipe, torch.device("cpu")).module.state_dict()

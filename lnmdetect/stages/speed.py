@@ -1,0 +1,188 @@
+"""`lnmdetect speed`: every figure of speed as a ratio of times taken in turns in one run."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lnmdetect import __version__
+from lnmdetect.core.errors import UsageError
+from lnmdetect.core.progress import SILENT, Progress
+from lnmdetect.core.wording import counted
+from lnmdetect.io.benchmark_files import write_table_text
+from lnmdetect.io.json_files import refuse_existing, write_json
+from lnmdetect.io.machine_facts import MachineFacts, machine_facts
+from lnmdetect.io.pseudonym import KEY_FILE_VARIABLE
+from lnmdetect.stages.speed_classifier import classifier_rows
+from lnmdetect.stages.speed_cohort import cohort_rows
+from lnmdetect.stages.speed_commands import scan_rows, startup_rows
+from lnmdetect.stages.speed_detector import detector_rows
+from lnmdetect.stages.speed_dicom import dicom_rows
+from lnmdetect.stages.speed_memory import memory_rows
+from lnmdetect.stages.speed_overhead import overhead_rows
+from lnmdetect.stages.speed_request import SpeedRequest, SpeedRun
+from lnmdetect.stages.speed_result import NO_BAR_AT_THIS_SIZE, SpeedResult, SpeedRow
+from lnmdetect.stages.speed_roi_align import roi_align_rows
+from lnmdetect.stages.speed_rounds import CANNOT_RUN, reason_of
+from lnmdetect.stages.speed_tables import markdown
+from lnmdetect.stages.speed_training import training_rows
+from lnmdetect.training.devices import limit_threads
+
+THREADS_VARIABLE = "OMP_NUM_THREADS"
+REACH_THREADS = 2
+"""Of which the bars are."""
+SCALED = ("detector", "roi_align", "training", "classifier", "dicom", "overhead_published")
+"""Families whose bars are of the published width at 512 px alone."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Rows that are timed together.
+
+    Attributes:
+        about: what they are, for a reader who chooses.
+    """
+
+    about: str
+    rows: Callable[[SpeedRun], Iterable[SpeedRow]]
+
+
+FAMILIES: Mapping[str, Family] = {
+    "startup": Family("start of a command that computes nothing", startup_rows),
+    "detector": Family("a slice by engine and precision, share of the peak", detector_rows),
+    "roi_align": Family("RoIAlign, forward and backward", roi_align_rows),
+    "training": Family("a training step of the detector", training_rows),
+    "classifier": Family("a crop by engine and precision", classifier_rows),
+    "dicom": Family("reading a slice, by transfer syntax", dicom_rows),
+    "overhead": Family("detect beyond its network", overhead_rows),
+    "scan": Family("a scan by stage, eval too", scan_rows),
+    "cohort": Family("studies an hour by workers", cohort_rows),
+    "memory": Family("peak memory by length of the scan", memory_rows),
+}
+
+
+def speed(request: SpeedRequest, progress: Progress = SILENT) -> SpeedResult:
+    """Return what was measured after writing it as JSON, and as a table beside it.
+
+    A row that cannot run says why; it ends nothing.
+
+    Args:
+        request: what to measure, and how.
+        progress: told about every round of each family.
+
+    Raises:
+        UsageError: there is no such family.
+        OutputError: an output exists and `overwrite` is not set.
+    """
+    table = request.output.with_suffix(".md")
+    _check(request, table)
+    machine, begun = machine_facts(), time.monotonic()
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    with _settled(request.threads) as (folder, threads):
+        run = SpeedRun(request, threads, folder, progress)
+        names = request.rows or tuple(FAMILIES)
+        rows = tuple(row for name in names for row in _rows(run, name))
+    result = SpeedResult(
+        __version__,
+        date,
+        time.monotonic() - begun,
+        _settings(request, threads, names),
+        machine,
+        rows,
+        tuple(_notes(request, machine, threads)),
+    )
+    write_json(result.to_json(), request.output, overwrite=request.overwrite)
+    write_table_text(markdown(result), table)
+    return result
+
+
+def _check(request: SpeedRequest, table: Path) -> None:
+    unknown = [name for name in request.rows if name not in FAMILIES]
+    if unknown:
+        raise UsageError(
+            "--rows",
+            expected=f"some of {', '.join(FAMILIES)}",
+            got=", ".join(unknown),
+            remedy="Leave it out for all.",
+        )
+    if table == request.output:
+        raise UsageError(
+            "--output",
+            expected="a name for the JSON file, such as bench.json",
+            got=table.name,
+            remedy="The table is written beside it as .md.",
+        )
+    for path in (request.output, table):
+        refuse_existing(path, overwrite=request.overwrite)
+
+
+def _rows(run: SpeedRun, name: str) -> Iterator[SpeedRow]:
+    """Yield the rows of a family; one that says why where it cannot even begin."""
+    try:
+        for row in FAMILIES[name].rows(run):
+            yield _without_bar(row) if row.family in SCALED and not run.request.is_full else row
+    except CANNOT_RUN as error:
+        about = FAMILIES[name].about
+        yield SpeedRow(f"{name}_failed", name, about, "", None, reason=reason_of(error))
+
+
+def _without_bar(row: SpeedRow) -> SpeedRow:
+    if row.bar is None:
+        return row
+    reason = row.reason or NO_BAR_AT_THIS_SIZE
+    return replace(row, bar=None, reason=reason)
+
+
+@contextmanager
+def _settled(threads: int | None) -> Iterator[tuple[Path, int]]:
+    """Give a folder that is gone afterwards, and the threads that this and every child now have.
+
+    The patients are phantoms, and get their pseudonyms by a key of their own.
+    """
+    with tempfile.TemporaryDirectory(prefix="lnmdetect-speed-") as name:
+        folder = Path(name)
+        new = {KEY_FILE_VARIABLE: str(folder / "pseudonym.key")}
+        if threads is not None:
+            new[THREADS_VARIABLE] = str(threads)
+        held = {variable: os.environ.get(variable) for variable in new}
+        os.environ.update(new)
+        try:
+            yield folder, limit_threads()
+        finally:
+            for variable, value in held.items():
+                os.environ.pop(variable)
+                if value is not None:
+                    os.environ[variable] = value
+
+
+def _settings(request: SpeedRequest, threads: int, names: tuple[str, ...]) -> dict[str, object]:
+    return {
+        "threads": threads,
+        "rounds": request.rounds,
+        "width": request.width,
+        "size_px": request.size_px,
+        "rows": list(names),
+        "overhead_slices": request.overhead_slices,
+        "memory_slices": list(request.memory_slices),
+        "cohort_studies": request.cohort_studies,
+        "cohort_slices": request.cohort_slices,
+    }
+
+
+def _notes(request: SpeedRequest, machine: MachineFacts, threads: int) -> Iterator[str]:
+    if machine.is_busy:
+        yield (
+            f"the machine was busy when this began (load average {machine.load_average} on "
+            f"{machine.cores} cores): look at the ranges, and measure again when it is quiet"
+        )
+    if threads != REACH_THREADS:
+        had = counted(threads, "thread")
+        yield f"the bars are of {REACH_THREADS} threads, this run is of {had}"
+    if not request.is_full:
+        yield "the bars of the networks are of full width at 512 px and are left out here"
+    yield "networks of full width are untrained here: their speed does not depend on the weights"
+    yield "the cohort's workers are held to a core each, which reading ahead shares"
