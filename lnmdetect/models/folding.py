@@ -41,7 +41,8 @@ def fold_batch_norms(network: Network) -> Network:
         for first, second in _pairs(part):
             convolution, norm = part.get_submodule(first), part.get_submodule(second)
             # Not its subclasses, of which some also hold an activation.
-            if type(convolution) is nn.Conv2d and type(norm) in (nn.BatchNorm2d, FrozenNorm2d):
+            is_norm = type(norm) is nn.BatchNorm2d or type(norm) is FrozenNorm2d
+            if type(convolution) is nn.Conv2d and is_norm:
                 setattr(part, first, _fused(convolution, norm))
                 setattr(part, second, nn.Identity())
     return folded.to(memory_format=torch.channels_last)
@@ -56,8 +57,8 @@ def _pairs(part: nn.Module) -> Iterator[tuple[str, str]]:
             yield from names
 
 
-def _fused(convolution: nn.Conv2d, norm: nn.BatchNorm2d | FrozenNorm2d) -> nn.Conv2d:
+def _fused(convolution: nn.Conv2d, norm: nn.Module) -> nn.Conv2d:
     """Return both as one; in double precision, so that weights are rounded only once."""
     kind = convolution.weight.dtype
-    fused: nn.Conv2d = fuse_conv_bn_eval(convolution.double(), norm.double())  # type: ignore[type-var]
+    fused: nn.Conv2d = fuse_conv_bn_eval(convolution.double(), norm.double())  # type: ignore[arg-type]
     return fused.to(kind).requires_grad_(False)

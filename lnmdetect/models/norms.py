@@ -81,4 +81,5 @@ def _in_place_of(norm: nn.BatchNorm2d, kind: Norm) -> nn.Module:
     made: nn.Module = FrozenNorm2d(norm) if kind == "frozen" else group_norm(norm)
     if type(norm) is nn.BatchNorm2d:
         return made
-    return nn.Sequential(made, norm.drop, norm.act)  # timm's norms that hold an activation
+    # timm's norms that hold an activation
+    return nn.Sequential(made, norm.get_submodule("drop"), norm.get_submodule("act"))

@@ -81,7 +81,7 @@ def gathered(part: Tensor) -> Tensor:
     """
     if rank_count() == 1:
         return part
-    whole: Tensor = _Gathered.apply(part.contiguous())  # type: ignore[no-untyped-call]
+    whole: Tensor = _Gathered.apply(part.contiguous())
     return whole
 
 

@@ -54,11 +54,12 @@ def training_batches(
         loader: DataLoader[Any] = DataLoader(
             data,
             batch_sampler=batches,
-            collate_fn=collate,
+            collate_fn=collate if workers else list,
             num_workers=workers,
             generator=torch.Generator().manual_seed(seed),  # leaves the global state alone
         )
-        return loader if workers else read_ahead(loader)
+        # Joined here: torch in a second thread would start threads of its own on the same cores.
+        return loader if workers else map(collate, read_ahead(loader))
 
     return source
 

@@ -123,7 +123,7 @@ def average_gradients(module: nn.Module) -> None:
     flat = torch.cat(parts)
     with among_ranks():
         dist.all_reduce(flat)
-    has, *means = (flat / rank_count()).split([len(part) for part in parts])
+    has, *means = torch.split(flat / rank_count(), [len(part) for part in parts])
     for parameter, mean, share in zip(parameters, means, has.tolist(), strict=False):
         if share:
             parameter.grad = torch.empty_like(parameter).copy_(mean.view(parameter.shape))

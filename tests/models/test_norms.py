@@ -45,11 +45,13 @@ def test_a_frozen_norm_gives_torchvisions_values_and_has_its_state() -> None:
 
 
 def test_training_leaves_a_frozen_norm_as_it_was_and_passes_gradients_on() -> None:
-    network = with_norm(nn.Sequential(nn.Conv2d(1, 4, 3), seasoned(4)), "frozen").train()
+    convolution = nn.Conv2d(1, 4, 3)
+    network = with_norm(nn.Sequential(convolution, seasoned(4)), "frozen").train()
     before = {name: value.clone() for name, value in network[1].state_dict().items()}
     optimiser = torch.optim.SGD(network.parameters(), lr=0.1, weight_decay=0.1)
     network(torch.randn(2, 1, 6, 6)).square().sum().backward()
-    assert network[0].weight.grad.abs().sum() > 0
+    assert convolution.weight.grad is not None
+    assert convolution.weight.grad.abs().sum() > 0
     optimiser.step()
     assert all(torch.equal(value, before[name]) for name, value in network[1].state_dict().items())
 

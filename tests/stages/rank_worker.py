@@ -60,9 +60,9 @@ def run(job: Mapping[str, Any]) -> None:
 
 def main(jobs: str) -> None:
     """Do all jobs; a detector's threshold is given, since it finds no node yet."""
-    training_fit.training_compute = lambda device: Compute(device, "fp32")
+    training_fit.__dict__["training_compute"] = lambda device: Compute(device, "fp32")
     chosen = Threshold(0.25, "a rule", "validation patients")
-    train_detector.choose_threshold = lambda *_, **__: (chosen, {})
+    train_detector.__dict__["choose_threshold"] = lambda *_, **__: (chosen, {})
     for job in json.loads(Path(jobs).read_text(encoding="utf-8")):
         run(job)
 

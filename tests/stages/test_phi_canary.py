@@ -80,7 +80,7 @@ DONE = (
     "--rule sensitivity=0.4",
     "calibrate classifier truth_nodes.json --truth truth.json --model tiny -o m/classifier -v "
     "--no-temperature",
-    "models check detector truth.json --scan {scan} --model tiny --device cpu -v",
+    "models check detector truth.json --scan {scan} --model blind --device cpu -v",
     "models check classifier truth.json --model tiny --device cpu --json",
     "benchmark bench.yaml --data truth.json -o bench --scan {scan} --device cpu " + FEW,
     "export sr nodes.json --scan {scan} --linked linked_nodes.json -v",
