@@ -184,5 +184,8 @@ def _notes(request: SpeedRequest, machine: MachineFacts, threads: int) -> Iterat
         yield f"the bars are of {REACH_THREADS} threads, this run is of {had}"
     if not request.is_full:
         yield "the bars of the networks are of full width at 512 px and are left out here"
-    yield "networks of full width are untrained here: their speed does not depend on the weights"
+    yield (
+        "networks of --width are untrained, and noise gives them as many proposals and boxes "
+        "as their recipe allows, at least the work of a slice of a neck"
+    )
     yield "the cohort's workers are held to a core each, which reading ahead shares"
