@@ -28,7 +28,7 @@ from lnmdetect.stages.speed_commands import whole_of
 from lnmdetect.stages.speed_detector import FormRow, slice_batch
 from lnmdetect.stages.speed_peak import OPERATIONS, operations_of, peak_per_s
 from lnmdetect.stages.speed_request import SpeedRequest, SpeedRun
-from lnmdetect.stages.speed_result import Bar, Figure, SpeedRow, Timing, ratio
+from lnmdetect.stages.speed_result import Bar, Fact, Figure, SpeedRow, Timing, ratio
 from lnmdetect.stages.speed_rounds import Candidate, Rounds, Work, interleaved
 from lnmdetect.stages.speed_rows import IS_REFERENCE, Comparison
 from lnmdetect.stages.speed_scans import Volume, write_scan
@@ -344,7 +344,12 @@ def test_a_busy_machine_is_seen_and_said(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_facts_are_shown_with_the_digits_that_mean_something() -> None:
-    facts = {"ms_a_slice": 12480.4, "peak_mb": 1.2345, "slices": 1234, "form": "fp32 on torch"}
+    facts: dict[str, Fact] = {
+        "ms_a_slice": 12480.4,
+        "peak_mb": 1.2345,
+        "slices": 1234,
+        "form": "fp32 on torch",
+    }
     row = SpeedRow("n", "f", "label", "times", None, reason="none", facts=facts)
     assert cells(row)[-1] == "ms a slice 12480, peak mb 1.23, slices 1234, form fp32 on torch"
 
