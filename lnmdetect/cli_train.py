@@ -108,6 +108,9 @@ def train(
     test patients are never touched, its validation patients, else a fifth of the others, choose
     epoch and threshold. Several CEUS frames, gated fusion and modality_dropout are lines of a
     recipe of your own: name: mine, base: compact, model: {frames: 3, fusion: gated}.
+
+    Several processes train one model: torchrun --nproc-per-node 2 -m lnmdetect train ARM ...; they
+    divide each batch of the recipe.
     """
     from lnmdetect.stages.training_run import TrainRequest
 
