@@ -108,12 +108,13 @@ def train(
     test patients are never touched, its validation patients, else a fifth of the others, choose
     epoch and threshold. Several CEUS frames, gated fusion and modality_dropout are lines of a
     recipe of your own: name: mine, base: compact, model: {frames: 3, fusion: gated}.
-    """
-    from lnmdetect.cli_tables import train_text
-    from lnmdetect.stages.training_run import TrainRequest
-    from lnmdetect.training.ranks import leave_ranks
 
-    is_first = rank_place().rank == 0  # of the processes of torchrun
+    Several processes train one model: torchrun --nproc-per-node 2 -m lnmdetect train ARM ...; they
+    divide each batch of the recipe.
+    """
+    from lnmdetect.stages.training_run import TrainRequest
+
+    is_first = rank_place().rank == 0  # of the processes of torchrun, of which one speaks
     talk = Talk(quiet or not is_first, verbose, as_json and is_first)
     _refuse_elsewhere("segmenter", arm, {"--coarse": coarse, "--classes": classes})
     _refuse_elsewhere("fusion", arm, {"--modalities": modalities, "--backbone": backbone})
@@ -136,7 +137,14 @@ def train(
         folds=folds,
         fold=fold,
     )
-    result = _train(arm, request, talk)
+    _say(_train(arm, request, talk), arm, talk)
+
+
+def _say(result: "TrainResult", arm: Arm, talk: Talk) -> None:
+    """Tell what a training reached, once its processes have parted."""
+    from lnmdetect.cli_tables import train_text
+    from lnmdetect.training.ranks import leave_ranks
+
     leave_ranks()
     talk.result(result, text=train_text(result))
     talk.notes(result.notes)

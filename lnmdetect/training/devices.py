@@ -37,6 +37,8 @@ def choose_device(name: str = "auto") -> torch.device:
     place = rank_place()
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+        if place.local_count == 1:
+            return torch.device(name)
     if name == "cuda" and place.local_count > 1:
         name = f"cuda:{place.local_rank}"
     elif place.local_count > 1 and name.startswith("cuda:"):

@@ -12,7 +12,7 @@ from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.training.batch_groups import BatchGroups
 from lnmdetect.training.checkpoint import FitState, load_state, save_state
 from lnmdetect.training.devices import Compute
-from lnmdetect.training.epoch_end import close_epoch, is_over, is_stale, result_of, write_epoch
+from lnmdetect.training.epoch_end import close_epoch, is_over, is_stale, result_of
 from lnmdetect.training.fit_settings import BatchSource, CountedBatches, FitResult, FitSettings
 from lnmdetect.training.interrupts import interruptible
 from lnmdetect.training.optimiser_step import OptimiserStep
@@ -71,16 +71,8 @@ def fit(
             if state.step % settings.steps_an_epoch == 0 or is_out:
                 validated = time.monotonic()
                 figures = _validate(task, validation, settings.compute)
-                keep = close_epoch(
-                    state,
-                    figures,
-                    settings,
-                    monitor=task.monitor,
-                    rate=rate,
-                    seconds=validated - started,
-                    waited_s=groups.waited_s,
-                )
-                write_epoch(state, task.module, settings, keep=keep)
+                times = (validated - started, groups.waited_s)
+                close_epoch(state, figures, settings, task, rate=rate, times_s=times)
                 started = time.monotonic()
                 groups.start_anew()
                 clock.validation_s = max(clock.validation_s, started - validated)

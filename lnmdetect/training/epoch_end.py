@@ -10,43 +10,47 @@ from lnmdetect.io.run_files import save_kept
 from lnmdetect.models.shared_batch import is_first
 from lnmdetect.training.checkpoint import FitState
 from lnmdetect.training.fit_settings import WAITED, FitResult, FitSettings
+from lnmdetect.training.task import Task
 
 
 def close_epoch(
     state: FitState,
     figures: Mapping[str, float],
     settings: FitSettings,
+    task: Task,
     *,
-    monitor: str,
     rate: float,
-    seconds: float,
-    waited_s: float,
-) -> bool:
-    """Return whether the weights are to be kept, after adding the epoch's row to the state.
+    times_s: tuple[float, float],
+) -> None:
+    """Add the epoch's row to the state and write the curves, and the weights if they are kept.
+
+    Of several ranks the first one writes.
 
     Args:
         state: changed in place.
         figures: of the validation.
-        settings: gives steps an epoch, and which epoch is kept.
-        monitor: the figure that is maximised.
+        settings: gives steps an epoch, the folder, and which epoch is kept.
+        task: gives the weights and the figure that is maximised.
         rate: learning rate of the last step.
-        seconds: that the steps took.
-        waited_s: of them, for batches.
+        times_s: that the steps took, and how much of it went into waiting for batches.
     """
     epoch = -(-state.step // settings.steps_an_epoch)
     steps = state.step - (epoch - 1) * settings.steps_an_epoch  # fewer where the time ran out
     means = {name: value / steps for name, value in state.sums.items()}
     state.sums.clear()
+    seconds, waited_s = times_s
     waited = min(1.0, waited_s / seconds) if seconds > 0 else 0.0
     times = {"seconds": round(seconds, 1), WAITED: round(waited, 4)}
     state.rows.append({"epoch": epoch, "learning_rate": rate, **means, **figures, **times})
-    if is_best := figures[monitor] > state.best:
-        state.best, state.best_epoch = figures[monitor], epoch
-    return is_best or settings.keep == "last"
+    if is_best := figures[task.monitor] > state.best:
+        state.best, state.best_epoch = figures[task.monitor], epoch
+    if is_first():
+        keep = is_best or settings.keep == "last"
+        write_epoch(state, task.module, settings, keep=keep)
 
 
 def write_epoch(state: FitState, module: nn.Module, settings: FitSettings, *, keep: bool) -> None:
-    """Write the curves, and the weights where they are to be kept; on the first rank alone.
+    """Write the curves, and the weights where they are to be kept.
 
     Args:
         state: with the epoch's row.
@@ -54,8 +58,6 @@ def write_epoch(state: FitState, module: nn.Module, settings: FitSettings, *, ke
         settings: gives the folder.
         keep: whether the weights are written.
     """
-    if not is_first():
-        return
     if keep:
         save_kept(settings.folder, module.state_dict())
     save_curves(settings.folder, state.rows)

@@ -30,3 +30,10 @@ def test_each_pass_visits_every_item_once_in_its_own_order() -> None:
     assert all(sorted(one) == list(range(7)) for one in passes)
     assert len({tuple(one) for one in passes}) == 3
     assert [permuted(Draw(0, 1, number), 7) for number in range(7)] != passes[0]
+
+
+def test_parts_of_a_batch_are_its_draws_in_order() -> None:
+    whole = list(EpochBatches(7, 2, 3, 6, 1))
+    parts = [list(EpochBatches(7, 2, 3, 6, 1, part=part, parts=3)) for part in range(3)]
+    assert [[*a, *b, *c] for a, b, c in zip(*parts, strict=True)] == whole
+    assert all(len(batch) == 2 for part in parts for batch in part)

@@ -28,7 +28,7 @@ from lnmdetect.io.benchmark_recipes import benchmark_names, read_benchmark, row_
 from lnmdetect.io.coco import read_coco
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.models.network_depth import network_depth
-from lnmdetect.training import engine
+from lnmdetect.training import engine, epoch_end
 from lnmdetect.training.classifier_task import ClassifierTask
 from lnmdetect.training.detector_task import DetectorTask, truth_boxes
 from lnmdetect.training.devices import Compute
@@ -46,8 +46,8 @@ COUNTED_OTHERWISE = ("inceptionv3",)
 @pytest.fixture
 def nothing_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two networks of VGG's size would take longer to write than to train."""
-    for name in ("save_state", "write_epoch"):
-        monkeypatch.setattr(engine, name, lambda *_, **__: None)
+    for module, name in ((engine, "save_state"), (epoch_end, "write_epoch")):
+        monkeypatch.setattr(module, name, lambda *_, **__: None)
 
 
 def one_step(optimiser: OptimiserConfig) -> OptimiserConfig:

@@ -28,8 +28,8 @@ ROOT = Path(__file__).parents[2]
 WAIT_S = 240
 SGD = {"name": "sgd", "learning_rate": 0.01, "batch_size": 4, "steps_an_epoch": 3, "epochs": 2}
 RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
-    # 24 of at most 40 proposals: after non-maximum suppression images have fewer, each its own.
-    "faster_rcnn": ("detector", {"norm": "group", "roi_samples": 24}),
+    # All proposals that are left of 40, of each image another number.
+    "faster_rcnn": ("detector", {"norm": "group", "roi_samples": 64}),
     "ssd": ("detector", {"norm": "group", "architecture": "ssd"}),
     "fcos": ("detector", {"norm": "group", "architecture": "fcos"}),
     "classifier": ("classifier", {"norm": "group", "dropout": 0.5}),

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lnmdetect.core.errors import UsageError
+from lnmdetect.training import devices
 from lnmdetect.training.devices import Compute, choose_device, limit_threads, training_compute
 
 
@@ -82,3 +83,39 @@ def test_threads_are_counted_where_the_system_knows_no_affinity(
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
     assert limit_threads() == 3
+
+
+def torchrun(monkeypatch: pytest.MonkeyPatch, rank: int, count: int) -> None:
+    for name in ("RANK", "LOCAL_RANK"):
+        monkeypatch.setenv(name, str(rank))
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, str(count))
+
+
+def test_processes_of_torchrun_divide_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "usable_cores", lambda: 6)
+    before = torch.get_num_threads()
+    try:
+        torchrun(monkeypatch, 1, 2)
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")  # torchrun's own default
+        assert limit_threads() == 3
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        assert limit_threads() == 2
+        torchrun(monkeypatch, 0, 8)
+        assert limit_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_each_process_of_torchrun_takes_the_gpu_of_its_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    torchrun(monkeypatch, 1, 2)
+    assert choose_device("auto") == choose_device("cuda") == torch.device("cuda:1")
+    with pytest.raises(UsageError, match=r"--device: expected auto, cpu or cuda: each.*'cuda:0'"):
+        choose_device("cuda:0")
+    torchrun(monkeypatch, 2, 3)
+    with pytest.raises(UsageError, match="with 2 GPUs"):
+        choose_device("auto")

@@ -209,6 +209,25 @@ def test_after_a_power_cut_the_last_whole_epoch_is_continued(
     assert (weights(resumed), without_times(result)) == uninterrupted[:2]
 
 
+def test_sigterm_writes_a_checkpoint_too(
+    line_task: Any,
+    batches: Batches,
+    validation: list[Tensor],
+    settings: MakeSettings,
+    tmp_path: Path,
+) -> None:
+    def told_to_end(epoch: int, first_step: int) -> Iterator[Tensor]:
+        for batch in batches(epoch, first_step):
+            os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        fit(line_task(), told_to_end, validation, settings())
+    assert (tmp_path / LAST).is_file()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_after_ctrl_c_the_usual_handler_is_back(
     line_task: Any, batches: Batches, validation: list[Tensor], settings: MakeSettings
 ) -> None:
