@@ -8,11 +8,17 @@ network is not on a CPU, convolutions are PyTorch's own.
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.detection.fcos import FCOSHead
+from torchvision.models.detection.retinanet import RetinaNetHead
+from torchvision.models.detection.rpn import RPNHead
 
 from lnmdetect.core.recent import Recent
 
 SHAPES_KEPT = 4
 """Crops of a scan have few sizes, each for many slices."""
+LEVELS = 5
+"""Of a pyramid: a head meets each image in so many shapes."""
+HEADS = (RPNHead, RetinaNetHead, FCOSHead)
 CAN_PACK = bool(torch._C._has_mkldnn) and all(
     hasattr(torch.ops.mkldnn, name)
     for name in ("_convolution_pointwise", "_is_mkldnn_bf16_supported")
@@ -25,10 +31,12 @@ def pack_convolutions(network: nn.Module) -> None:
     """Let the plain convolutions of a network on a CPU keep their weights packed; same answers."""
     if not CAN_PACK:
         return
+    of_heads = {p for head in network.modules() if isinstance(head, HEADS) for p in head.modules()}
     for part in list(network.modules()):
         for name, child in part.named_children():
             if type(child) is nn.Conv2d and _is_plain(child):
-                setattr(part, name, PackedConv2d(child))
+                shapes = SHAPES_KEPT * LEVELS if child in of_heads else SHAPES_KEPT
+                setattr(part, name, PackedConv2d(child, shapes=shapes))
 
 
 class PackedConv2d(nn.Module):
@@ -38,11 +46,12 @@ class PackedConv2d(nn.Module):
 
     Args:
         convolution: on a CPU, with zeros around it.
+        shapes: for how many of them the packed weights are kept.
     """
 
-    def __init__(self, convolution: nn.Conv2d) -> None:
+    def __init__(self, convolution: nn.Conv2d, shapes: int = SHAPES_KEPT) -> None:
         super().__init__()
-        self.plain = convolution
+        self.plain, self.shapes = convolution, shapes
         self._packed: Recent[Shape, Tensor] = Recent()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -59,7 +68,7 @@ class PackedConv2d(nn.Module):
 
     def _weights_for(self, shape: Shape) -> Tensor:
         """Return the weights packed for images of a shape."""
-        return self._packed.recall(shape, lambda: _packed(self.plain, shape), most=SHAPES_KEPT)
+        return self._packed.recall(shape, lambda: _packed(self.plain, shape), most=self.shapes)
 
 
 def _is_plain(convolution: nn.Conv2d) -> bool:

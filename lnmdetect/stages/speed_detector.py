@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lnmdetect.core.geometry import as_boxes
-from lnmdetect.core.precision import InferenceForm
+from lnmdetect.core.precision import InferenceForm, Precision
 from lnmdetect.core.quantised import INT8_BIN, INT8_XML
 from lnmdetect.datasets.detector_data import DetectorBatch, DetectorItem, collate_detector
 from lnmdetect.io.export_files import write_files
@@ -19,7 +19,7 @@ from lnmdetect.models.detector import NodeDetector
 from lnmdetect.stages.speed_peak import operations_of, peak_candidates, peak_per_s
 from lnmdetect.stages.speed_request import SpeedRun
 from lnmdetect.stages.speed_result import Bar, Fact, Figure, SpeedRow
-from lnmdetect.stages.speed_rounds import Candidate, Rounds, Work
+from lnmdetect.stages.speed_rounds import Candidate, Rounds, Work, in_usual_memory
 from lnmdetect.stages.speed_rows import Comparison, milliseconds
 from lnmdetect.stages.speed_stock import default_detector, stock_detector
 from lnmdetect.training.detector_task import DetectorTask
@@ -28,6 +28,8 @@ from lnmdetect.training.engine import predict
 from lnmdetect.training.engines import quantised_dense_part, refuse_unknown
 
 REFERENCE, EXACT_ROW = "stock_at_size", "torch_fp32"
+PEAKS: dict[Precision, str] = {"fp32": EXACT_ROW, "bf16": "torch_bf16"}
+"""Rows whose share of the peak is told."""
 STOCK = Comparison("detector", REFERENCE, "times faster than torchvision's stock detector")
 CPU = torch.device("cpu")
 SEED = 0
@@ -76,7 +78,7 @@ def detector_rows(run: SpeedRun) -> Iterator[SpeedRow]:
         Candidate(REFERENCE, lambda: _stock_work(run, batch)),
         Candidate("stock_defaults", lambda: _default_work(batch)),
         *(Candidate(row.name, partial(form_work, run, row.form, batch)) for row in FORMS),
-        *peak_candidates(),
+        *(product for precision in PEAKS for product in peak_candidates(precision)),
     ]
     rounds = run.timed(candidates, what="detector")
     size = run.request.size_px
@@ -91,7 +93,9 @@ def detector_rows(run: SpeedRun) -> Iterator[SpeedRow]:
         if name == EXACT_ROW:
             facts |= _work_of(plain, batch)
         yield STOCK.row(rounds, name, label, bar=bars.get(name), facts=facts)
-    yield _peak_row(rounds, operations_of(plain, batch.images))
+    operations = operations_of(plain, batch.images)
+    for precision in PEAKS:
+        yield _peak_row(rounds, operations, precision)
 
 
 def plain_detector(run: SpeedRun) -> NodeDetector:
@@ -159,7 +163,7 @@ def _answer_of(model: torch.nn.Module, images: Tensor) -> Work:
         with torch.inference_mode():
             model(list(images))
 
-    return work
+    return in_usual_memory(work)
 
 
 def _work_of(plain: NodeDetector, batch: DetectorBatch) -> dict[str, Fact]:
@@ -173,9 +177,9 @@ def _work_of(plain: NodeDetector, batch: DetectorBatch) -> dict[str, Fact]:
     return {"proposals": proposals[0], "boxes": len(found["boxes"]), "parameters": parameters}
 
 
-def _peak_row(rounds: Rounds, operations: int) -> SpeedRow:
-    """Return the share of the peak that the exact form reaches."""
-    timing, peak = rounds.timings.get(EXACT_ROW), peak_per_s(rounds)
+def _peak_row(rounds: Rounds, operations: int, precision: Precision) -> SpeedRow:
+    """Return the share of the peak that the detector on torch reaches in a precision."""
+    timing, peak = rounds.timings.get(PEAKS[precision]), peak_per_s(rounds, precision)
     facts: dict[str, Fact] = {"gflop_a_slice": operations / 1e9}
     figure, reason = None, "neither the detector nor the products could run"
     if peak is not None:
@@ -186,9 +190,9 @@ def _peak_row(rounds: Rounds, operations: int) -> SpeedRow:
         facts["detector_gflop_a_s"] = operations / timing.median_s / 1e9
         reason = ""
     return SpeedRow(
-        "detector_share_of_peak",
+        f"detector_share_of_peak_{precision}",
         STOCK.family,
-        "lnmdetect, fp32 on torch: operations a second over those of the fastest fp32 product",
+        f"lnmdetect, {precision} on torch: operations a second over those of the fastest product",
         "share of the measured peak",
         figure,
         reason=reason,

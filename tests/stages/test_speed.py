@@ -197,9 +197,9 @@ def test_operations_are_multiplications_and_additions() -> None:
 
 
 def test_the_peak_is_that_of_the_fastest_round_of_the_faster_way() -> None:
-    rounds = rounds_of(peak_product=(2.0, 4.0), peak_convolution=(0.5, 9.0))
-    assert peak_per_s(rounds) == OPERATIONS / 0.5
-    assert peak_per_s(rounds_of()) is None
+    rounds = rounds_of(peak_product_fp32=(2.0, 4.0), peak_convolution_fp32=(0.5, 9.0))
+    assert peak_per_s(rounds, "fp32") == OPERATIONS / 0.5
+    assert peak_per_s(rounds, "bf16") is None
 
 
 def test_torchvisions_detector_with_our_weights_finds_our_boxes(tmp_path: Path) -> None:
@@ -274,7 +274,11 @@ def test_the_networks_are_measured_at_any_width_and_the_file_fits_its_schema(
     ran = {name for name, row in rows.items() if row["timing"]}
     assert ran >= {
         *("detector_stock_at_size", "detector_stock_defaults", "detector_torch_fp32"),
-        *("detector_share_of_peak", "roi_align_forward_ours", "roi_align_forward_backward_ours"),
+        *(
+            "detector_share_of_peak_fp32",
+            "roi_align_forward_ours",
+            "roi_align_forward_backward_ours",
+        ),
         *("training_stock", "training_ours", "classifier_best", "dicom_uncompressed"),
         *("overhead_compact_detect", "overhead_published_detect"),
     }

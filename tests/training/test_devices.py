@@ -1,13 +1,23 @@
 """Devices by name, and threads."""
 
 import os
+import platform
+import resource
+import sys
 
 import pytest
 import torch
 
 from lnmdetect.core.errors import UsageError
 from lnmdetect.training import devices
-from lnmdetect.training.devices import Compute, choose_device, limit_threads, training_compute
+from lnmdetect.training.devices import (
+    Compute,
+    choose_device,
+    keep_freed_memory,
+    limit_threads,
+    training_compute,
+    usual_memory,
+)
 
 
 def test_auto_is_the_cpu_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +93,28 @@ def test_threads_are_counted_where_the_system_knows_no_affinity(
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
     assert limit_threads() == 3
+
+
+def faults_of_a_large_map() -> int:
+    """Pages that the system has to give for a map of 60 MB after a larger one was freed."""
+    torch.zeros(45_000_000)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.zeros(15_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+def test_large_maps_take_the_memory_of_those_before_them() -> None:
+    assert keep_freed_memory()
+    assert faults_of_a_large_map() < 100
+    with usual_memory():
+        assert faults_of_a_large_map() > 1000
+    assert faults_of_a_large_map() < 100
+
+
+def test_other_systems_keep_their_ways_with_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not keep_freed_memory()
 
 
 def torchrun(monkeypatch: pytest.MonkeyPatch, rank: int, count: int) -> None:
