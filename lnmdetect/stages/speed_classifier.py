@@ -12,7 +12,7 @@ from lnmdetect.stages.classify import NO_TRUTH
 from lnmdetect.stages.speed_detector import CPU, SEED, FormRow
 from lnmdetect.stages.speed_request import SpeedRun
 from lnmdetect.stages.speed_result import Bar, SpeedRow
-from lnmdetect.stages.speed_rounds import Candidate, Work, in_usual_memory
+from lnmdetect.stages.speed_rounds import Candidate, Work
 from lnmdetect.stages.speed_rows import Comparison, milliseconds
 from lnmdetect.training.classifier_task import ClassifierTask, build_classifier
 from lnmdetect.training.devices import Compute
@@ -85,7 +85,7 @@ def _eager(run: SpeedRun, batch: ClassifierBatch) -> Work:
         with torch.inference_mode():
             network(batch.crops)
 
-    return in_usual_memory(work)
+    return work
 
 
 def _form_work(run: SpeedRun, row: FormRow, batch: ClassifierBatch) -> Work:

@@ -19,7 +19,7 @@ from lnmdetect.models.detector import NodeDetector
 from lnmdetect.stages.speed_peak import operations_of, peak_candidates, peak_per_s
 from lnmdetect.stages.speed_request import SpeedRun
 from lnmdetect.stages.speed_result import Bar, Fact, Figure, SpeedRow
-from lnmdetect.stages.speed_rounds import Candidate, Rounds, Work, in_usual_memory
+from lnmdetect.stages.speed_rounds import Candidate, Rounds, Work
 from lnmdetect.stages.speed_rows import Comparison, milliseconds
 from lnmdetect.stages.speed_stock import default_detector, stock_detector
 from lnmdetect.training.detector_task import DetectorTask
@@ -163,7 +163,7 @@ def _answer_of(model: torch.nn.Module, images: Tensor) -> Work:
         with torch.inference_mode():
             model(list(images))
 
-    return in_usual_memory(work)
+    return work
 
 
 def _work_of(plain: NodeDetector, batch: DetectorBatch) -> dict[str, Fact]:

@@ -13,7 +13,7 @@ from lnmdetect.models.roi_align import PyramidRoIAlign
 from lnmdetect.models.two_stage import ROI_CELLS
 from lnmdetect.stages.speed_request import SpeedRun
 from lnmdetect.stages.speed_result import Bar, SpeedRow
-from lnmdetect.stages.speed_rounds import Candidate, Work, in_usual_memory
+from lnmdetect.stages.speed_rounds import Candidate, Work
 from lnmdetect.stages.speed_rows import Comparison, milliseconds
 
 FAMILY = "roi_align"
@@ -81,8 +81,7 @@ def _prepare(
     def prepare() -> Work:
         maps = pyramid(run, is_channels_last=way == "ours")
         places = random_boxes(boxes, run.request.size_px)
-        work = (_trained if is_trained else _forward)(align, maps, places)
-        return work if way == "ours" else in_usual_memory(work)
+        return _trained(align, maps, places) if is_trained else _forward(align, maps, places)
 
     return prepare
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from lnmdetect.core.errors import LnmDetectError
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.stages.speed_result import Timing
-from lnmdetect.training.devices import usual_memory
 
 Work = Callable[[], float | None]
 """Does once what is timed. A number is its seconds where more was done than is to be timed."""
@@ -91,16 +90,6 @@ def interleaved(
                 seconds.setdefault(name, []).append(took)
     timings = {n: Timing(tuple(s)) for n, s in seconds.items() if n not in reasons}
     return Rounds(timings, reasons)
-
-
-def in_usual_memory(work: Work) -> Work:
-    """Return the work of a reference: with memory as its users' processes have it, not as ours."""
-
-    def again() -> float | None:
-        with usual_memory():
-            return work()
-
-    return again
 
 
 def _timed(work: Work, clock: Callable[[], float]) -> float:

@@ -10,7 +10,7 @@ from lnmdetect.stages.speed_detector import CPU, plain_detector, slice_batch
 from lnmdetect.stages.speed_request import SpeedRun
 from lnmdetect.stages.speed_result import Bar, SpeedRow
 from lnmdetect.stages.speed_roi_align import random_boxes
-from lnmdetect.stages.speed_rounds import Candidate, Work, in_usual_memory
+from lnmdetect.stages.speed_rounds import Candidate, Work
 from lnmdetect.stages.speed_rows import Comparison, milliseconds
 from lnmdetect.stages.speed_stock import stock_detector
 from lnmdetect.training.detector_task import DetectorTask
@@ -58,7 +58,7 @@ def _stock_step(run: SpeedRun, batch: DetectorBatch) -> Work:
     model = stock_detector(plain_detector(run), run.request.size_px).train()
     model = model.to(memory_format=torch.channels_last)
     images = list(batch.images)
-    return in_usual_memory(_step(run, model, lambda: model(images, batch.targets)))
+    return _step(run, model, lambda: model(images, batch.targets))
 
 
 def _our_step(run: SpeedRun, batch: DetectorBatch) -> Work:

@@ -3,8 +3,7 @@
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,9 +16,8 @@ from lnmdetect.io.machine import rank_place, usable_cores
 Precision = Literal["fp32", "bf16", "fp16"]
 KEPT_BLOCK = 256 * 2**20
 """Bytes; the largest maps of a full-width network on 16 crops have 50 MB."""
-USUAL_BLOCK = 32 * 2**20
-"""Bytes; how far glibc raises its limit of itself on 64-bit systems, and keeps twice as much
-(mallopt(3), M_MMAP_THRESHOLD)."""
+KEPT_IN_ALL = 1024 * 2**20
+"""Bytes."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """malloc.h of glibc."""
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -113,32 +111,10 @@ def keep_freed_memory() -> bool:
     Else glibc gives each large map back to the system, and its next owner waits for every page of
     it: a seventh of the time of networks in fp32. Other C libraries are left as they are.
     """
-    return _set_malloc(KEPT_BLOCK, KEPT_BLOCK * 4)
-
-
-@contextmanager
-def usual_memory() -> Iterator[None]:
-    """Give freed memory back within, as glibc does of itself once it has seen large blocks.
-
-    Afterwards it stays with the process.
-    """
-    _set_malloc(USUAL_BLOCK, USUAL_BLOCK * 2)
-    try:
-        yield
-    finally:
-        keep_freed_memory()
-
-
-def _set_malloc(block: int, kept: int) -> bool:
-    """Return whether blocks below a size, and so much that is freed, stay with the process.
-
-    Args:
-        block: bytes.
-        kept: bytes.
-    """
     if sys.platform != "linux":
         return False
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)  # of glibc alone
     if set_option is None:
         return False
-    return bool(set_option(_M_MMAP_THRESHOLD, block) and set_option(_M_TRIM_THRESHOLD, kept))
+    kept = set_option(_M_MMAP_THRESHOLD, KEPT_BLOCK), set_option(_M_TRIM_THRESHOLD, KEPT_IN_ALL)
+    return all(kept)
