@@ -67,7 +67,7 @@ def speed(
     torchvision do by themselves, with the bar it is to reach. What is not installed is left out
     with its reason.
 
-    It takes about 15 minutes on 2 quiet cores, 6 GB of memory and 1 GB of disk. On a busy machine
+    It takes about 10 minutes on 2 quiet cores, 6 GB of memory and 1 GB of disk. On a busy machine
     the figures say little; the table tells how busy it was.
     """
     from lnmdetect.stages.speed import speed as stage

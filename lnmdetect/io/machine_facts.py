@@ -13,7 +13,7 @@ CPU_INFO = Path("/proc/cpuinfo")
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 """Instructions that decide how much bf16 and int8 gain."""
 PACKAGES = ("torch", "torchvision", "numpy", "pydicom", "openvino", "onnxruntime", "ray")
-BUSY_LOAD = 0.25
+BUSY_LOAD = 0.5
 """Of a core: beyond this share of the cores others compute beside a measurement."""
 
 

@@ -25,7 +25,12 @@ from lnmdetect.stages.speed_dicom import dicom_rows
 from lnmdetect.stages.speed_memory import memory_rows
 from lnmdetect.stages.speed_overhead import overhead_rows
 from lnmdetect.stages.speed_request import SpeedRequest, SpeedRun
-from lnmdetect.stages.speed_result import NO_BAR_AT_THIS_SIZE, SpeedResult, SpeedRow
+from lnmdetect.stages.speed_result import (
+    NO_BAR_AT_THESE_THREADS,
+    NO_BAR_AT_THIS_SIZE,
+    SpeedResult,
+    SpeedRow,
+)
 from lnmdetect.stages.speed_roi_align import roi_align_rows
 from lnmdetect.stages.speed_rounds import CANNOT_RUN, reason_of
 from lnmdetect.stages.speed_tables import markdown
@@ -85,18 +90,22 @@ def speed(request: SpeedRequest, progress: Progress = SILENT) -> SpeedResult:
     with _settled(request.threads) as (folder, threads):
         run = SpeedRun(request, threads, folder, progress)
         names = request.rows or tuple(FAMILIES)
-        rows = tuple(row for name in names for row in _rows(run, name))
-    result = SpeedResult(
-        __version__,
-        date,
-        time.monotonic() - begun,
-        _settings(request, threads, names),
-        machine,
-        rows,
-        tuple(_notes(request, machine, threads)),
-    )
-    write_json(result.to_json(), request.output, overwrite=request.overwrite)
-    write_table_text(markdown(result), table)
+        result = SpeedResult(
+            __version__,
+            date,
+            0.0,
+            _settings(request, threads, names),
+            machine,
+            (),
+            tuple(_notes(request, machine, threads)),
+        )
+        for number, name in enumerate(names):
+            rows = (*result.rows, *_rows(run, name))
+            result = replace(result, rows=rows, seconds=time.monotonic() - begun)
+            # After each family: what ends the run takes no figure with it.
+            again = request.overwrite or number > 0
+            write_json(result.to_json(), request.output, overwrite=again)
+            write_table_text(markdown(result), table)
     return result
 
 
@@ -124,17 +133,19 @@ def _rows(run: SpeedRun, name: str) -> Iterator[SpeedRow]:
     """Yield the rows of a family; one that says why where it cannot even begin."""
     try:
         for row in FAMILIES[name].rows(run):
-            yield _without_bar(row) if row.family in SCALED and not run.request.is_full else row
+            yield _without_bar(row, run) if row.family in SCALED else row
     except CANNOT_RUN as error:
         about = FAMILIES[name].about
         yield SpeedRow(f"{name}_failed", name, about, "", None, reason=reason_of(error))
 
 
-def _without_bar(row: SpeedRow) -> SpeedRow:
-    if row.bar is None:
+def _without_bar(row: SpeedRow, run: SpeedRun) -> SpeedRow:
+    """Return the row without its bar where the bar is of another run than this."""
+    is_reach = run.request.is_full and run.threads == REACH_THREADS
+    if row.bar is None or is_reach:
         return row
-    reason = row.reason or NO_BAR_AT_THIS_SIZE
-    return replace(row, bar=None, reason=reason)
+    why = NO_BAR_AT_THESE_THREADS if run.request.is_full else NO_BAR_AT_THIS_SIZE
+    return replace(row, bar=None, reason=row.reason or why)
 
 
 @contextmanager
@@ -181,7 +192,10 @@ def _notes(request: SpeedRequest, machine: MachineFacts, threads: int) -> Iterat
         )
     if threads != REACH_THREADS:
         had = counted(threads, "thread")
-        yield f"the bars are of {REACH_THREADS} threads, this run is of {had}"
+        yield (
+            f"the bars of the networks are of {REACH_THREADS} threads and are left out here: this "
+            f"run is of {had}"
+        )
     if not request.is_full:
         yield "the bars of the networks are of full width at 512 px and are left out here"
     yield (

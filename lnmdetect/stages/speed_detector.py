@@ -188,6 +188,9 @@ def _peak_row(rounds: Rounds, operations: int, precision: Precision) -> SpeedRow
         shares = [operations / second / peak for second in timing.seconds]
         figure = Figure(operations / timing.median_s / peak, min(shares), max(shares))
         facts["detector_gflop_a_s"] = operations / timing.median_s / 1e9
+        stock = rounds.timings.get(REFERENCE)
+        if stock is not None:
+            facts["times_faster_at_the_peak"] = stock.median_s * peak / operations
         reason = ""
     return SpeedRow(
         f"detector_share_of_peak_{precision}",

@@ -12,6 +12,7 @@ from lnmdetect.stages.speed_rows import IS_REFERENCE
 from lnmdetect.stages.speed_scans import write_body
 
 BAR = Bar(1.05, "at_most")
+NO_REFERENCE = "the shortest scan, its reference, could not be measured"
 
 
 def memory_rows(run: SpeedRun) -> Iterator[SpeedRow]:
@@ -33,12 +34,17 @@ def memory_rows(run: SpeedRun) -> Iterator[SpeedRow]:
         except CANNOT_RUN as error:
             yield replace(row, reason=reason_of(error))
             continue
-        shortest_mb = shortest_mb or peak_mb
+        if slices == lengths[0]:
+            shortest_mb = peak_mb
         yield _with_peak(row, peak_mb, shortest_mb, is_first=slices == lengths[0])
 
 
-def _with_peak(row: SpeedRow, peak_mb: float, shortest_mb: float, *, is_first: bool) -> SpeedRow:
+def _with_peak(
+    row: SpeedRow, peak_mb: float, shortest_mb: float | None, *, is_first: bool
+) -> SpeedRow:
     facts = {"peak_mb": peak_mb}
+    if shortest_mb is None:
+        return replace(row, reason=NO_REFERENCE, facts=facts)
     if is_first:
         return replace(row, reason=IS_REFERENCE, facts=facts)
     share = peak_mb / shortest_mb

@@ -1,5 +1,6 @@
 """What `lnmdetect speed` is asked for, and what every family of rows is given."""
 
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ class SpeedRequest:
 
     Attributes:
         output: the JSON file; a .md of its name lies beside it.
-        rows: families to measure; none: all.
+        rows: families to measure, each once; none: all.
         threads: None takes the cores that may be used.
         rounds: of what takes a second; what takes minutes is run fewer times.
         width: of the networks, 1 being the published ones, of which alone the bars are.
@@ -50,6 +51,7 @@ class SpeedRequest:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", tuple(dict.fromkeys(self.rows)))
         if self.size_px < 2 * STRIDE or self.size_px % STRIDE:
             raise UsageError(
                 "--size",
@@ -57,7 +59,7 @@ class SpeedRequest:
                 got=str(self.size_px),
                 remedy=f"Leave it out for {FULL_SIZE_PX}.",
             )
-        if not self.width > 0 or self.rounds < 1:
+        if not 0 < self.width < math.inf or self.rounds < 1:
             raise UsageError(
                 "--width, --rounds",
                 expected="a width above 0 and a round or more",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from lnmdetect.io.machine_facts import MachineFacts
 
 Fact = float | int | str
+NO_BAR_AT_THESE_THREADS = "the bar is of 2 threads"
 NO_BAR_AT_THIS_SIZE = "the bar is of full width at 512 px"
 
 

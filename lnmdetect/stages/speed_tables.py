@@ -9,7 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from lnmdetect.core.wording import counted
-from lnmdetect.stages.speed_result import NO_BAR_AT_THIS_SIZE, SpeedResult, SpeedRow
+from lnmdetect.stages.speed_result import (
+    NO_BAR_AT_THESE_THREADS,
+    NO_BAR_AT_THIS_SIZE,
+    SpeedResult,
+    SpeedRow,
+)
 from lnmdetect.stages.speed_rows import IS_REFERENCE
 
 HEADINGS = (
@@ -26,7 +31,7 @@ HEADINGS = (
 DASH = "-"
 WHOLE_FROM = 100
 """Of facts this large the digits behind the point are noise."""
-SAID_BY_THE_TABLE = (IS_REFERENCE, NO_BAR_AT_THIS_SIZE)
+SAID_BY_THE_TABLE = (IS_REFERENCE, NO_BAR_AT_THIS_SIZE, NO_BAR_AT_THESE_THREADS)
 _TITLES = {
     "startup": "Start-up",
     "detector": "Detector, a slice",

@@ -20,7 +20,7 @@ from lnmdetect.io.machine_facts import MachineFacts
 from lnmdetect.io.pseudonym import KEY_FILE_VARIABLE
 from lnmdetect.models.detector import NodeDetector
 from lnmdetect.stages import speed as speed_stage
-from lnmdetect.stages import speed_detector, speed_peak, speed_request
+from lnmdetect.stages import speed_detector, speed_memory, speed_peak, speed_request
 from lnmdetect.stages.speed import FAMILIES, THREADS_VARIABLE, Family, speed
 from lnmdetect.stages.speed_classifier import best_of
 from lnmdetect.stages.speed_cohort import held_to, study_seconds
@@ -335,13 +335,13 @@ def test_a_family_that_cannot_begin_is_a_row_with_its_reason(
 
 
 def test_a_busy_machine_is_seen_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    busy = MachineFacts("Linux", "a CPU", ("avx2",), 2, 16.0, 0.51, "3.12", {"torch": "2"})
+    busy = MachineFacts("Linux", "a CPU", ("avx2",), 2, 16.0, 1.01, "3.12", {"torch": "2"})
     monkeypatch.setattr(speed_stage, "machine_facts", lambda: busy)
     monkeypatch.setattr(speed_stage, "FAMILIES", {"none": Family("nothing", lambda _: ())})
     result = speed(SpeedRequest(tmp_path / "b.json"))
     assert "load average 0.51 on 2 cores" in result.notes[0]
     assert "(busy)" in markdown(result)
-    quiet = replace(busy, load_average=0.5)
+    quiet = replace(busy, load_average=1.0)
     assert not quiet.is_busy
     monkeypatch.setattr(speed_stage, "machine_facts", lambda: quiet)
     assert "busy" not in markdown(speed(SpeedRequest(tmp_path / "c.json")))
@@ -366,6 +366,50 @@ def test_the_table_counts_the_bars(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(speed_stage, "FAMILIES", {"f": family})
     told = markdown(speed(SpeedRequest(tmp_path / "b.json")))
     assert "Bars: 2 reached, 1 not reached, 1 without a figure; 5 rows" in told
+
+
+def test_what_was_measured_before_a_failure_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = SpeedRow("n", "f", "label", "times", Figure(2, 2, 2))
+    families = {"f": Family("", lambda _: [row]), "g": Family("", lambda _: 1 / 0)}  # type: ignore[arg-type, return-value]
+    monkeypatch.setattr(speed_stage, "FAMILIES", families)
+    with pytest.raises(ZeroDivisionError):
+        speed(SpeedRequest(tmp_path / "b.json"))
+    kept = json.loads((tmp_path / "b.json").read_text())
+    assert [row["name"] for row in kept["rows"]] == ["n"]
+    assert "| label |" in (tmp_path / "b.md").read_text()
+
+
+@pytest.mark.parametrize(("threads", "bars"), [(1, 0), (2, 1)])
+def test_bars_of_two_threads_are_not_held_against_another_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, bars: int
+) -> None:
+    row = SpeedRow("n", "detector", "label", "times", Figure(2, 2, 2), Bar(1.8, "at_least"))
+    monkeypatch.setattr(speed_stage, "FAMILIES", {"f": Family("", lambda _: [row])})
+    monkeypatch.setattr(speed_stage, "limit_threads", lambda: threads)
+    (found,) = speed(SpeedRequest(tmp_path / "b.json")).rows
+    assert (found.bar is not None) == bool(bars)
+    assert found.reason == ("" if bars else "the bar is of 2 threads")
+
+
+def test_a_family_named_twice_is_measured_once() -> None:
+    assert SpeedRequest(rows=("dicom", "startup", "dicom")).rows == ("dicom", "startup")
+
+
+def test_memory_has_no_figure_without_the_shortest_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    def peak_mb(_: object, slices: int) -> float:
+        if slices == 100:
+            raise OSError("no space")
+        return 900.0 + slices
+
+    monkeypatch.setattr(speed_memory, "_peak_mb", peak_mb)
+    run = SpeedRun(SpeedRequest(), 1, Path())
+    first, *others = speed_memory.memory_rows(run)
+    assert first.reason == "OSError: no space"
+    assert [row.figure for row in others] == [None, None]
+    assert others[-1].reached is None
+    assert "its reference, could not be measured" in others[-1].reason
 
 
 @pytest.mark.parametrize("there", ["bench.json", "bench.md"])
