@@ -339,7 +339,7 @@ def test_a_busy_machine_is_seen_and_said(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(speed_stage, "machine_facts", lambda: busy)
     monkeypatch.setattr(speed_stage, "FAMILIES", {"none": Family("nothing", lambda _: ())})
     result = speed(SpeedRequest(tmp_path / "b.json"))
-    assert "load average 0.51 on 2 cores" in result.notes[0]
+    assert "load average 1.01 on 2 cores" in result.notes[0]
     assert "(busy)" in markdown(result)
     quiet = replace(busy, load_average=1.0)
     assert not quiet.is_busy
