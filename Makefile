@@ -79,9 +79,9 @@ weights: $(STAMP) ## train the bundled models from scratch on phantoms (about 2.
 heldout: $(STAMP) ## 40 held-out phantom patients: AP50, sensitivity, AUC, beside trivial methods
 	rm -rf build/heldout
 	lnmdetect phantom ct --patients 40 --seed $(HELDOUT_SEED) --setting lifelike -o build/heldout
-	cd build/heldout && lnmdetect detect scan/
-	cd build/heldout && lnmdetect classify boxes.json
-	cd build/heldout && lnmdetect classify truth.json -o truth_nodes.json
+	cd build/heldout && lnmdetect detect scan/ --precision fp32
+	cd build/heldout && lnmdetect classify boxes.json --precision fp32
+	cd build/heldout && lnmdetect classify truth.json -o truth_nodes.json --precision fp32
 	cd build/heldout && lnmdetect eval --truth-nodes truth_nodes.json -o metrics.json
 	cd build/heldout && lnmdetect baselines truth.json
 
