@@ -10,7 +10,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Norm = Literal["batch", "frozen", "group"]
 """Of the layers between convolutions, in networks that are published with batch norms: `batch`:
 over the batch that a process holds; `frozen`: with the statistics and affine map of the first
-weights, which training leaves alone, so of use with `--init` only; `group`: over 32 groups of each
+weights, which training leaves alone, so of use with `--init` only, and `group` where published
+weights have no such norm (attention, a detector's head); `group`: over 32 groups of each
 item's channels (Wu and He 2018), whatever the batch."""
 
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+LEFT_RANDOM = "attention"
+"""In the names of submodules that published networks do not have."""
+
 
 @dataclass(frozen=True)
 class Pretrained:

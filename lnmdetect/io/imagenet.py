@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lnmdetect.core.errors import ModelError, UsageError
-from lnmdetect.core.pretrained import Pretrained
+from lnmdetect.core.pretrained import LEFT_RANDOM, Pretrained
 
 IMAGENET = "imagenet"
 HUB_FILE = "model.safetensors"
@@ -27,7 +27,6 @@ _DAMAGED = (
     *(SafetensorError, RuntimeError, OSError, EOFError, pickle.UnpicklingError),
     *(LookupError, ValueError),  # what torch's unpickler of tensors raises on broken pickles
 )
-_LEFT_RANDOM = "attention"
 _WIDE_RESNET50_PLANES = 128
 
 
@@ -60,7 +59,7 @@ def load_imagenet(network: nn.Module, weights: Pretrained, init: str) -> None:
     except RuntimeError as error:
         raise _unfitting(weights, _last_line(error)) from None
     for name in result.missing_keys:
-        if _LEFT_RANDOM not in name and not name.startswith(f"{weights.head}."):
+        if LEFT_RANDOM not in name and not name.startswith(f"{weights.head}."):
             raise _unfitting(weights, f"{name} left out")
 
 

@@ -4,6 +4,7 @@ Batch norms measure the batch that a process holds. Where batches are small or d
 processes, norms that do not are wanted.
 """
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
@@ -61,19 +62,25 @@ def group_norm(norm: nn.BatchNorm2d) -> nn.GroupNorm:
     return made
 
 
-def with_norm(network: Network, norm: Norm) -> Network:
+def with_norm(
+    network: Network, norm: Norm, *, is_filled: Callable[[str], bool] = lambda name: True
+) -> Network:
     """Return the network after putting other norms in the place of all its batch norms.
 
     Args:
         network: changed in place; `batch` leaves it as it is, and so does having no batch norm.
         norm: which.
+        is_filled: whether published first weights fill the submodule of that name. `frozen` puts
+            group norms in the place of those they do not: statistics that nothing has measured and
+            training leaves alone would normalise nothing.
     """
     if norm == "batch":
         return network
-    for part in list(network.modules()):
+    for path, part in list(network.named_modules()):
         for name, child in part.named_children():
             if isinstance(child, nn.BatchNorm2d):
-                setattr(part, name, _in_place_of(child, norm))
+                kind = norm if is_filled(f"{path}.{name}".removeprefix(".")) else "group"
+                setattr(part, name, _in_place_of(child, kind))
     return network
 
 

@@ -168,9 +168,10 @@ def _untouched(inputs: TrainingInputs) -> tuple[str, ...]:
 def _planned(
     recipe: SegmenterRecipe, inputs: TrainingInputs, request: TrainRequest, *, is_second_stage: bool
 ) -> tuple[SegmenterRecipe, SegmentationPlan]:
-    """Return the recipe with its plan, and the plan, which is written beside the run."""
+    """Return the recipe with its plan, and the plan, which the first rank writes beside the run."""
     plan = plan_segmentation(_shapes(inputs.training), recipe)
-    write_json(plan.model_dump(mode="json"), request.output / PLAN, overwrite=True)
+    if is_first():
+        write_json(plan.model_dump(mode="json"), request.output / PLAN, overwrite=True)
     model = recipe.model.model_copy(update={"coarse": is_second_stage})
     return recipe.model_copy(update={"plan": plan, "model": model}), plan
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from lnmdetect.core.config import Recipe
 from lnmdetect.core.patient_digests import PatientDigests
+from lnmdetect.core.segmenter_config import SegmenterRecipe
 from lnmdetect.core.thresholds import Threshold
 from lnmdetect.datasets.splits import PatientSplit
 from lnmdetect.io.bundles import Bundle, read_bundle, write_bundle
@@ -17,7 +18,7 @@ from lnmdetect.io.imagenet import given_file
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.run_files import load_kept
 from lnmdetect.io.run_record import RunRecord
-from lnmdetect.models.shared_batch import is_first
+from lnmdetect.models.shared_batch import is_first, rank_count
 from lnmdetect.stages.training_run import (
     BUNDLE,
     CURVES_PNG,
@@ -108,6 +109,7 @@ def finish_training(
         notes=(
             *(inputs.held_out.notes() if inputs.held_out else ()),
             *learning_notes(metric, fitted.kept),
+            *norm_notes(recipe, rank_count()),
         ),
         kept=next(row for row in fitted.rows if row["epoch"] == fitted.kept_epoch),
         steps=fitted.steps,
@@ -177,6 +179,22 @@ def learning_notes(metric: str, reached: float) -> tuple[str, ...]:
     )
 
 
+def norm_notes(recipe: Recipe, processes: int) -> tuple[str, ...]:
+    """Return what must be known of batch norms where several processes have trained.
+
+    Args:
+        recipe: of any arm; a segmenter has none.
+        processes: that shared each batch.
+    """
+    if processes == 1 or isinstance(recipe, SegmenterRecipe) or recipe.model.norm != "batch":
+        return ()
+    return (
+        f"Batch norms, where the network has them, measured each of the {processes} processes' own "
+        "share of a batch, so the curve is not that of one process; with norm: group or frozen it "
+        "would be.",
+    )
+
+
 def _described(request: TrainRequest, inputs: TrainedOn) -> dict[str, Any]:
     """Return what tells a card's reader which data a bundle has seen."""
     return {
@@ -201,6 +219,7 @@ def training_record(request: TrainRequest, recipe: Recipe) -> RunRecord:
             "recipe": recipe.model_dump(mode="json"),
             "init": Path(request.init).name if request.init else None,
             "fold": request.fold,
+            "processes": rank_count(),
         },
         seed=request.seed,
     )

@@ -38,7 +38,7 @@ def start_compute(request: TrainRequest, recipe: Recipe) -> torch.device:
     require_weights_for_norm(recipe, init=request.init, resumes=request.resume)
     limit_threads()
     device = choose_device(request.device)
-    if device.type == "cuda":
+    if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
     join_ranks(rank_place(), recipe.optimiser.batch_size)
     torch.manual_seed(request.seed)

@@ -15,7 +15,14 @@ from lnmdetect.io.pixel_roots import scan_root
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.recipes import Arm, read_recipe
 from lnmdetect.io.run_files import LAST, forget_run, make_run_folder
-from lnmdetect.stages.training_split import DrawnSplit, HeldOut, hold_out, split_of_run
+from lnmdetect.stages.training_split import (
+    DrawnSplit,
+    HeldOut,
+    hold_out,
+    split_of_run,
+    stored_split,
+)
+from lnmdetect.training.ranks import first_then_others
 
 SPLIT, RUN, CURVES_PNG, BUNDLE, CACHE = "split.json", "run.json", "curves.png", "bundle", "cache"
 
@@ -197,6 +204,8 @@ def begin_run(
 ) -> PatientSplit:
     """Return the split after making the run's folder; it is the folder's own on resume.
 
+    Of several ranks the first one writes, and the others read the split.
+
     Args:
         request: gives folder and seed, and maybe the validation patients.
         truth: what may be trained on.
@@ -209,14 +218,19 @@ def begin_run(
         InputError: fewer than two patients, or others than the resumed run began with.
         OutputError: the folder cannot be made.
     """
-    make_run_folder(request.output)
-    if not request.resume:
-        forget_run(request.output)
+    path = request.output / SPLIT
     named = validation if request.validation is None else request.validation
-    return split_of_run(
-        request.output / SPLIT,
-        truth,
-        held_out,
-        resumes=request.data if request.resume else None,
-        drawn=DrawnSplit(recipe.validation_share, request.seed, named),
-    )
+
+    def begin() -> PatientSplit:
+        make_run_folder(request.output)
+        if not request.resume:
+            forget_run(request.output)
+        return split_of_run(
+            path,
+            truth,
+            held_out,
+            resumes=request.data if request.resume else None,
+            drawn=DrawnSplit(recipe.validation_share, request.seed, named),
+        )
+
+    return first_then_others(begin, lambda: stored_split(truth, path, request.data))

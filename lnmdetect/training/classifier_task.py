@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lnmdetect.core.config import ClassifierRecipe
 from lnmdetect.core.precision import EXACT, InferenceForm
-from lnmdetect.core.pretrained import Pretrained
+from lnmdetect.core.pretrained import LEFT_RANDOM, Pretrained
 from lnmdetect.core.records import CATEGORY_NAMES, METASTATIC
 from lnmdetect.datasets.classifier_data import ClassifierBatch
 from lnmdetect.metrics.classification import auc_by_ranks
@@ -53,7 +53,7 @@ def build_classifier(recipe: ClassifierRecipe) -> nn.Module:
         UsageError: see `chosen_backbone`.
     """
     network = chosen_backbone(recipe).build(classifier_sizes(recipe))
-    return with_norm(network, recipe.model.norm)
+    return with_norm(network, recipe.model.norm, is_filled=lambda name: LEFT_RANDOM not in name)
 
 
 def imagenet_weights(recipe: ClassifierRecipe) -> Pretrained:

@@ -45,7 +45,7 @@ def build_detector(recipe: DetectorRecipe) -> Detector:
             detections_max=MAX_DETECTIONS,
         )
     )
-    return with_norm(network, model.norm)
+    return with_norm(network, model.norm, is_filled=lambda name: name.startswith("body."))
 
 
 class DetectorTask:

@@ -11,7 +11,8 @@ from types import FrameType
 def interruptible() -> Iterator[Callable[[], bool]]:
     """Give a function that says whether Ctrl-C was pressed or SIGTERM came.
 
-    A second one interrupts at once. Job schedulers and torchrun end a process by SIGTERM.
+    A second Ctrl-C interrupts at once; a second SIGTERM does not: job schedulers and torchrun end a
+    process by it, and may send it twice.
 
     Only the main thread may listen; elsewhere the answer is always no.
     """
@@ -21,7 +22,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
     pressed: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        if pressed:
+        if number == signal.SIGINT and number in pressed:
             raise KeyboardInterrupt
         pressed.append(number)
 

@@ -1,7 +1,7 @@
 """One step of the optimiser: gradients of a loss, the learning rate that is due, the weights."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -35,13 +35,13 @@ class OptimiserStep:
         self.task, self.settings = task, settings
         self.optimiser, self.scaler = optimiser, scaler
 
-    def find_gradients(self, batches: Sequence[Any], step: int) -> dict[str, float]:
+    def find_gradients(self, batches: Iterable[Any], step: int) -> dict[str, float]:
         """Return the terms of the loss, means over the batches; parameters then hold its gradients.
 
         Both are means over the ranks, too.
 
         Args:
-            batches: of training, of one size.
+            batches: of training, of one size, as many as a step accumulates; taken one by one.
             step: its number, for messages.
 
         Raises:
@@ -49,16 +49,17 @@ class OptimiserStep:
         """
         self.optimiser.zero_grad(set_to_none=True)
         means: dict[str, float] = {}
+        count = self.settings.optimiser.accumulate
         for batch in batches:
             with self.settings.compute.autocast():
                 self.task.module.train()
                 terms = self.task.losses(batch)
             values = averaged({name: float(term.detach()) for name, term in terms.items()})
             _require_finite(values, step)
-            total = torch.stack([term.float() for term in terms.values()]).sum() / len(batches)
+            total = torch.stack([term.float() for term in terms.values()]).sum() / count
             self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
             for name, value in values.items():
-                means[name] = means.get(name, 0.0) + value / len(batches)
+                means[name] = means.get(name, 0.0) + value / count
         average_gradients(self.task.module)
         return means
 

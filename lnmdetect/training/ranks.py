@@ -75,6 +75,8 @@ def wait_for_all() -> None:
 def first_then_others(make: Callable[[], T], take: Callable[[], T] | None = None) -> T:
     """Return what `make` gives on the first rank, and then `take` (else `make`) on the others.
 
+    All return together: what follows may wait for the others only as long as a step.
+
     Args:
         make: writes what it makes to the disk.
         take: finds it there.
@@ -82,9 +84,11 @@ def first_then_others(make: Callable[[], T], take: Callable[[], T] | None = None
     if is_first():
         made = make()
         wait_for_all()
-        return made
+    else:
+        wait_for_all()
+        made = (take or make)()
     wait_for_all()
-    return (take or make)()
+    return made
 
 
 def averaged(values: Mapping[str, float]) -> dict[str, float]:

@@ -109,6 +109,15 @@ def test_no_batch_norm_is_left_and_only_frozen_ones_take_parameters_away(name: s
     assert sizes["frozen"] == sizes["batch"] - sum(2 * norm.num_features for norm in norms)
 
 
+def test_norms_that_the_first_weights_do_not_fill_become_group_norms() -> None:
+    made = nn.Sequential(nn.BatchNorm2d(4), nn.Sequential(nn.BatchNorm2d(4)))
+    network = with_norm(made, "frozen", is_filled=lambda name: name != "1.0")
+    assert isinstance(network[0], FrozenNorm2d)
+    assert isinstance(network.get_submodule("1.0"), nn.GroupNorm)
+    grouped = with_norm(nn.Sequential(nn.BatchNorm2d(4)), "group")
+    assert isinstance(grouped[0], nn.GroupNorm)
+
+
 def test_norms_that_hold_an_activation_keep_it() -> None:
     torch.manual_seed(0)
     network = BACKBONES["mobilenetv2"].build(ClassifierSizes()).eval()

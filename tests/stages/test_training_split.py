@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from lnmdetect.io.bundles import read_bundle
 from lnmdetect.io.coco import read_coco
 from lnmdetect.io.fold_file import write_folds
 from lnmdetect.io.json_files import sha256_of_file
+from lnmdetect.io.recipes import read_recipe
 from lnmdetect.stages.train_classifier import train_classifier
-from lnmdetect.stages.training_run import TrainRequest, TrainResult
+from lnmdetect.stages.training_run import TrainRequest, TrainResult, begin_run
 from lnmdetect.stages.training_split import HeldOut, hold_out
+from lnmdetect.training import ranks
 
 Hold = Callable[..., tuple[CocoDataset, HeldOut | None]]
 
@@ -55,6 +58,20 @@ def test_all_folds_are_trained_on_where_the_test_part_is_held_out(hold: Hold) ->
     assert truth.patients() == ("p0", "p1", "p2", "p3")
     assert held_out is not None
     assert held_out.patients == ("p4",)
+
+
+def test_of_several_processes_only_the_first_empties_the_folder_and_writes_the_split(
+    toy_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth, recipe = read_coco(toy_data / "truth.json"), read_recipe("compact", "detector")
+    first = TrainRequest(toy_data / "truth.json", "compact", tmp_path, seed=1)
+    split = begin_run(first, truth, recipe, None)
+    (tmp_path / "last.pt").touch()
+    written = (tmp_path / "split.json").stat().st_mtime_ns
+    monkeypatch.setattr(ranks, "is_first", lambda: False)
+    assert begin_run(replace(first, seed=2), truth, recipe, None) == split
+    assert (tmp_path / "last.pt").is_file()
+    assert (tmp_path / "split.json").stat().st_mtime_ns == written
 
 
 def test_without_folds_all_is_trained_on(toy_data: Path) -> None:

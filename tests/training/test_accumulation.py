@@ -69,6 +69,27 @@ def test_four_batches_of_two_train_as_one_of_eight(
         assert of_parts["learning_rate"] == row["learning_rate"]
 
 
+def test_each_batch_of_a_step_is_made_after_the_one_before_it_was_learnt_from(
+    line_task: Any, validation: list[Tensor], settings: MakeSettings
+) -> None:
+    happened: list[str] = []
+    task = line_task()
+    losses = task.losses
+
+    def made(epoch: int, first_step: int) -> Iterator[Tensor]:
+        for batch in lines(2, 4)(epoch, first_step):
+            happened.append("made")
+            yield batch
+
+    def learnt(batch: Tensor) -> Any:
+        happened.append("learnt")
+        return losses(batch)
+
+    task.losses = learnt
+    fit(task, made, validation, settings(epochs=1, batch_size=2, accumulate=4))
+    assert happened == 16 * ["made", "learnt"]
+
+
 def test_a_training_that_accumulates_resumes_between_optimiser_steps(
     line_task: Any, validation: list[Tensor], settings: MakeSettings, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from lnmdetect.datasets.detector_data import DetectorItem, collate_detector
 from lnmdetect.io.bundles import load_weights, read_bundle
 from lnmdetect.io.recipes import parse_recipe, read_recipe
 from lnmdetect.models.detector import NodeDetector
+from lnmdetect.models.norms import FrozenNorm2d
 from lnmdetect.models.one_stage import OneStageDetector
 from lnmdetect.models.single_map_rcnn import SingleMapDetector
 from lnmdetect.models.yolov3 import YoloV3
@@ -83,6 +84,20 @@ def test_a_recipe_of_any_architecture_trains_and_predicts(name: str, recipe_fiel
     with torch.inference_mode():
         (answer,) = task.predict(batch)
     assert len(answer) <= 100
+
+
+def test_frozen_norms_are_those_of_the_body_and_yolos_head_has_norms_that_learn(
+    recipe_fields: Fields,
+) -> None:
+    model = {"architecture": "yolov3", "anchor_shapes_px": SHAPES, "norm": "frozen"}
+    built = build_detector(DetectorRecipe(**recipe_fields("detector", model=model)))
+    kinds = (torch.nn.BatchNorm2d, torch.nn.GroupNorm, FrozenNorm2d)
+    norms = {name: type(part) for name, part in built.named_modules() if isinstance(part, kinds)}
+    of_body = {kind for name, kind in norms.items() if name.startswith("body.")}
+    assert of_body == {FrozenNorm2d}
+    assert {kind for name, kind in norms.items() if name.startswith("head.")} == {
+        torch.nn.GroupNorm
+    }
 
 
 @pytest.mark.parametrize("architecture", ["ssd", "yolov3", "retinanet", "fcos"])

@@ -228,6 +228,26 @@ def test_sigterm_writes_a_checkpoint_too(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+def test_sigterm_may_come_twice_or_after_ctrl_c_and_the_checkpoint_is_written(
+    line_task: Any,
+    batches: Batches,
+    validation: list[Tensor],
+    settings: MakeSettings,
+    tmp_path: Path,
+    first: int,
+) -> None:
+    def told_twice(epoch: int, first_step: int) -> Iterator[Tensor]:
+        for batch in batches(epoch, first_step):
+            os.kill(os.getpid(), first)
+            os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(line_task(), told_twice, validation, settings())
+    assert (tmp_path / LAST).is_file()
+
+
 def test_after_ctrl_c_the_usual_handler_is_back(
     line_task: Any, batches: Batches, validation: list[Tensor], settings: MakeSettings
 ) -> None:

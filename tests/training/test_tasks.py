@@ -15,6 +15,7 @@ from lnmdetect.datasets.classifier_data import ClassifierBatch, collate_crops
 from lnmdetect.datasets.detector_data import DetectorItem, TruthSlice, collate_detector
 from lnmdetect.datasets.volume_cache import CachedSeries
 from lnmdetect.io.recipes import read_recipe
+from lnmdetect.models.norms import FrozenNorm2d
 from lnmdetect.training.classifier_task import ClassifierTask, build_classifier
 from lnmdetect.training.detector_task import (
     DetectorTask,
@@ -196,6 +197,18 @@ def test_the_bundled_recipes_build_the_networks_they_promise() -> None:
                 else build_classifier(recipe)
             )
         assert count(built) == size, (name, arm)
+
+
+def test_frozen_norms_of_the_papers_classifier_leave_its_attention_norms_that_learn() -> None:
+    recipe = read_recipe("wang2023", "classifier")
+    assert isinstance(recipe, ClassifierRecipe)
+    model = recipe.model.model_copy(update={"norm": "frozen"})
+    with torch.device("meta"):
+        built = build_classifier(recipe.model_copy(update={"model": model}))
+    kinds = (torch.nn.BatchNorm2d, torch.nn.GroupNorm, FrozenNorm2d)
+    norms = {name: type(part) for name, part in built.named_modules() if isinstance(part, kinds)}
+    assert {kind for name, kind in norms.items() if "attention" in name} == {torch.nn.GroupNorm}
+    assert {kind for name, kind in norms.items() if "attention" not in name} == {FrozenNorm2d}
 
 
 @pytest.mark.slow
