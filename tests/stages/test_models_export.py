@@ -19,13 +19,14 @@ from lnmdetect.core.patient_digests import PatientDigests
 from lnmdetect.core.precision import InferenceForm
 from lnmdetect.datasets.scan_slices import scan_batches
 from lnmdetect.io.bundles import read_bundle, write_with_weights_of
-from lnmdetect.io.coco import read_coco
+from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.onnx_engine import OnnxNetwork
 from lnmdetect.io.openvino_engine import OpenVinoNetwork, read_model
 from lnmdetect.io.scan_source import open_source
 from lnmdetect.models.detector import NodeDetector
 from lnmdetect.models.inference import inference_form
+from lnmdetect.stages import models_quantise
 from lnmdetect.stages.classify import load_classifier
 from lnmdetect.stages.detect import detect, load_detector
 from lnmdetect.stages.detect_request import DetectRequest
@@ -185,6 +186,28 @@ def test_a_bundle_in_int8_is_run_by_detect_and_copied_by_others(
     )
     with pytest.raises(InputError, match="patients that bundle int8 has not seen"):
         check_model(check)
+
+
+def test_pixels_of_another_place_calibrate_on_the_listed_images_alone(
+    tmp_path: Path, bundles: Path, toy_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[Any] = []
+    monkeypatch.setattr(
+        models_quantise, "quantised_dense_part", lambda _, images, **__: measured.extend(images)
+    )
+    monkeypatch.setattr(models_quantise, "model_bytes", lambda _: (b"xml", b"bin"))
+    truth = read_coco(toy_data / "truth.json")
+    listed, data = truth.images[7:10], tmp_path / "truth.json"
+    info = {**truth.info, "scan_root": "nowhere"}
+    write_coco(replace(truth, info=info, images=listed, annotations=()), data)
+    wanted = quantised(toy_data, bundles, tmp_path / "int8")
+    export_model(replace(wanted, calibration=Calibration(data, toy_data / "scan")))
+    form = read_bundle(str(tmp_path / "int8"), "detector").quantised
+    assert form is not None
+    assert len(measured) == form.slices == 3
+    patients = {image.patient for image in listed}
+    assert form.patients == PatientDigests.of(patients, sha256_of_file(data))
+    assert form.calibrated_on == "1 patient, phantoms"
 
 
 @needs_nncf
