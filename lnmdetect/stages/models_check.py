@@ -21,6 +21,7 @@ from lnmdetect.core.wording import counted
 from lnmdetect.io.bundles import Bundle, read_bundle, write_with_weights_of
 from lnmdetect.io.cards import bundle_card
 from lnmdetect.io.json_files import sha256_of_file
+from lnmdetect.io.listed_scans import open_listed
 from lnmdetect.io.recipes import Arm
 from lnmdetect.stages.bundle_output import refuse_output
 from lnmdetect.stages.classify import ClassifyRequest, classify
@@ -180,7 +181,8 @@ def _figures(
 ) -> tuple[Figures, float]:
     """Return the figures that a form reaches, and the seconds it took."""
     if request.arm == "detector":
-        found = detect(_detect_request(request, form, output), progress)
+        source = open_listed(request.truth, root=request.scan)
+        found = detect(_detect_request(request, form, output), progress, source=source)
         result = evaluate(EvalRequest((request.truth,), boxes=(output,), bootstrap=0))
         return dict(_detector_figures(result, request.truth)), round(found.seconds, 3)
     called = classify(_classify_request(request, form, output), progress)
@@ -190,10 +192,11 @@ def _figures(
 
 def _detect_request(request: CheckRequest, form: InferenceForm, output: Path) -> DetectRequest:
     return DetectRequest(
-        request.scan or request.truth,
+        request.truth,
         output=output,
         model=request.model,
         device=request.device,
+        named_root=request.scan,
         precision=form.precision,
         engine=form.engine,
     )

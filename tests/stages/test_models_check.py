@@ -68,6 +68,22 @@ def test_both_forms_of_a_detector_are_run_on_the_truth_and_compared(
     assert result.held == all(abs(f.exact - f.other) <= 0.005 for f in result.figures)
 
 
+def test_pixels_of_another_place_are_those_of_the_listed_images(
+    truth: Path, bundles: Path, tmp_path: Path, searched: list[str]
+) -> None:
+    dataset = read_coco(truth)
+    info, listed = {**dataset.info, "scan_root": "nowhere"}, dataset.images[1:3]
+    uids = [image.sop_instance_uid for image in listed]
+    kept = {image.image_id for image in listed}
+    nodes = tuple(node for node in dataset.annotations if node.image_id in kept)
+    few = tmp_path / "few.json"
+    write_coco(CocoDataset(info, listed, nodes), few)
+    result = check_model(request(few, bundles, scan=tmp_path / "scan"))
+    assert searched == uids * 2  # in fp32 and in bf16
+    assert (result.patients, result.images) == (1, 2)
+    assert result.figures[0].exact > 0.2
+
+
 def test_a_classifier_is_compared_by_its_auc_on_truth_boxes(truth: Path, bundles: Path) -> None:
     result = check_model(request(truth, bundles, "classifier"))
     assert [figure.name for figure in result.figures] == ["AUC"]
