@@ -88,6 +88,7 @@ def check(
     result = check_model(request, talk)
     talk.table(check_table(result))
     talk.result(result, text=check_text(result))
+    talk.notes(result.notes)
     refuse_moved(result)
     if result.bundle is not None:
         stage = ("detect", "scan/") if arm == "detector" else ("classify", "boxes.json")

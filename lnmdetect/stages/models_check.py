@@ -1,7 +1,7 @@
 """`lnmdetect models check`: does a faster form of a model reach what it reaches in fp32?"""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,11 +28,15 @@ from lnmdetect.stages.classify import ClassifyRequest, classify
 from lnmdetect.stages.detect import detect
 from lnmdetect.stages.detect_request import DEFAULT_MODEL, DetectRequest
 from lnmdetect.stages.evaluate import evaluate
+from lnmdetect.stages.evaluation_info import FEW_PATIENTS
 from lnmdetect.stages.evaluation_request import TRUTH, EvalRequest
 from lnmdetect.stages.evaluation_result import EvalResult
 from lnmdetect.stages.evaluation_truth import Truth, read_truth
 
 Figures = dict[str, float]
+AUC = "AUC"
+CHANCE = 0.5
+"""AUC of a classifier that knows nothing."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class CheckResult:
         form: that was checked, in words.
         seconds_exact, seconds: of the analysis in fp32 and in the form; of one run each, so a busy
             machine shows in them.
+        notes: why the figures may say less than they seem to.
         held: whether each figure stayed within `tolerance`.
         bundle: folder of the new one; None where none was asked for, or a figure moved.
     """
@@ -96,7 +101,7 @@ def check_model(request: CheckRequest, progress: Progress = SILENT) -> CheckResu
 
     Raises:
         InputError: the truth file cannot be used, or the model has seen its patients.
-        ModelError: there is no such bundle, or it is damaged.
+        ModelError: there is no such bundle, it is damaged, or it finds nothing in fp32 either.
         OutputError: the output holds a bundle, or is one that may not be written into.
         UsageError: there is no such form, or it is fp32 on torch itself.
     """
@@ -109,6 +114,7 @@ def check_model(request: CheckRequest, progress: Progress = SILENT) -> CheckResu
     _refuse_seen(request.truth.name, patients, bundle)
     with tempfile.TemporaryDirectory(prefix="lnmdetect-") as folder:
         exact, seconds_exact = _figures(request, EXACT, Path(folder) / "exact.json", progress)
+        _refuse_nothing_found(bundle, exact)
         other, seconds = _figures(request, form, Path(folder) / "other.json", progress)
     figures = tuple(HeldFigure(name, exact[name], other[name]) for name in exact)
     held = all(figure.held for figure in figures)
@@ -124,6 +130,7 @@ def check_model(request: CheckRequest, progress: Progress = SILENT) -> CheckResu
         patients=len(truth.patient_names),
         images=len(truth.columns.images),
         phantom=truth.columns.is_phantom,
+        notes=tuple(_notes(len(truth.patient_names), bundle, figures)),
     )
     if request.output is None or not held:
         return result
@@ -176,6 +183,36 @@ def _refuse_seen(name: str, patients: PatientDigests, bundle: Bundle) -> None:
         )
 
 
+def _refuse_nothing_found(bundle: Bundle, exact: Figures) -> None:
+    """Raise where no form could reach less than fp32 does."""
+    if not any(exact.values()):
+        raise ModelError(
+            f"{bundle.recipe.arm} {bundle.name}",
+            expected="a figure above 0 in fp32, which another form could miss",
+            got=f"0 of {', '.join(exact)}",
+            remedy="Give truth of scans on which the model finds nodes, or another --model.",
+        )
+
+
+def _notes(patients: int, bundle: Bundle, figures: Sequence[HeldFigure]) -> Iterator[str]:
+    if patients < FEW_PATIENTS:
+        yield (
+            f"{counted(patients, 'patient')} decided; with fewer than {FEW_PATIENTS} a form may "
+            "hold by chance"
+        )
+    if bundle.trained_on is None:
+        yield (
+            f"bundle {bundle.name} does not say on whom it was trained: whether it has seen these "
+            "patients is not known"
+        )
+    for figure in figures:
+        if figure.name == AUC and figure.exact <= CHANCE:
+            yield (
+                f"{AUC} {figure.exact:.4f} in fp32 is no better than chance, and that it stays so "
+                "says nothing"
+            )
+
+
 def _figures(
     request: CheckRequest, form: InferenceForm, output: Path, progress: Progress
 ) -> tuple[Figures, float]:
@@ -225,7 +262,7 @@ def _detector_figures(result: EvalResult, truth: Path) -> Iterator[tuple[str, fl
 
 def _classifier_figures(result: EvalResult, truth: Path) -> Iterator[tuple[str, float]]:
     classes = result.classification_on_truth_boxes
-    yield "AUC", _value(classes.figures.auc.value if classes else None, "AUC", truth)
+    yield AUC, _value(classes.figures.auc.value if classes else None, AUC, truth)
 
 
 def _value(value: float | None, name: str, truth: Path) -> float:

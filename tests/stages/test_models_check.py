@@ -118,6 +118,32 @@ def test_a_form_that_moved_a_figure_leaves_no_bundle_and_ends_with_code_4(
     assert said.value.exit_code == 4
 
 
+def test_a_detector_that_finds_nothing_in_fp32_cannot_hold(
+    truth: Path, bundles: Path, tmp_path: Path
+) -> None:
+    blind = request(truth, bundles, model=str(bundles / "detector-blind"), output=tmp_path / "new")
+    with pytest.raises(ModelError, match=r"expected a figure above 0 in fp32.* got 0 of AP50, "):
+        check_model(blind)
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_makes_the_figures_say_less_is_noted(
+    truth: Path, bundles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reaching(monkeypatch, {"AUC": 0.5}, {"AUC": 0.5})
+    few, unknown, chance = check_model(request(truth, bundles, "classifier")).notes
+    assert few.startswith("1 patient decided; with fewer than 20")
+    assert unknown.startswith("bundle tiny does not say on whom it was trained")
+    assert chance.startswith("AUC 0.5000 in fp32 is no better than chance")
+    reaching(monkeypatch, {"AUC": 0.51}, {"AUC": 0.51})
+    told = replace(
+        read_bundle(str(bundles / "classifier-tiny"), "classifier"),
+        trained_on=PatientDigests.of(["another"], truth_sha256="0" * 64),
+    )
+    monkeypatch.setattr(models_check, "read_bundle", lambda *_: told)
+    assert check_model(request(truth, bundles, "classifier")).notes == (few,)
+
+
 def test_fp32_is_not_checked_against_itself(truth: Path, bundles: Path) -> None:
     with pytest.raises(UsageError, match="got fp32 on torch"):
         check_model(request(truth, bundles, precision="fp32"))
