@@ -138,8 +138,11 @@ def _checked_lines(bundle: Bundle) -> str:
         for figure in checked.figures
     )
     form = checked.form.described
+    says = f"By default this model answers in {form}"
+    if checked.form.engine != EXACT.engine:
+        says = f"With --engine {checked.form.engine} it answers in {checked.form.precision} by default"
     return (
-        f"\nBy default this model answers in {form}, where the processor computes so: on\n"
+        f"\n{says}, where the processor computes so: on\n"
         f"{checked.checked_on}, each figure stayed within {TOLERANCE} of that in fp32.\n\n"
         f"| figure | {EXACT.described} | {form} | moved |\n|---|---|---|---|\n{rows}\n"
     )

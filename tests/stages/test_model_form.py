@@ -85,6 +85,14 @@ def test_the_card_tells_the_figures_that_let_a_form_be_the_default(
     assert "| AP50 | 0.8123 | 0.8101 | -0.0022 |" in card
 
 
+def test_the_card_names_the_engine_with_which_a_form_is_the_default(
+    checked: Callable[..., Bundle],
+) -> None:
+    card = (checked(InferenceForm("int8", "openvino")).folder / "card.md").read_text()
+    assert "\nWith --engine openvino it answers in int8 by default, where" in card
+    assert "By default this model" not in card
+
+
 def test_a_detector_in_bf16_finds_nearly_the_same_boxes_in_full_precision(bundles: Path) -> None:
     model = str(bundles / "detector-tiny")
     _, exact = load_detector(model, "cpu", precision="fp32")

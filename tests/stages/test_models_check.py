@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from lnmdetect.cli import app
 from lnmdetect.core.errors import InputError, ModelError, OutputError, UsageError
 from lnmdetect.core.patient_digests import PatientDigests
 from lnmdetect.core.precision import EXACT, InferenceForm
@@ -103,6 +105,25 @@ def test_a_form_whose_figures_held_becomes_the_default_of_a_new_bundle(
     assert bundle.checked.checked_on == "1 held-out patient"
     assert bundle.sha256 == read_bundle(str(source), "detector").sha256
     assert "checked" not in json.loads((source / "config.json").read_text())
+
+
+@pytest.mark.parametrize(("engine", "named"), [("torch", ""), ("openvino", "--engine openvino")])
+def test_the_next_command_names_the_engine_on_which_the_form_is_the_default(
+    truth: Path,
+    bundles: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: str,
+    named: str,
+) -> None:
+    reaching(monkeypatch, {"AP50": 0.8}, {"AP50": 0.8})
+    words = ["models", "check", "detector", str(truth), "-o", str(tmp_path / "new")]
+    words += ["--model", str(bundles / "detector-tiny"), "--engine", engine]
+    said = CliRunner().invoke(app, words)
+    assert said.exit_code == 0
+    hint = said.stderr.split("Next: ")[1]
+    assert " ".join(hint.split()).endswith(f"{tmp_path / 'new'} {named}".strip())
+    assert "Note: 1 patient decided" in said.stderr
 
 
 def test_a_form_that_moved_a_figure_leaves_no_bundle_and_ends_with_code_4(

@@ -121,7 +121,7 @@ TAKE_A_NETWORK = {"pacs push", "pacs pull", "pacs listen"}
 """Planted in test_phi_pacs."""
 REFUSED = {
     "split --audit folds.json --truth truth.json --scan {scan} -v": (3, "identical"),
-    "models check detector truth.json --scan {scan} --model blind --device cpu -v": (4, "0 of AP50"),
+    "models check detector truth.json --scan {scan} --model blind --device cpu -v": (4, "AP50"),
 }
 """With exit code and reason: patients who are copies of each other, a model that finds nothing."""
 
