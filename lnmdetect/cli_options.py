@@ -31,7 +31,8 @@ PrecisionOption = Annotated[
     typer.Option(
         "--precision",
         help="Numbers of the networks: fp32, bf16 or int8; by default that in which the "
-        "model was checked with this engine to answer as in fp32 (lnmdetect models check).",
+        "model was checked with this engine to answer as in fp32 (lnmdetect models check). "
+        "int8 is of detectors: the classifier of `run` then keeps its usual one.",
         show_default=False,
     ),
 ]

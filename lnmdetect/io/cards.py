@@ -140,7 +140,8 @@ def _checked_lines(bundle: Bundle) -> str:
     form = checked.form.described
     says = f"By default this model answers in {form}"
     if checked.form.engine != EXACT.engine:
-        says = f"With --engine {checked.form.engine} it answers in {checked.form.precision} by default"
+        engine, precision = checked.form.engine, checked.form.precision
+        says = f"With --engine {engine} it answers in {precision} by default"
     return (
         f"\n{says}, where the processor computes so: on\n"
         f"{checked.checked_on}, each figure stayed within {TOLERANCE} of that in fp32.\n\n"

@@ -22,6 +22,23 @@ OPSET = 17
 TELLS_NOBODY = "ORT_DISABLE_TELEMETRY"
 
 
+def require_onnx(where: str) -> None:
+    """Return nothing where both packages are installed; neither is imported.
+
+    Args:
+        where: what asks for them.
+
+    Raises:
+        MissingExtraError: one is not.
+    """
+    require_package("onnx", where=where, package="onnx, which writes the format", extra="onnx")
+    _require_runtime(where)
+
+
+def _require_runtime(where: str) -> None:
+    require_package("onnxruntime", where=where, package="onnxruntime, which runs it", extra="onnx")
+
+
 def import_onnxruntime(where: str) -> ModuleType:
     """Return the module `onnxruntime`, which in this process sends nothing to anyone.
 
@@ -31,7 +48,7 @@ def import_onnxruntime(where: str) -> ModuleType:
     Raises:
         MissingExtraError: it is not installed.
     """
-    require_package("onnxruntime", where=where, package="onnxruntime, which runs it", extra="onnx")
+    _require_runtime(where)
     os.environ[TELLS_NOBODY] = "1"
     import onnxruntime
 

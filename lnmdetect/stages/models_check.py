@@ -32,6 +32,7 @@ from lnmdetect.stages.evaluation_info import FEW_PATIENTS
 from lnmdetect.stages.evaluation_request import TRUTH, EvalRequest
 from lnmdetect.stages.evaluation_result import EvalResult
 from lnmdetect.stages.evaluation_truth import Truth, read_truth
+from lnmdetect.stages.model_form import refuse_form
 
 Figures = dict[str, float]
 AUC = "AUC"
@@ -107,6 +108,7 @@ def check_model(request: CheckRequest, progress: Progress = SILENT) -> CheckResu
     """
     form = _other_form(request)
     bundle = read_bundle(request.model, request.arm)
+    refuse_form(bundle, request.precision, request.engine)
     if request.output is not None:
         refuse_output(request.output, bundle, overwrite=request.overwrite)
     truth = read_truth([request.truth], bootstrap=0, seed=0)

@@ -19,6 +19,7 @@ from lnmdetect.stages import models_check
 from lnmdetect.stages.detect import detect
 from lnmdetect.stages.detect_request import DetectRequest
 from lnmdetect.stages.models_check import CheckRequest, CheckResult, check_model, refuse_moved
+from tests.engines import needs_openvino
 
 Figures = dict[str, float]
 
@@ -107,7 +108,10 @@ def test_a_form_whose_figures_held_becomes_the_default_of_a_new_bundle(
     assert "checked" not in json.loads((source / "config.json").read_text())
 
 
-@pytest.mark.parametrize(("engine", "named"), [("torch", ""), ("openvino", "--engine openvino")])
+@pytest.mark.parametrize(
+    ("engine", "named"),
+    [("torch", ""), pytest.param("openvino", "--engine openvino", marks=needs_openvino)],
+)
 def test_the_next_command_names_the_engine_on_which_the_form_is_the_default(
     truth: Path,
     bundles: Path,
