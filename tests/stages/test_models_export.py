@@ -17,9 +17,11 @@ from lnmdetect.core.config import DetectorRecipe
 from lnmdetect.core.errors import InputError, MissingExtraError, ModelError, OutputError, UsageError
 from lnmdetect.core.patient_digests import PatientDigests
 from lnmdetect.core.precision import InferenceForm
+from lnmdetect.core.quantised import Quantised
 from lnmdetect.datasets.scan_slices import scan_batches
 from lnmdetect.io.bundles import read_bundle, write_with_weights_of
 from lnmdetect.io.coco import read_coco, write_coco
+from lnmdetect.io.export_files import sha256_of_files, write_files
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.onnx_engine import OnnxNetwork
 from lnmdetect.io.openvino_engine import OpenVinoNetwork, read_model
@@ -241,6 +243,21 @@ def test_files_that_are_not_those_of_the_calibration_are_not_run(
     (tmp_path / "int8" / "int8.bin").unlink()
     with pytest.raises(ModelError, match="got none"):
         load_detector(str(tmp_path / "int8"), "cpu", precision="int8", engine="openvino")
+
+
+def test_a_bundle_whose_int8_file_is_gone_is_not_copied_in_part(
+    tmp_path: Path, bundles: Path
+) -> None:
+    source = read_bundle(str(bundles / "detector-tiny"), "detector")
+    files = {"int8.xml": b"layers", "int8.bin": b"numbers"}
+    form = Quantised(sha256_of_files(files), 1, 0, "1 patient")
+    whole = replace(source, folder=tmp_path / "int8", quantised=form)
+    write_files(tmp_path / "int8", files)
+    write_with_weights_of(source, whole, "a card")
+    (tmp_path / "int8" / "int8.bin").unlink()
+    with pytest.raises(ModelError, match=r"int8/int8\.bin: expected the file .* got none"):
+        write_with_weights_of(whole, replace(whole, folder=tmp_path / "copy"), "a card")
+    assert not (tmp_path / "copy").exists()
 
 
 def test_int8_of_a_bundle_without_it_names_the_command(bundles: Path) -> None:
