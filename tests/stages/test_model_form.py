@@ -142,8 +142,16 @@ def test_the_classifier_of_a_run_in_int8_answers_in_its_usual_precision(
             run_stage, name, lambda wanted, *_: asked.append((wanted.precision, wanted.engine))
         )
     monkeypatch.setattr(run_stage, "link_nodes", lambda *_: None)
-    models = [str(bundles / f"{arm}-tiny") for arm in ("detector", "classifier")]
-    run(RunRequest(tmp_path, tmp_path, *models, slices=0, precision="int8", engine="openvino"))
+    asked_for = RunRequest(
+        tmp_path,
+        tmp_path,
+        str(bundles / "detector-tiny"),
+        str(bundles / "classifier-tiny"),
+        slices=0,
+        precision="int8",
+        engine="openvino",
+    )
+    run(asked_for)
     assert asked == [("int8", "openvino"), (None, "openvino")] * 2
 
 
