@@ -30,8 +30,9 @@ PrecisionOption = Annotated[
     Precision | None,
     typer.Option(
         "--precision",
-        help="Numbers of the networks: fp32, bf16 or int8; by default the fastest in which the "
-        "model was checked to answer as in fp32 (lnmdetect models check).",
+        help="Numbers of the networks: fp32, bf16 or int8; by default that in which the "
+        "model was checked with this engine to answer as in fp32 (lnmdetect models check). "
+        "int8 is of detectors: the classifier of `run` then keeps its usual one.",
         show_default=False,
     ),
 ]

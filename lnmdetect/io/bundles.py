@@ -115,11 +115,14 @@ def write_with_weights_of(
     """Write the bundle into its folder with the very weights of another one, also those in int8.
 
     Raises:
+        ModelError: a file in int8 is absent, or another than the source was written with.
         OutputError: the folder holds a bundle already and `overwrite` is not set, or cannot be
             written.
     """
     refuse_bundle(bundle.folder, overwrite=overwrite)
     copied = bundle.quantised is not None and bundle.quantised == source.quantised
+    if copied:
+        quantised_file(source)
     for name in (WEIGHTS, *((INT8_XML, INT8_BIN) if copied else ())):
         with (
             (source.folder / name).open("rb") as stored,

@@ -138,8 +138,12 @@ def _checked_lines(bundle: Bundle) -> str:
         for figure in checked.figures
     )
     form = checked.form.described
+    says = f"By default this model answers in {form}"
+    if checked.form.engine != EXACT.engine:
+        engine, precision = checked.form.engine, checked.form.precision
+        says = f"With --engine {engine} it answers in {precision} by default"
     return (
-        f"\nBy default this model answers in {form}, where the processor computes so: on\n"
+        f"\n{says}, where the processor computes so: on\n"
         f"{checked.checked_on}, each figure stayed within {TOLERANCE} of that in fp32.\n\n"
         f"| figure | {EXACT.described} | {form} | moved |\n|---|---|---|---|\n{rows}\n"
     )

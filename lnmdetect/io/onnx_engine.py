@@ -1,9 +1,15 @@
-"""Networks as ONNX, and ONNX Runtime on a CPU; neither is imported before it is asked for."""
+"""Networks as ONNX, and ONNX Runtime on a CPU; neither is imported before it is asked for.
 
+Some builds of ONNX Runtime tell their maker over the network that they are used, from their import
+on; a variable of the environment, read then, says no: see `import_onnxruntime`.
+"""
+
+import os
 import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +19,42 @@ from lnmdetect.core.extras import require_package
 
 OPSET = 17
 """RoIAlign as detectors use it came with 16; runtimes of the last years know 17."""
+TELLS_NOBODY = "ORT_DISABLE_TELEMETRY"
+
+
+def require_onnx(where: str) -> None:
+    """Return nothing where both packages are installed; neither is imported.
+
+    Args:
+        where: what asks for them.
+
+    Raises:
+        MissingExtraError: one is not.
+    """
+    require_package("onnx", where=where, package="onnx, which writes the format", extra="onnx")
+    _require_runtime(where)
+
+
+def _require_runtime(where: str) -> None:
+    require_package("onnxruntime", where=where, package="onnxruntime, which runs it", extra="onnx")
+
+
+def import_onnxruntime(where: str) -> ModuleType:
+    """Return the module `onnxruntime`, which in this process sends nothing to anyone.
+
+    Args:
+        where: what asks for it.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    _require_runtime(where)
+    os.environ[TELLS_NOBODY] = "1"
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()
+    module: ModuleType = onnxruntime
+    return module
 
 
 def onnx_bytes(
@@ -88,15 +130,7 @@ class OnnxNetwork:
     """
 
     def __init__(self, model: bytes) -> None:
-        require_package(
-            "onnxruntime",
-            where="--engine onnx",
-            package="onnxruntime, which runs it",
-            extra="onnx",
-        )
-        import onnxruntime
-
-        onnxruntime.disable_telemetry_events()
+        onnxruntime = import_onnxruntime("--engine onnx")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # torch's turn

@@ -25,6 +25,18 @@ HINTS: Mapping[Precision, str] = {"fp32": "f32", "bf16": "bf16"}
 """What layers that are not quantised compute in."""
 
 
+def require_openvino(where: str) -> None:
+    """Return nothing where OpenVINO is installed; it is not imported.
+
+    Args:
+        where: what asks for it.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
+    require_package("openvino", where=where, package="openvino, which runs it", extra="openvino")
+
+
 def import_openvino(where: str) -> ModuleType:
     """Return the module `openvino`, which in this process sends nothing to anyone.
 
@@ -34,7 +46,7 @@ def import_openvino(where: str) -> ModuleType:
     Raises:
         MissingExtraError: it is not installed.
     """
-    require_package("openvino", where=where, package="openvino, which runs it", extra="openvino")
+    require_openvino(where)
     sys.modules.setdefault(TELLS_ITS_MAKER, None)  # type: ignore[arg-type]  # makes import fail
     import openvino
 
@@ -98,6 +110,8 @@ class OpenVinoNetwork:
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,
+            # Of layers laid out for an image's shape; with each further one it would grow.
+            "CPU_RUNTIME_CACHE_CAPACITY": "4",
         }
         compiled = openvino.Core().compile_model(model, "CPU", options)
         self._request = compiled.create_infer_request()

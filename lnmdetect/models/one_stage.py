@@ -110,7 +110,9 @@ class OneStageDetector(nn.Module):
         maps = [x.float() for x in self.neck(self.body(images))]
         size = (images.shape[-2], images.shape[-1])
         (anchors,) = self.anchors(ImageList(images, [size]), maps)
-        return {name: x.float() for name, x in self.head(maps).items()}, anchors
+        dtype = next(self.parameters()).dtype  # fp32 in training: autocast casts for each layer
+        answers = self.head([x.to(dtype) for x in maps])
+        return {name: x.float() for name, x in answers.items()}, anchors
 
 
 def match_anchors(matcher: Matcher, anchors: Tensor, target: dict[str, Tensor]) -> Tensor:

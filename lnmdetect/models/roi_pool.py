@@ -41,7 +41,11 @@ class LevelPool(nn.Module):
         self.level_of = LevelMapper(first, last)  # Lin et al. 2017, equation 1
 
     def forward(self, features: list[Tensor], boxes: list[Tensor]) -> Tensor:
-        """Return (R, C, cells, cells) for maps (N, C, H, W) and each image's boxes (R_n, 4)."""
+        """Return (R, C, cells, cells) for maps (N, C, H, W) and each image's boxes (R_n, 4).
+
+        They are in the maps' numbers; under autocast in single precision, which it casts for each
+        layer that reads them.
+        """
         owner = torch.cat([box.new_full((len(box), 1), number) for number, box in enumerate(boxes)])
         rois = torch.cat([owner, torch.cat(boxes)], dim=1).detach().float()  # (R, 5)
         levels = self.level_of(boxes)  # (R,), 0 for the first
@@ -52,4 +56,5 @@ class LevelPool(nn.Module):
             scale = 1 / 2 ** (self.first + number)
             values = self.pooling(features[number].float(), rois[chosen], scale, self.cells)
             pooled = pooled.index_copy(0, chosen, values)
-        return pooled
+        casts = torch.is_autocast_enabled(pooled.device.type)
+        return pooled if casts else pooled.to(features[0].dtype)

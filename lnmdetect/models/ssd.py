@@ -58,11 +58,12 @@ class AddedMaps(nn.Module):
     def forward(self, stages: Maps) -> Maps:
         """Return seven maps at strides 8 to 512 for [C2, C3, C4, C5]."""
         maps = list(stages[1:])
+        dtype = next(self.extra.parameters()).dtype  # fp32 in training
         # On a CPU, oneDNN's bfloat16 gradient of these convolutions' weights is wrong, often NaN,
         # where stride 2 meets a map of one cell (torch 2.15).
         with torch.autocast(maps[-1].device.type, enabled=False):
             for block in self.extra:
-                maps.append(block(maps[-1].float()))  # (N, C, H / 2, W / 2), at least one cell
+                maps.append(block(maps[-1].to(dtype)))  # (N, C, H / 2, W / 2), at least one cell
         return maps
 
 

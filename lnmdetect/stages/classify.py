@@ -35,7 +35,7 @@ from lnmdetect.io.json_files import refuse_existing, sha256_of_file
 from lnmdetect.io.pixel_roots import relative_root, scan_root
 from lnmdetect.io.pixel_store import PixelStore
 from lnmdetect.io.run_record import RunRecord, record_path
-from lnmdetect.stages.model_form import chosen_form
+from lnmdetect.stages.model_form import chosen_form, refuse_form
 from lnmdetect.stages.scan_hounsfield import check_listed
 from lnmdetect.training.classifier_task import ClassifierTask
 from lnmdetect.training.devices import Compute, choose_device, limit_threads
@@ -140,10 +140,14 @@ def classify(
 
     Raises:
         InputError: the file or its pixels are unsound.
+        MissingExtraError: the engine is not installed.
         ModelError: the bundle is absent or damaged.
         OutputError: the output exists and `overwrite` is not set.
+        UsageError: the network cannot be had in the form that is asked for.
     """
     refuse_existing(request.output, overwrite=request.overwrite)
+    if loaded is None:
+        refuse_form(read_bundle(request.model, "classifier"), request.precision, request.engine)
     record = _start_record(request)
     dataset = read_coco(request.boxes)
     root = scan_root(request.boxes, dataset, request.scan)

@@ -23,8 +23,8 @@ def check_request(request: CohortRequest, cores: int) -> None:
     """Do nothing where a cohort can be begun.
 
     Raises:
-        UsageError: there are more workers than cores, a cluster without their number, or
-            no number of seconds.
+        UsageError: there are more workers than cores, a cluster without their number, no number
+            of seconds, or networks in int8.
         MissingExtraError: a package that is needed is not installed.
     """
     cluster = request.engine == "ray" and os.environ.get("RAY_ADDRESS")
@@ -48,6 +48,13 @@ def check_request(request: CohortRequest, cores: int) -> None:
             expected="1 s or more",
             got=f"{request.timeout_s:g}",
             remedy="Leave it out for an hour a study.",
+        )
+    if request.options.precision == "int8":
+        raise UsageError(
+            "--precision",
+            expected="fp32 or bf16, in which torch runs the networks of a cohort",
+            got="int8",
+            remedy="Leave it out for that in which the models were checked.",
         )
     if request.parquet:
         require_parquet()

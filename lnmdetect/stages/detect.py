@@ -23,7 +23,7 @@ from lnmdetect.io.scan_source import ScanSource, open_source
 from lnmdetect.stages.detect_output import threshold_of, write_boxes
 from lnmdetect.stages.detect_request import DetectRequest, DetectResult
 from lnmdetect.stages.detect_stream import FoundScan, detect_scans
-from lnmdetect.stages.model_form import chosen_form
+from lnmdetect.stages.model_form import chosen_form, refuse_form
 from lnmdetect.stages.scan_record import start_scan_record
 from lnmdetect.training.detector_task import DetectorTask
 from lnmdetect.training.devices import choose_device, limit_threads
@@ -81,10 +81,14 @@ def detect(
 
     Raises:
         InputError: nothing at the path can be searched.
-        ModelError: the bundle is absent or damaged.
+        MissingExtraError: the engine is not installed.
+        ModelError: the bundle is absent or damaged, or has no int8 form.
         OutputError: the output exists and `overwrite` is not set.
+        UsageError: the network cannot be had in the form that is asked for.
     """
     refuse_existing(request.output, overwrite=request.overwrite)
+    if loaded is None:
+        refuse_form(read_bundle(request.model, "detector"), request.precision, request.engine)
     record = start_scan_record("detect", request.scan, _asked(request))
     source = source or _open(request)
     bundle, task = loaded or load_detector(

@@ -5,9 +5,14 @@ import logging
 import torch
 
 from lnmdetect.core.precision import Engine, InferenceForm, Precision
-from lnmdetect.io.bundles import Bundle
+from lnmdetect.io.bundles import Bundle, quantised_file
 from lnmdetect.training.devices import computes_bf16
-from lnmdetect.training.engines import refuse_unknown
+from lnmdetect.training.engines import (
+    calibrated,
+    refuse_absent,
+    refuse_quantised_classifier,
+    refuse_unknown,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -15,13 +20,15 @@ _LOG = logging.getLogger(__name__)
 def chosen_form(
     bundle: Bundle, device: torch.device, precision: Precision | None, engine: Engine
 ) -> InferenceForm:
-    """Return the form that is asked for, else the fastest in which the bundle answers as in fp32.
+    """Return the form that is asked for, else the one in which the bundle answers as in fp32.
+
+    What `models check` has shown is of a CPU: elsewhere that one is fp32.
 
     Args:
         bundle: its card says in which form it was checked.
         device: where it runs.
-        precision: None takes that in which the bundle was checked with this engine, where the
-            processor computes in it, else fp32.
+        precision: None takes that in which the bundle was checked with this engine, on a CPU that
+            computes in it, else fp32.
         engine: what runs the network.
 
     Raises:
@@ -33,6 +40,30 @@ def chosen_form(
     return form
 
 
+def refuse_form(bundle: Bundle, precision: Precision | None, engine: Engine) -> None:
+    """Return nothing where a bundle's network can be had in a form; to be asked before the work.
+
+    Args:
+        bundle: a detector or a classifier.
+        precision: None takes that in which the bundle was checked with this engine.
+        engine: what runs the network.
+
+    Raises:
+        MissingExtraError: the engine is not installed.
+        ModelError: the detector has no int8 form, or its files are not those it was written with.
+        UsageError: the engine cannot compute in this precision, or no classifier can.
+    """
+    form = InferenceForm(precision or bundle.usual_precision(engine), engine)
+    refuse_unknown(form)
+    refuse_absent(engine)
+    if bundle.recipe.arm == "classifier":
+        refuse_quantised_classifier(form)
+    elif form.precision == "int8":
+        calibrated(quantised_file(bundle))
+
+
 def _usual_precision(bundle: Bundle, device: torch.device, engine: Engine) -> Precision:
+    if device.type != "cpu":
+        return "fp32"
     usual = bundle.usual_precision(engine)
     return "fp32" if usual == "bf16" and not computes_bf16(device) else usual

@@ -1,7 +1,7 @@
 """`lnmdetect models check`: does a faster form of a model reach what it reaches in fp32?"""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,17 +21,23 @@ from lnmdetect.core.wording import counted
 from lnmdetect.io.bundles import Bundle, read_bundle, write_with_weights_of
 from lnmdetect.io.cards import bundle_card
 from lnmdetect.io.json_files import sha256_of_file
+from lnmdetect.io.listed_scans import open_listed
 from lnmdetect.io.recipes import Arm
 from lnmdetect.stages.bundle_output import refuse_output
 from lnmdetect.stages.classify import ClassifyRequest, classify
 from lnmdetect.stages.detect import detect
 from lnmdetect.stages.detect_request import DEFAULT_MODEL, DetectRequest
 from lnmdetect.stages.evaluate import evaluate
+from lnmdetect.stages.evaluation_info import FEW_PATIENTS
 from lnmdetect.stages.evaluation_request import TRUTH, EvalRequest
 from lnmdetect.stages.evaluation_result import EvalResult
 from lnmdetect.stages.evaluation_truth import Truth, read_truth
+from lnmdetect.stages.model_form import refuse_form
 
 Figures = dict[str, float]
+AUC = "AUC"
+CHANCE = 0.5
+"""AUC of a classifier that knows nothing."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ class CheckResult:
         form: that was checked, in words.
         seconds_exact, seconds: of the analysis in fp32 and in the form; of one run each, so a busy
             machine shows in them.
+        notes: why the figures may say less than they seem to.
         held: whether each figure stayed within `tolerance`.
         bundle: folder of the new one; None where none was asked for, or a figure moved.
     """
@@ -95,12 +102,13 @@ def check_model(request: CheckRequest, progress: Progress = SILENT) -> CheckResu
 
     Raises:
         InputError: the truth file cannot be used, or the model has seen its patients.
-        ModelError: there is no such bundle, or it is damaged.
+        ModelError: there is no such bundle, it is damaged, or it finds nothing in fp32 either.
         OutputError: the output holds a bundle, or is one that may not be written into.
         UsageError: there is no such form, or it is fp32 on torch itself.
     """
     form = _other_form(request)
     bundle = read_bundle(request.model, request.arm)
+    refuse_form(bundle, request.precision, request.engine)
     if request.output is not None:
         refuse_output(request.output, bundle, overwrite=request.overwrite)
     truth = read_truth([request.truth], bootstrap=0, seed=0)
@@ -108,6 +116,7 @@ def check_model(request: CheckRequest, progress: Progress = SILENT) -> CheckResu
     _refuse_seen(request.truth.name, patients, bundle)
     with tempfile.TemporaryDirectory(prefix="lnmdetect-") as folder:
         exact, seconds_exact = _figures(request, EXACT, Path(folder) / "exact.json", progress)
+        _refuse_nothing_found(bundle, exact)
         other, seconds = _figures(request, form, Path(folder) / "other.json", progress)
     figures = tuple(HeldFigure(name, exact[name], other[name]) for name in exact)
     held = all(figure.held for figure in figures)
@@ -123,6 +132,7 @@ def check_model(request: CheckRequest, progress: Progress = SILENT) -> CheckResu
         patients=len(truth.patient_names),
         images=len(truth.columns.images),
         phantom=truth.columns.is_phantom,
+        notes=tuple(_notes(len(truth.patient_names), bundle, figures)),
     )
     if request.output is None or not held:
         return result
@@ -175,12 +185,43 @@ def _refuse_seen(name: str, patients: PatientDigests, bundle: Bundle) -> None:
         )
 
 
+def _refuse_nothing_found(bundle: Bundle, exact: Figures) -> None:
+    """Raise where no form could reach less than fp32 does."""
+    if not any(exact.values()):
+        raise ModelError(
+            f"{bundle.recipe.arm} {bundle.name}",
+            expected="a figure above 0 in fp32, which another form could miss",
+            got=f"0 of {', '.join(exact)}",
+            remedy="Give truth of scans on which the model finds nodes, or another --model.",
+        )
+
+
+def _notes(patients: int, bundle: Bundle, figures: Sequence[HeldFigure]) -> Iterator[str]:
+    if patients < FEW_PATIENTS:
+        yield (
+            f"{counted(patients, 'patient')} decided; with fewer than {FEW_PATIENTS} a form may "
+            "hold by chance"
+        )
+    if bundle.trained_on is None:
+        yield (
+            f"bundle {bundle.name} does not say on whom it was trained: whether it has seen these "
+            "patients is not known"
+        )
+    for figure in figures:
+        if figure.name == AUC and figure.exact <= CHANCE:
+            yield (
+                f"{AUC} {figure.exact:.4f} in fp32 is no better than chance, and that it stays so "
+                "says nothing"
+            )
+
+
 def _figures(
     request: CheckRequest, form: InferenceForm, output: Path, progress: Progress
 ) -> tuple[Figures, float]:
     """Return the figures that a form reaches, and the seconds it took."""
     if request.arm == "detector":
-        found = detect(_detect_request(request, form, output), progress)
+        source = open_listed(request.truth, root=request.scan)
+        found = detect(_detect_request(request, form, output), progress, source=source)
         result = evaluate(EvalRequest((request.truth,), boxes=(output,), bootstrap=0))
         return dict(_detector_figures(result, request.truth)), round(found.seconds, 3)
     called = classify(_classify_request(request, form, output), progress)
@@ -190,10 +231,11 @@ def _figures(
 
 def _detect_request(request: CheckRequest, form: InferenceForm, output: Path) -> DetectRequest:
     return DetectRequest(
-        request.scan or request.truth,
+        request.truth,
         output=output,
         model=request.model,
         device=request.device,
+        named_root=request.scan,
         precision=form.precision,
         engine=form.engine,
     )
@@ -222,7 +264,7 @@ def _detector_figures(result: EvalResult, truth: Path) -> Iterator[tuple[str, fl
 
 def _classifier_figures(result: EvalResult, truth: Path) -> Iterator[tuple[str, float]]:
     classes = result.classification_on_truth_boxes
-    yield "AUC", _value(classes.figures.auc.value if classes else None, "AUC", truth)
+    yield AUC, _value(classes.figures.auc.value if classes else None, AUC, truth)
 
 
 def _value(value: float | None, name: str, truth: Path) -> float:

@@ -20,9 +20,9 @@ from lnmdetect.io.bundles import Bundle, write_with_weights_of
 from lnmdetect.io.cards import bundle_card
 from lnmdetect.io.export_files import sha256_of_files, write_files
 from lnmdetect.io.json_files import sha256_of_file
+from lnmdetect.io.listed_scans import open_listed
 from lnmdetect.io.openvino_engine import model_bytes
 from lnmdetect.io.scan_handle import ScanSource
-from lnmdetect.io.scan_source import open_source
 from lnmdetect.stages.bundle_output import refuse_output
 from lnmdetect.training.detector_task import DetectorTask
 from lnmdetect.training.engines import quantised_dense_part
@@ -84,7 +84,7 @@ def write_quantised_bundle(
     bundle, task = loaded
     refuse_output(output, bundle, overwrite=overwrite)
     assert isinstance(bundle.recipe, DetectorRecipe)
-    source = open_source(calibration.scan or calibration.data)
+    source = open_listed(calibration.data, root=calibration.scan)
     drawn = list(_drawn(source, bundle.recipe.input, calibration, progress))
     if not drawn:
         raise InputError(

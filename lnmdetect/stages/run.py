@@ -23,6 +23,7 @@ from lnmdetect.stages.detect import LoadedDetector, detect
 from lnmdetect.stages.detect_output import pixel_place
 from lnmdetect.stages.detect_request import BOXES, DetectRequest, DetectResult
 from lnmdetect.stages.detect_request import DEFAULT_MODEL as DETECTOR
+from lnmdetect.stages.model_form import refuse_form
 from lnmdetect.stages.nodes import LINKED, NodesRequest, NodesResult, csv_path, link_nodes
 from lnmdetect.stages.overlay import SHEET, OverlayRequest, OverlayResult, overlay
 
@@ -38,7 +39,8 @@ class RunRequest:
         truth: drawn on the picture where it is known.
         slices: on the picture; 0 draws none.
         named_root: as `detect` takes it.
-        precision, engine: of both networks, as the stages take them.
+        precision, engine: of both networks, as the stages take them; the classifier, which has no
+            int8, then answers in its usual precision.
     """
 
     scan: Path
@@ -93,16 +95,17 @@ def run(
 
     Raises:
         InputError: nothing at the path can be searched.
-        ModelError: a bundle is absent or damaged.
+        MissingExtraError: the engine is not installed.
+        ModelError: a bundle is absent or damaged, or the detector has no int8 form.
         OutputError: one of the outputs exists and `overwrite` is not set.
+        UsageError: a network cannot be had in the form that is asked for.
     """
     outputs = [request.output / path for path in (BOXES, NODES, LINKED, SHEET)]
     boxes, nodes, linked, sheet = outputs
     for path in (*outputs, csv_path(linked)):
         refuse_existing(path, overwrite=request.overwrite)
     if models is None:
-        read_bundle(request.model, "detector")
-        read_bundle(request.classifier, "classifier", option="--classifier")
+        _refuse_forms(request)
     detector, classifier = (models.detector, models.classifier) if models else (None, None)
     source, store = (study.source, study.store()) if study else (None, None)
     drawn = _overlay_request(request, nodes, sheet) if request.slices else None
@@ -112,6 +115,17 @@ def run(
         link_nodes(_nodes_request(request, nodes, linked), progress, store),
         overlay(drawn, progress, store) if drawn else None,
     )
+
+
+def _refuse_forms(request: RunRequest) -> None:
+    detector = read_bundle(request.model, "detector")
+    classifier = read_bundle(request.classifier, "classifier", option="--classifier")
+    refuse_form(detector, request.precision, request.engine)
+    refuse_form(classifier, _classifier_precision(request), request.engine)
+
+
+def _classifier_precision(request: RunRequest) -> Precision | None:
+    return None if request.precision == "int8" else request.precision
 
 
 def _detect_request(request: RunRequest, boxes: Path) -> DetectRequest:
@@ -141,7 +155,7 @@ def _classify_request(request: RunRequest, boxes: Path, nodes: Path) -> Classify
         device=request.device,
         overwrite=request.overwrite,
         named_root=request.named_root,
-        precision=request.precision,
+        precision=_classifier_precision(request),
         engine=request.engine,
     )
 

@@ -11,8 +11,13 @@ from torch import Tensor, nn
 
 from lnmdetect.core.errors import ModelError, UsageError
 from lnmdetect.core.precision import Engine, InferenceForm, Precision
-from lnmdetect.io.onnx_engine import OnnxNetwork, onnx_bytes
-from lnmdetect.io.openvino_engine import OpenVinoNetwork, converted, read_model
+from lnmdetect.io.onnx_engine import OnnxNetwork, onnx_bytes, require_onnx
+from lnmdetect.io.openvino_engine import (
+    OpenVinoNetwork,
+    converted,
+    read_model,
+    require_openvino,
+)
 from lnmdetect.io.quantise import quantised_model
 from lnmdetect.models.dense_part import DensePart, with_dense_part
 from lnmdetect.models.detector import NodeDetector
@@ -27,6 +32,11 @@ PRECISIONS: Mapping[Engine, tuple[Precision, ...]] = {
     "onnx": ("fp32",),
 }
 """What each engine can compute in."""
+REQUIRED: Mapping[Engine, Callable[[str], None]] = {
+    "openvino": require_openvino,
+    "onnx": require_onnx,
+}
+"""What asks whether an engine is installed; torch is."""
 TRACED_PX = 64
 """Side of the image a detector is traced with; what comes out holds for all."""
 
@@ -57,7 +67,7 @@ def detector_in(
     detector = _with_dense_part(network, f"--engine {form.engine}")
     precision = _unquantised(form.precision)
     if form.precision == "int8":
-        run: Run = OpenVinoNetwork(read_model(_calibrated(quantised)), precision)
+        run: Run = OpenVinoNetwork(read_model(calibrated(quantised)), precision)
     else:
         shape = _shape_of_images(detector)
         run = RUNNERS[form.engine](DensePart(detector), shape, precision)
@@ -101,13 +111,7 @@ def classifier_in(form: InferenceForm, network: nn.Module, crop: Shape) -> nn.Mo
     if form.engine == "torch":
         return inference_form(network, form.precision)
     _require_cpu(form, network)
-    if form.precision == "int8":
-        raise UsageError(
-            "--precision",
-            expected="fp32 or bf16 for a classifier",
-            got="int8",
-            remedy="Only detectors can be calibrated for int8.",
-        )
+    refuse_quantised_classifier(form)
     run = RUNNERS[form.engine](fold_batch_norms(network), (-1, *crop), form.precision)
     return ElsewhereNetwork(run)
 
@@ -142,6 +146,31 @@ def refuse_unknown(form: InferenceForm) -> None:
             expected=f"one of {', '.join(forms)}",
             got=form.described,
             remedy="Use one of these, or leave both out.",
+        )
+
+
+def refuse_absent(engine: Engine) -> None:
+    """Return nothing where an engine is installed.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
+    if engine in REQUIRED:
+        REQUIRED[engine](f"--engine {engine}")
+
+
+def refuse_quantised_classifier(form: InferenceForm) -> None:
+    """Return nothing where a classifier can be had in a form that its engine knows.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if form.precision == "int8":
+        raise UsageError(
+            "--precision",
+            expected="fp32 or bf16 for a classifier",
+            got="int8",
+            remedy="Only detectors can be calibrated for int8.",
         )
 
 
@@ -200,7 +229,12 @@ def _require_cpu(form: InferenceForm, network: nn.Module) -> None:
         )
 
 
-def _calibrated(quantised: Path | None) -> Path:
+def calibrated(quantised: Path | None) -> Path:
+    """Return the file of a detector's int8 form.
+
+    Raises:
+        ModelError: there is none.
+    """
     if quantised is None:
         raise ModelError(
             "--precision int8",

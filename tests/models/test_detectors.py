@@ -13,6 +13,7 @@ from lnmdetect.metrics.average_precision import ap50
 from lnmdetect.metrics.tables import ImageBoxes
 from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.detectors import DETECTORS, Detector
+from lnmdetect.models.inference import inference_form
 
 MakeTarget = Callable[..., dict[str, Tensor]]
 MakeSizes = Callable[..., DetectorSizes]
@@ -98,6 +99,24 @@ def test_bfloat16_training_gives_finite_single_precision_terms(
     with torch.autocast("cpu", torch.bfloat16):
         terms = model.losses(torch.rand(1, 1, 64, 64), [make_target([[20, 20, 36, 34]])])
     assert all(torch.isfinite(term) for term in terms.values())
+
+
+@rows
+def test_in_bfloat16_boxes_are_single_precision_on_the_image_and_scores_move_little(
+    row: str, make_sizes: MakeSizes
+) -> None:
+    model = build(row, make_sizes, in_channels=2, score_min=0.0).eval()
+    images = torch.rand(2, 2, 64, 96)
+    with torch.inference_mode():
+        exact, found = inference_form(model)(images), inference_form(model, "bf16")(images)
+    for one, expected in zip(found, exact, strict=True):
+        boxes, scores = one["boxes"], one["scores"]
+        assert boxes.dtype == scores.dtype == torch.float32
+        assert len(boxes) > 0
+        assert (boxes >= 0).all()
+        assert (boxes[:, 2:] <= torch.tensor([96, 64])).all()
+        assert (boxes[:, 2:] > boxes[:, :2]).all()
+        torch.testing.assert_close(scores[:5], expected["scores"][:5], atol=0.03, rtol=0)
 
 
 def bright_squares(make_target: MakeTarget) -> tuple[Tensor, list[dict[str, Tensor]]]:

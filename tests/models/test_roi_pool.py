@@ -48,6 +48,15 @@ def test_no_proposals_give_no_cells(how: str) -> None:
     assert found.shape == (0, 3, 7, 7)
 
 
-def test_bfloat16_maps_are_pooled_in_single_precision() -> None:
-    found = LevelPool(4, 4, how="pool")([maps()[2].bfloat16()], BOXES)
-    assert found.dtype == torch.float32
+@pytest.mark.parametrize("how", ["pool", "align"])
+def test_bfloat16_maps_are_pooled_in_single_precision_and_rounded_where_nothing_casts(
+    how: str,
+) -> None:
+    pool, rounded = LevelPool(4, 4, how=how), maps()[2].bfloat16()
+    exact = pool([rounded.float()], BOXES)
+    assert exact.dtype == torch.float32
+    found = pool([rounded], BOXES)
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found, exact.bfloat16())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(pool([rounded], BOXES), exact)

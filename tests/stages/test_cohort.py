@@ -74,6 +74,20 @@ def analyses(log: Path) -> Counter[str]:
     return Counter(line.split()[0] for line in log.read_text().splitlines())
 
 
+def test_networks_in_int8_are_refused_before_the_table_is_touched(
+    tmp_path: Path, log: Path
+) -> None:
+    make_studies(tmp_path / "studies", "a")
+    request = request_for(tmp_path)
+    run(request)
+    table = tmp_path / "out" / "cohort.csv"
+    before = table.read_bytes()
+    with pytest.raises(UsageError, match=r"--precision: expected fp32 or bf16.* got int8"):
+        run(replace(request, options=replace(request.options, precision="int8")))
+    assert table.read_bytes() == before
+    assert sum(analyses(log).values()) == 1
+
+
 def test_each_study_has_a_row_a_record_and_its_files_under_a_name_without_identity(
     tmp_path: Path, log: Path
 ) -> None:

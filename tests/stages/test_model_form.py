@@ -8,16 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from lnmdetect.core.errors import UsageError
-from lnmdetect.core.precision import CheckedForm, HeldFigure, InferenceForm
+from lnmdetect.core.errors import LnmDetectError, MissingExtraError, ModelError, UsageError
+from lnmdetect.core.precision import CheckedForm, Engine, HeldFigure, InferenceForm, Precision
 from lnmdetect.datasets.classifier_data import collate_crops
 from lnmdetect.datasets.detector_data import DetectorItem, collate_detector
 from lnmdetect.io.bundles import Bundle, read_bundle, write_with_weights_of
 from lnmdetect.io.cards import bundle_card
 from lnmdetect.stages import model_form
-from lnmdetect.stages.classify import load_classifier
-from lnmdetect.stages.detect import load_detector
+from lnmdetect.stages import run as run_stage
+from lnmdetect.stages.classify import ClassifyRequest, classify, load_classifier
+from lnmdetect.stages.detect import detect, load_detector
+from lnmdetect.stages.detect_request import DetectRequest
 from lnmdetect.stages.model_form import chosen_form
+from lnmdetect.stages.models_check import CheckRequest, check_model
+from lnmdetect.stages.run import RunRequest, run
 
 CPU = torch.device("cpu")
 BF16 = InferenceForm("bf16")
@@ -63,6 +67,94 @@ def test_a_processor_that_only_imitates_bf16_is_left_with_fp32(
     assert chosen_form(bundle, CPU, "bf16", "torch") == BF16
 
 
+def test_on_a_gpu_of_which_nothing_was_shown_the_default_stays_fp32(
+    checked: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says(monkeypatch, True)
+    bundle, gpu = checked(), torch.device("cuda")
+    assert chosen_form(bundle, gpu, None, "torch") == InferenceForm()
+    assert chosen_form(bundle, gpu, "bf16", "torch") == BF16
+
+
+def installed(monkeypatch: pytest.MonkeyPatch, answer: object) -> None:
+    monkeypatch.setattr("lnmdetect.core.extras.importlib.util.find_spec", lambda _: answer)
+
+
+@pytest.mark.parametrize("command", ["detect", "run", "models check"])
+@pytest.mark.parametrize(
+    ("precision", "engine", "error", "said"),
+    [
+        ("int8", "torch", UsageError, "got int8 on torch"),
+        ("bf16", "onnx", UsageError, "got bf16 on onnx"),
+        ("int8", "openvino", ModelError, "got one without an int8 form"),
+        ("fp32", "onnx", MissingExtraError, r"--engine onnx: .*lnmdetect\[onnx\]"),
+        ("bf16", "openvino", MissingExtraError, r"--engine openvino: .*lnmdetect\[openvino\]"),
+    ],
+)
+def test_a_form_that_cannot_be_had_is_refused_before_the_scan_is_looked_for(
+    command: str,
+    precision: Precision,
+    engine: Engine,
+    error: type[LnmDetectError],
+    said: str,
+    bundles: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    installed(monkeypatch, None if error is MissingExtraError else object())
+    nowhere, out = tmp_path / "nowhere", tmp_path / "out"
+    model, form = str(bundles / "detector-tiny"), {"precision": precision, "engine": engine}
+    caller = str(bundles / "classifier-tiny")
+    asked: dict[str, Callable[[], object]] = {
+        "detect": lambda: detect(DetectRequest(nowhere, out, model, **form)),  # type: ignore[arg-type]
+        "run": lambda: run(RunRequest(nowhere, out, model, caller, **form)),  # type: ignore[arg-type]
+        "models check": lambda: check_model(
+            CheckRequest("detector", nowhere, model=model, **form)  # type: ignore[arg-type]
+        ),
+    }
+    with pytest.raises(error, match=said):
+        asked[command]()
+    assert not out.exists()
+
+
+def test_a_classifier_in_int8_is_refused_before_the_boxes_are_looked_for(
+    bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(monkeypatch, object())
+    asked = ClassifyRequest(
+        tmp_path / "nowhere.json",
+        tmp_path / "nodes.json",
+        model=str(bundles / "classifier-tiny"),
+        precision="int8",
+        engine="openvino",
+    )
+    with pytest.raises(UsageError, match="expected fp32 or bf16 for a classifier, got int8"):
+        classify(asked)
+
+
+def test_the_classifier_of_a_run_in_int8_answers_in_its_usual_precision(
+    bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(run_stage, "refuse_form", lambda *form: asked.append(form[1:]))
+    for name in ("detect", "classify"):
+        monkeypatch.setattr(
+            run_stage, name, lambda wanted, *_: asked.append((wanted.precision, wanted.engine))
+        )
+    monkeypatch.setattr(run_stage, "link_nodes", lambda *_: None)
+    asked_for = RunRequest(
+        tmp_path,
+        tmp_path,
+        str(bundles / "detector-tiny"),
+        str(bundles / "classifier-tiny"),
+        slices=0,
+        precision="int8",
+        engine="openvino",
+    )
+    run(asked_for)
+    assert asked == [("int8", "openvino"), (None, "openvino")] * 2
+
+
 def test_what_was_checked_with_one_engine_says_nothing_of_another(
     checked: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +175,14 @@ def test_the_card_tells_the_figures_that_let_a_form_be_the_default(
     assert "By default this model answers in bf16 on torch" in card
     assert "40 held-out patients, phantoms, each figure stayed within 0.005" in card
     assert "| AP50 | 0.8123 | 0.8101 | -0.0022 |" in card
+
+
+def test_the_card_names_the_engine_with_which_a_form_is_the_default(
+    checked: Callable[..., Bundle],
+) -> None:
+    card = (checked(InferenceForm("int8", "openvino")).folder / "card.md").read_text()
+    assert "\nWith --engine openvino it answers in int8 by default, where" in card
+    assert "By default this model" not in card
 
 
 def test_a_detector_in_bf16_finds_nearly_the_same_boxes_in_full_precision(bundles: Path) -> None:

@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from lnmdetect.cli import app
 from lnmdetect.core.errors import InputError, ModelError, OutputError, UsageError
 from lnmdetect.core.patient_digests import PatientDigests
 from lnmdetect.core.precision import EXACT, InferenceForm
@@ -17,6 +19,7 @@ from lnmdetect.stages import models_check
 from lnmdetect.stages.detect import detect
 from lnmdetect.stages.detect_request import DetectRequest
 from lnmdetect.stages.models_check import CheckRequest, CheckResult, check_model, refuse_moved
+from tests.engines import needs_openvino
 
 Figures = dict[str, float]
 
@@ -68,6 +71,22 @@ def test_both_forms_of_a_detector_are_run_on_the_truth_and_compared(
     assert result.held == all(abs(f.exact - f.other) <= 0.005 for f in result.figures)
 
 
+def test_pixels_of_another_place_are_those_of_the_listed_images(
+    truth: Path, bundles: Path, tmp_path: Path, searched: list[str]
+) -> None:
+    dataset = read_coco(truth)
+    info, listed = {**dataset.info, "scan_root": "nowhere"}, dataset.images[1:3]
+    uids = [image.sop_instance_uid for image in listed]
+    kept = {image.image_id for image in listed}
+    nodes = tuple(node for node in dataset.annotations if node.image_id in kept)
+    few = tmp_path / "few.json"
+    write_coco(CocoDataset(info, listed, nodes), few)
+    result = check_model(request(few, bundles, scan=tmp_path / "scan"))
+    assert searched == uids * 2  # in fp32 and in bf16
+    assert (result.patients, result.images) == (1, 2)
+    assert result.figures[0].exact > 0.2
+
+
 def test_a_classifier_is_compared_by_its_auc_on_truth_boxes(truth: Path, bundles: Path) -> None:
     result = check_model(request(truth, bundles, "classifier"))
     assert [figure.name for figure in result.figures] == ["AUC"]
@@ -89,6 +108,28 @@ def test_a_form_whose_figures_held_becomes_the_default_of_a_new_bundle(
     assert "checked" not in json.loads((source / "config.json").read_text())
 
 
+@pytest.mark.parametrize(
+    ("engine", "named"),
+    [("torch", ""), pytest.param("openvino", "--engine openvino", marks=needs_openvino)],
+)
+def test_the_next_command_names_the_engine_on_which_the_form_is_the_default(
+    truth: Path,
+    bundles: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: str,
+    named: str,
+) -> None:
+    reaching(monkeypatch, {"AP50": 0.8}, {"AP50": 0.8})
+    words = ["models", "check", "detector", str(truth), "-o", str(tmp_path / "new")]
+    words += ["--model", str(bundles / "detector-tiny"), "--engine", engine]
+    said = CliRunner().invoke(app, words)
+    assert said.exit_code == 0
+    hint = said.stderr.split("Next: ")[1]
+    assert " ".join(hint.split()).endswith(f"{tmp_path / 'new'} {named}".strip())
+    assert "Note: 1 patient decided" in said.stderr
+
+
 def test_a_form_that_moved_a_figure_leaves_no_bundle_and_ends_with_code_4(
     truth: Path, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +141,32 @@ def test_a_form_that_moved_a_figure_leaves_no_bundle_and_ends_with_code_4(
     with pytest.raises(ModelError, match=r"bf16 on torch: expected .* got AP50 -0\.0051\.") as said:
         refuse_moved(result)
     assert said.value.exit_code == 4
+
+
+def test_a_detector_that_finds_nothing_in_fp32_cannot_hold(
+    truth: Path, bundles: Path, tmp_path: Path
+) -> None:
+    blind = request(truth, bundles, model=str(bundles / "detector-blind"), output=tmp_path / "new")
+    with pytest.raises(ModelError, match=r"expected a figure above 0 in fp32.* got 0 of AP50, "):
+        check_model(blind)
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_makes_the_figures_say_less_is_noted(
+    truth: Path, bundles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reaching(monkeypatch, {"AUC": 0.5}, {"AUC": 0.5})
+    few, unknown, chance = check_model(request(truth, bundles, "classifier")).notes
+    assert few.startswith("1 patient decided; with fewer than 20")
+    assert unknown.startswith("bundle tiny does not say on whom it was trained")
+    assert chance.startswith("AUC 0.5000 in fp32 is no better than chance")
+    reaching(monkeypatch, {"AUC": 0.51}, {"AUC": 0.51})
+    told = replace(
+        read_bundle(str(bundles / "classifier-tiny"), "classifier"),
+        trained_on=PatientDigests.of(["another"], truth_sha256="0" * 64),
+    )
+    monkeypatch.setattr(models_check, "read_bundle", lambda *_: told)
+    assert check_model(request(truth, bundles, "classifier")).notes == (few,)
 
 
 def test_fp32_is_not_checked_against_itself(truth: Path, bundles: Path) -> None:

@@ -17,15 +17,18 @@ from lnmdetect.core.config import DetectorRecipe
 from lnmdetect.core.errors import InputError, MissingExtraError, ModelError, OutputError, UsageError
 from lnmdetect.core.patient_digests import PatientDigests
 from lnmdetect.core.precision import InferenceForm
+from lnmdetect.core.quantised import Quantised
 from lnmdetect.datasets.scan_slices import scan_batches
 from lnmdetect.io.bundles import read_bundle, write_with_weights_of
-from lnmdetect.io.coco import read_coco
+from lnmdetect.io.coco import read_coco, write_coco
+from lnmdetect.io.export_files import sha256_of_files, write_files
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.onnx_engine import OnnxNetwork
 from lnmdetect.io.openvino_engine import OpenVinoNetwork, read_model
 from lnmdetect.io.scan_source import open_source
 from lnmdetect.models.detector import NodeDetector
 from lnmdetect.models.inference import inference_form
+from lnmdetect.stages import models_quantise
 from lnmdetect.stages.classify import load_classifier
 from lnmdetect.stages.detect import detect, load_detector
 from lnmdetect.stages.detect_request import DetectRequest
@@ -187,6 +190,28 @@ def test_a_bundle_in_int8_is_run_by_detect_and_copied_by_others(
         check_model(check)
 
 
+def test_pixels_of_another_place_calibrate_on_the_listed_images_alone(
+    tmp_path: Path, bundles: Path, toy_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[Any] = []
+    monkeypatch.setattr(
+        models_quantise, "quantised_dense_part", lambda _, images, **__: measured.extend(images)
+    )
+    monkeypatch.setattr(models_quantise, "model_bytes", lambda _: (b"xml", b"bin"))
+    truth = read_coco(toy_data / "truth.json")
+    listed, data = truth.images[7:10], tmp_path / "truth.json"
+    info = {**truth.info, "scan_root": "nowhere"}
+    write_coco(replace(truth, info=info, images=listed, annotations=()), data)
+    wanted = quantised(toy_data, bundles, tmp_path / "int8")
+    export_model(replace(wanted, calibration=Calibration(data, toy_data / "scan")))
+    form = read_bundle(str(tmp_path / "int8"), "detector").quantised
+    assert form is not None
+    assert len(measured) == form.slices == 3
+    patients = {image.patient for image in listed}
+    assert form.patients == PatientDigests.of(patients, sha256_of_file(data))
+    assert form.calibrated_on == "1 patient, phantoms"
+
+
 @needs_nncf
 def test_the_same_seed_draws_the_same_slices_and_another_one_others(
     tmp_path: Path, bundles: Path, toy_data: Path
@@ -218,6 +243,21 @@ def test_files_that_are_not_those_of_the_calibration_are_not_run(
     (tmp_path / "int8" / "int8.bin").unlink()
     with pytest.raises(ModelError, match="got none"):
         load_detector(str(tmp_path / "int8"), "cpu", precision="int8", engine="openvino")
+
+
+def test_a_bundle_whose_int8_file_is_gone_is_not_copied_in_part(
+    tmp_path: Path, bundles: Path
+) -> None:
+    source = read_bundle(str(bundles / "detector-tiny"), "detector")
+    files = {"int8.xml": b"layers", "int8.bin": b"numbers"}
+    form = Quantised(sha256_of_files(files), 1, 0, "1 patient")
+    whole = replace(source, folder=tmp_path / "int8", quantised=form)
+    write_files(tmp_path / "int8", files)
+    write_with_weights_of(source, whole, "a card")
+    (tmp_path / "int8" / "int8.bin").unlink()
+    with pytest.raises(ModelError, match=r"int8/int8\.bin: expected the file .* got none"):
+        write_with_weights_of(whole, replace(whole, folder=tmp_path / "copy"), "a card")
+    assert not (tmp_path / "copy").exists()
 
 
 def test_int8_of_a_bundle_without_it_names_the_command(bundles: Path) -> None:

@@ -171,22 +171,24 @@ def test_an_engine_of_the_cpu_is_not_given_a_network_on_another_device() -> None
         detector_in(OPENVINO, network)
 
 
-@needs_openvino
-def test_openvino_tells_nobody_that_it_is_used(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", EXACT_FORMS)
+def test_an_engine_tells_nobody_that_it_is_used(form: InferenceForm, tmp_path: Path) -> None:
     code = (
-        "import sys, torch\n"
+        "import os, sys, torch\n"
         "from lnmdetect.core.precision import InferenceForm\n"
         "from lnmdetect.training.engines import classifier_in\n"
         "net = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.Flatten())\n"
-        "classifier_in(InferenceForm('fp32', 'openvino'), net, (1, 4, 4))\n"
+        f"net = classifier_in(InferenceForm('fp32', '{form.engine}'), net, (1, 4, 4))\n"
+        "net(torch.zeros(1, 1, 4, 4))\n"
         "print([name for name in sys.modules if name.startswith('openvino_telemetry.')])\n"
+        f"print({form.engine == 'onnx'} and os.environ.get('ORT_DISABLE_TELEMETRY'))\n"
     )
     environment = {"HOME": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
     run = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert run.stdout.strip() == "[]"
-    assert not list(tmp_path.rglob("*openvino*"))  # where it notes who said yes or no
+    assert run.stdout.split() == ["[]", "1" if form.engine == "onnx" else "False"]
+    assert list(tmp_path.rglob("*")) == []  # where they note who uses them, or who said no
 
 
 def test_extras_are_not_imported_before_they_are_asked_for() -> None:
