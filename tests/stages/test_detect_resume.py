@@ -94,6 +94,12 @@ def test_another_model_begins_anew(
     assert len(searched) == 12
 
 
+def test_another_precision_begins_anew(asked: DetectRequest, searched: list[str]) -> None:
+    stop_at(asked, (1, 2))
+    assert detect(replace(asked, precision="bf16")).notes == ()
+    assert len(searched) == 12
+
+
 def test_a_slice_that_has_changed_since_begins_anew(
     asked: DetectRequest, searched: list[str]
 ) -> None:
