@@ -152,9 +152,9 @@ def check_table(result: "CheckResult") -> Table:
 
 def check_text(result: "CheckResult") -> str:
     """Return what was compared and where the bundle lies, in a line or two."""
-    held = "each figure held" if result.held else "a figure moved"
+    told = "each figure held within" if result.held else "a figure moved by more than"
     said = (
-        f"{counted(result.images, 'image')}: {held} within {result.tolerance}; fp32 took "
+        f"{counted(result.images, 'image')}: {told} {result.tolerance}; fp32 took "
         f"{result.seconds_exact:.1f} s, {result.form} {result.seconds:.1f} s"
     )
     return said if result.bundle is None else f"{said}\n{result.bundle}: the new model"

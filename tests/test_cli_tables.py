@@ -2,11 +2,13 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
-from lnmdetect.cli_tables import models_table, plan_table
+from lnmdetect.cli_tables import check_text, models_table, plan_table
 from lnmdetect.core.segmenter_config import SegmentationPlan
 from lnmdetect.stages.models import InstalledModel
+from lnmdetect.stages.models_check import CheckResult
 
 
 def test_each_bundle_takes_one_line_of_80_columns_with_its_main_figure() -> None:
@@ -50,3 +52,12 @@ def test_a_plan_is_told_in_voxels_mm_and_levels() -> None:
         ["level 2", "16 x 48 x 48, stride 1 x 2 x 2, kernel 3 x 3 x 3"],
         ["level 3", "8 x 24 x 24, stride 2 x 2 x 2, kernel 3 x 3 x 3"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [(True, "each figure held within 0.005"), (False, "a figure moved by more than 0.005")],
+)
+def test_a_check_says_in_words_whether_its_figures_held(held: bool, told: str) -> None:
+    result = CheckResult("detector", "m", "bf16 on torch", (), 0.005, held, 9.0, 4.5, 2, 30, True)
+    assert check_text(result) == f"30 images: {told}; fp32 took 9.0 s, bf16 on torch 4.5 s"
