@@ -1,6 +1,7 @@
 """What tests of several layers share: a toy data set, tiny recipes, a toy neck."""
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,14 @@ def pytest_configure() -> None:
 def own_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pseudonym key of the test's own."""
     monkeypatch.setenv("LNMDETECT_KEY_FILE", str(tmp_path / "key" / "pseudonym.key"))
+
+
+@pytest.fixture(autouse=True)
+def same_draws() -> None:
+    """The same random weights in every run: torch begins each process with a seed of its own."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ It is a plain function of one tensor and most of the work, and so what other lib
 can take over.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 
 import torch
@@ -67,10 +66,9 @@ def with_dense_part(
             list(found[2 * levels :]),
         )
 
-    rest = copy.deepcopy(detector)
+    rest = fold_batch_norms(detector)
     for owner, name in ((rest, "body"), (rest, "fpn"), (rest.rpn, "head")):
         owner.register_module(name, nn.Identity())
-    rest = fold_batch_norms(rest)
     convolve_box_heads(rest)
     pack_convolutions(rest.to(dtype))
     rest.dense_elsewhere = answers

@@ -74,7 +74,7 @@ class NodeDetector(nn.Module):
             images: (N, C, H, W) in [0, 1], H and W multiples of 32.
             targets: per image `boxes` (B, 4) and `ignored` (I, 4), px, and `labels` (B,) of ones.
         """
-        listed, features = _listed(images), self._maps(images)
+        listed, features = _listed(images), self.pyramid_maps(images)
         proposals, rpn_losses = self.rpn(listed, features, targets)
         _, head_losses = self.roi_heads(features, proposals, listed.image_sizes, targets)
         return {**rpn_losses, **head_losses}
@@ -96,10 +96,11 @@ class NodeDetector(nn.Module):
         """Return what is said of every place of images (N, C, H, W)."""
         if self.dense_elsewhere is not None:
             return self.dense_elsewhere(images)
-        maps = self._maps(images)
+        maps = self.pyramid_maps(images)
         return DenseAnswers(maps, *self.rpn.head(list(maps.values())))
 
-    def _maps(self, images: Tensor) -> dict[str, Tensor]:
+    def pyramid_maps(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the maps (N, C, H / stride, W / stride) by level, P2 to P6."""
         stages = {str(level): x for level, x in enumerate(self.body(images))}
         maps: dict[str, Tensor] = self.fpn(stages)  # P2 to P6, (N, channels, H / stride, ...)
         return maps

@@ -55,7 +55,7 @@ class WholeDetector(nn.Module):
         Args:
             image: (1, C, H, W) in [0, 1], H and W multiples of 32.
         """
-        maps = self.detector.dense_answers(image).maps
+        maps = self.detector.pyramid_maps(image)
         listed = ImageList(image, [(image.shape[-2], image.shape[-1])])
         proposals, _ = self.proposals(listed, maps)
         (found,), _ = self.detector.roi_heads(maps, proposals, listed.image_sizes)

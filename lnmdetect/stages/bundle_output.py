@@ -1,10 +1,12 @@
-"""Where a bundle made from another one may be written."""
+"""A bundle made from another one: where it may be written, its name, and whom it rests on."""
 
 from pathlib import Path
 
 from lnmdetect.core.errors import OutputError
+from lnmdetect.core.wording import counted
 from lnmdetect.io.bundles import Bundle, package_weights, refuse_bundle
 from lnmdetect.io.json_files import require_folder
+from lnmdetect.io.recipes import Arm
 
 
 def refuse_output(output: Path, source: Bundle, *, overwrite: bool) -> None:
@@ -31,3 +33,20 @@ def refuse_output(output: Path, source: Bundle, *, overwrite: bool) -> None:
             )
     require_folder(output)
     refuse_bundle(output, overwrite=overwrite)
+
+
+def bundle_name(output: Path, arm: Arm) -> str:
+    """Return the name of a bundle by its folder, which may begin with the arm as installed ones."""
+    return output.resolve().name.removeprefix(f"{arm}-")
+
+
+def patients_in_words(number: int, sort: str, *, is_phantom: bool) -> str:
+    """Return how many patients of which sort a bundle rests on, for its config and its card.
+
+    Args:
+        number: of them.
+        sort: one of them, as `held-out patient`.
+        is_phantom: whether they are synthetic.
+    """
+    told = counted(number, sort)
+    return f"{told}, phantoms" if is_phantom else told

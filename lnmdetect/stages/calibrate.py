@@ -14,7 +14,7 @@ from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.recipes import Arm
 from lnmdetect.io.run_record import RunRecord
 from lnmdetect.metrics.matching import Matches, match_tables
-from lnmdetect.stages.bundle_output import refuse_output
+from lnmdetect.stages.bundle_output import bundle_name, patients_in_words, refuse_output
 from lnmdetect.stages.evaluation_info import FEW_PATIENTS
 from lnmdetect.stages.evaluation_inputs import Predictions, read_predictions
 from lnmdetect.stages.evaluation_truth import Truth, read_truth
@@ -91,8 +91,8 @@ class Validation:
     @property
     def described(self) -> str:
         """Who the patients are, for the bundle and its card."""
-        number = counted(len(self.truth.patient_names), "validation patient")
-        return f"{number}, phantoms" if self.truth.columns.is_phantom else number
+        number, is_phantom = len(self.truth.patient_names), self.truth.columns.is_phantom
+        return patients_in_words(number, "validation patient", is_phantom=is_phantom)
 
 
 def open_validation(request: CalibrateRequest, arm: Arm) -> Validation:
@@ -173,7 +173,7 @@ def finish_calibration(
     patients = len(truth.patient_names)
     written = replace(
         bundle,
-        name=request.output.resolve().name.removeprefix(f"{source.recipe.arm}-"),
+        name=bundle_name(request.output, source.recipe.arm),
         folder=request.output,
         figures={**_lasting(source.figures), **figures},
         data={

@@ -23,7 +23,7 @@ from lnmdetect.io.cards import bundle_card
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.listed_scans import open_listed
 from lnmdetect.io.recipes import Arm
-from lnmdetect.stages.bundle_output import refuse_output
+from lnmdetect.stages.bundle_output import bundle_name, patients_in_words, refuse_output
 from lnmdetect.stages.classify import ClassifyRequest, classify
 from lnmdetect.stages.detect import detect
 from lnmdetect.stages.detect_request import DEFAULT_MODEL, DetectRequest
@@ -280,14 +280,14 @@ def _value(value: float | None, name: str, truth: Path) -> float:
 
 def _described(truth: Truth) -> str:
     """Return who the patients are, for the bundle and its card."""
-    number = counted(len(truth.patient_names), "held-out patient")
-    return f"{number}, phantoms" if truth.columns.is_phantom else number
+    number, is_phantom = len(truth.patient_names), truth.columns.is_phantom
+    return patients_in_words(number, "held-out patient", is_phantom=is_phantom)
 
 
 def _write(output: Path, bundle: Bundle, checked: CheckedForm, *, overwrite: bool) -> None:
     written = replace(
         bundle,
-        name=output.resolve().name.removeprefix(f"{bundle.recipe.arm}-"),
+        name=bundle_name(output, bundle.recipe.arm),
         folder=output,
         checked=checked,
     )

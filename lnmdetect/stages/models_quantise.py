@@ -13,7 +13,6 @@ from lnmdetect.core.errors import InputError, UsageError
 from lnmdetect.core.patient_digests import PatientDigests
 from lnmdetect.core.progress import Progress
 from lnmdetect.core.quantised import INT8_BIN, INT8_XML, Quantised
-from lnmdetect.core.wording import counted
 from lnmdetect.datasets.detector_data import collate_detector
 from lnmdetect.datasets.scan_slices import ScanSlices
 from lnmdetect.io.bundles import Bundle, write_with_weights_of
@@ -23,7 +22,7 @@ from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.listed_scans import open_listed
 from lnmdetect.io.openvino_engine import model_bytes
 from lnmdetect.io.scan_handle import ScanSource
-from lnmdetect.stages.bundle_output import refuse_output
+from lnmdetect.stages.bundle_output import bundle_name, patients_in_words, refuse_output
 from lnmdetect.training.detector_task import DetectorTask
 from lnmdetect.training.engines import quantised_dense_part
 
@@ -96,15 +95,14 @@ def write_quantised_bundle(
     model = quantised_dense_part(task.module, [pixels for _, pixels in drawn], where=WHERE)
     files = dict(zip((INT8_XML, INT8_BIN), model_bytes(model), strict=True))
     patients = {patient for patient, _ in drawn}
-    number = counted(len(patients), "patient")
     form = Quantised(
         sha256=sha256_of_files(files),
         slices=len(drawn),
         seed=calibration.seed,
-        calibrated_on=f"{number}, phantoms" if source.is_phantom else number,
+        calibrated_on=patients_in_words(len(patients), "patient", is_phantom=source.is_phantom),
         patients=PatientDigests.of(patients, sha256_of_file(calibration.data)),
     )
-    name = output.resolve().name.removeprefix("detector-")
+    name = bundle_name(output, "detector")
     written = replace(bundle, name=name, folder=output, checked=None, quantised=form)
     write_files(output, files, overwrite=True)
     write_with_weights_of(bundle, written, bundle_card(written), overwrite=overwrite)

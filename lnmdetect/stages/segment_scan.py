@@ -14,7 +14,7 @@ from lnmdetect.datasets.scan_windows import ScanWindows, Start
 from lnmdetect.datasets.segmenter_data import SegmenterBatch, collate_segmenter
 from lnmdetect.io.scan_handle import ReadSlice, ScanHandle
 from lnmdetect.stages.scan_hounsfield import check_scan
-from lnmdetect.training.devices import Compute, Precision
+from lnmdetect.training.devices import Autocast, Compute
 from lnmdetect.training.engine import predict
 from lnmdetect.training.segmenter_task import SegmenterTask, WindowAnswers
 from lnmdetect.transforms.mask_pieces import Piece, PieceJoiner
@@ -34,7 +34,7 @@ class Segmenter:
     recipe: SegmenterRecipe
     task: SegmenterTask
     coarse: "Segmenter | None" = None
-    precision: Precision = "fp32"
+    precision: Autocast = "fp32"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch
 from lnmdetect.core.errors import UsageError
 from lnmdetect.io.machine import rank_place, usable_cores
 
-Precision = Literal["fp32", "bf16", "fp16"]
+Autocast = Literal["fp32", "bf16", "fp16"]
 KEPT_BLOCK = 256 * 2**20
 """Bytes; the largest maps of a full-width network on 16 crops have 50 MB."""
 KEPT_IN_ALL = 1024 * 2**20
@@ -28,7 +28,7 @@ class Compute:
     """A device and the precision of its matrix products."""
 
     device: torch.device
-    precision: Precision = "fp32"
+    precision: Autocast = "fp32"
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return the context in which forward passes run."""

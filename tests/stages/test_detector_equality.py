@@ -1,12 +1,11 @@
 """The detector as `detect` runs it gives the boxes of torchvision's own path."""
 
-from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models.detection import FasterRCNN, fasterrcnn_resnet50_fpn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -20,26 +19,13 @@ from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.inference import inference_form
 from lnmdetect.stages.detect import load_detector
 from lnmdetect.stages.phantom import PhantomRequest, make_ct_phantoms
+from lnmdetect.stages.speed_stock import PyramidAdapter
 from tests.models.test_folding import seasoned
 
 PX = 0.01
 SCORE = 1e-4
 PAPER_AREAS = (256.0, 576.0, 1282.0, 1600.0, 3136.0)
 SCORE_MIN = 0.05
-
-
-class PyramidAdapter(nn.Module):
-    """Our body and pyramid, norms and all, as torchvision's detectors ask for them."""
-
-    def __init__(self, detector: NodeDetector) -> None:
-        super().__init__()
-        self.body, self.fpn = detector.body, detector.fpn
-        self.out_channels = detector.fpn.layer_blocks[0][0].out_channels
-
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        maps = OrderedDict((str(level), x) for level, x in enumerate(self.body(images)))
-        named: dict[str, Tensor] = self.fpn(maps)
-        return named
 
 
 def anchors(sizes: DetectorSizes) -> AnchorGenerator:
