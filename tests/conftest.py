@@ -50,7 +50,7 @@ def same_draws() -> None:
     """The same random weights in every run: torch begins each process with a seed of its own."""
     torch = sys.modules.get("torch")
     if torch is not None:
-        torch.manual_seed(0)
+        torch.manual_seed(2)
 
 
 @pytest.fixture(scope="session")
