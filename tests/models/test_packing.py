@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from lnmdetect.models import packing
-from lnmdetect.models.packing import PackedConv2d, pack_convolutions
+from lnmdetect.models.packed_convolution import SHAPES_KEPT, PackedConv2d
+from lnmdetect.models.packing import pack_convolutions
 
 pytestmark = pytest.mark.skipif(not packing.CAN_PACK, reason="this PyTorch cannot pack weights")
 
@@ -38,9 +39,9 @@ def test_weights_are_packed_once_a_shape_and_kept_for_the_last_few() -> None:
     (kept,) = packed._packed.values()
     packed(first)
     assert packed._packed[1, 3, 8, 8] is kept
-    for side in range(9, 9 + packing.SHAPES_KEPT):
+    for side in range(9, 9 + SHAPES_KEPT):
         packed(torch.rand(1, 3, side, side))
-    assert len(packed._packed) == packing.SHAPES_KEPT
+    assert len(packed._packed) == SHAPES_KEPT
     assert (1, 3, 8, 8) not in packed._packed
 
 
