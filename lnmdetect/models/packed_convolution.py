@@ -55,13 +55,14 @@ class PackedConv2d(nn.Module):
         weights = self._weights_for(tuple(x.shape))
         fixed = (plain.padding, plain.stride, plain.dilation, plain.groups)
         convolve = torch.ops.mkldnn._convolution_pointwise
-        answer: Tensor
         if plus is None:
-            answer = convolve(x, weights, plain.bias, *fixed, after, [], "")
-        else:
-            how = ("add", 1.0, after if self.relu else None, [], "")
-            answer = convolve.binary(x, plus, weights, plain.bias, *fixed, *how)
-        return answer
+            answer: Tensor = convolve(x, weights, plain.bias, *fixed, after, [], "")
+            return answer
+        then = after if self.relu else None
+        summed: Tensor = convolve.binary(
+            x, plus, weights, plain.bias, *fixed, "add", 1.0, then, [], ""
+        )
+        return summed
 
     def _finished(self, answer: Tensor, plus: Tensor | None) -> Tensor:
         """Return an answer, which is nobody else's, with what is still to be done to it."""

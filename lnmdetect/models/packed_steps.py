@@ -14,8 +14,9 @@ def take_in_steps(network: nn.Module) -> None:
     for part in list(network.modules()):
         if isinstance(part, nn.Sequential) and type(part).forward is nn.Sequential.forward:
             _take_in_sequence(part)
-        elif isinstance(part, ResNet) and _alone(part.conv1, part.bn1):
-            part.conv1.relu, part.relu = True, nn.Identity()
+        elif isinstance(part, ResNet) and _is_alone(part.conv1, part.bn1):
+            _packed(part.conv1).relu = True
+            part.add_module("relu", nn.Identity())
         for name, child in part.named_children():
             if isinstance(child, BasicBlock | Bottleneck) and PackedBlock.suits(child):
                 setattr(part, name, PackedBlock(child))
@@ -30,8 +31,8 @@ class PackedBlock(nn.Module):
 
     def __init__(self, block: BasicBlock | Bottleneck) -> None:
         super().__init__()
-        *first, self.last = (convolution for convolution, _ in _steps(block))
-        self.first = nn.Sequential(*first)
+        *first, last = (_packed(convolution) for convolution, _ in _steps(block))
+        self.first, self.last = nn.Sequential(*first), last
         self.downsample = block.downsample
         self.attention = block.attention if isinstance(block, Bottleneck) else None
         for convolution in first:
@@ -41,7 +42,7 @@ class PackedBlock(nn.Module):
     @staticmethod
     def suits(block: BasicBlock | Bottleneck) -> bool:
         """Return whether the convolutions of a block are packed, with nothing left of norms."""
-        return all(_alone(*step) for step in _steps(block))
+        return all(_is_alone(*step) for step in _steps(block))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what the block returns for `x` (N, C, H, W)."""
@@ -60,9 +61,14 @@ def _steps(block: BasicBlock | Bottleneck) -> list[tuple[nn.Module, nn.Module]]:
     return [*steps, (block.conv3, block.bn3)] if isinstance(block, Bottleneck) else steps
 
 
-def _alone(convolution: nn.Module, norm: nn.Module) -> bool:
+def _is_alone(convolution: nn.Module, norm: nn.Module) -> bool:
     """Return whether what follows a convolution may be taken into it."""
     return isinstance(convolution, PackedConv2d) and type(norm) is nn.Identity
+
+
+def _packed(convolution: nn.Module) -> PackedConv2d:
+    assert isinstance(convolution, PackedConv2d)
+    return convolution
 
 
 def _take_in_sequence(sequence: nn.Sequential) -> None:
