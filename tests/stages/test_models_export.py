@@ -37,7 +37,7 @@ from lnmdetect.stages.models_export import ExportModelRequest, export_model
 from lnmdetect.stages.models_quantise import Calibration
 from lnmdetect.stages.phantom import PhantomRequest, make_ct_phantoms
 from lnmdetect.training.engines import detector_in
-from tests.engines import needs, needs_nncf, needs_onnx, needs_openvino
+from tests.engines import needs_nncf, needs_onnx, needs_openvino
 from tests.stages.test_detector_equality import assert_same
 from tests.test_data_specs import errors
 
@@ -293,7 +293,7 @@ def test_a_missing_extra_is_named_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-@needs("openvino")
+@needs_openvino
 def test_quantising_without_nncf_names_its_extra(
     tmp_path: Path, bundles: Path, toy_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,7 +315,8 @@ def test_the_command_writes_and_says_what_it_wrote(tmp_path: Path, bundles: Path
 
 
 @pytest.mark.slow
-@needs("openvino", "onnx", "onnxruntime")
+@needs_openvino
+@needs_onnx
 def test_on_slices_of_phantoms_every_engine_and_export_finds_the_bundled_detectors_boxes(
     tmp_path: Path,
 ) -> None:
