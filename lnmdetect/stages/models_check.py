@@ -15,6 +15,7 @@ from lnmdetect.core.precision import (
     HeldFigure,
     InferenceForm,
     Precision,
+    with_checked,
 )
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.wording import counted
@@ -22,6 +23,7 @@ from lnmdetect.io.bundles import Bundle, read_bundle, write_with_weights_of
 from lnmdetect.io.cards import bundle_card
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.listed_scans import open_listed
+from lnmdetect.io.machine_facts import cpu_flags
 from lnmdetect.io.recipes import Arm
 from lnmdetect.stages.bundle_output import bundle_name, patients_in_words, refuse_output
 from lnmdetect.stages.classify import ClassifyRequest, classify
@@ -136,7 +138,7 @@ def check_model(request: CheckRequest, progress: Progress = SILENT) -> CheckResu
     )
     if request.output is None or not held:
         return result
-    checked = CheckedForm(form, figures, _described(truth), patients)
+    checked = CheckedForm(form, figures, _described(truth), patients, cpu_flags())
     _write(request.output, bundle, checked, overwrite=request.overwrite)
     return replace(result, bundle=request.output)
 
@@ -289,6 +291,6 @@ def _write(output: Path, bundle: Bundle, checked: CheckedForm, *, overwrite: boo
         bundle,
         name=bundle_name(output, bundle.recipe.arm),
         folder=output,
-        checked=checked,
+        checked=with_checked(bundle.checked, checked),
     )
     write_with_weights_of(bundle, written, bundle_card(written), overwrite=overwrite)

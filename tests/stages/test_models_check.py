@@ -15,6 +15,7 @@ from lnmdetect.core.records import CocoDataset, NodeAnnotation
 from lnmdetect.io.bundles import read_bundle
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
+from lnmdetect.io.machine_facts import cpu_flags
 from lnmdetect.stages import models_check
 from lnmdetect.stages.detect import detect
 from lnmdetect.stages.detect_request import DetectRequest
@@ -101,11 +102,29 @@ def test_a_form_whose_figures_held_becomes_the_default_of_a_new_bundle(
     refuse_moved(result)
     assert result.bundle == tmp_path / "new"
     bundle, source = read_bundle(str(tmp_path / "new"), "detector"), bundles / "detector-tiny"
-    assert bundle.checked is not None
-    assert bundle.checked.form == InferenceForm("bf16")
-    assert bundle.checked.checked_on == "1 held-out patient"
+    (checked,) = bundle.checked
+    assert checked.form == InferenceForm("bf16")
+    assert checked.checked_on == "1 held-out patient"
+    assert checked.cpu_flags == cpu_flags()
     assert bundle.sha256 == read_bundle(str(source), "detector").sha256
     assert "checked" not in json.loads((source / "config.json").read_text())
+
+
+def test_a_bundle_keeps_the_forms_that_were_checked_before(
+    truth: Path, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models_check, "refuse_form", lambda *_: None)  # as if openvino were there
+    model = str(bundles / "detector-tiny")
+    kept: list[list[tuple[str, float]]] = []
+    for number, (engine, other) in enumerate((("torch", 0.8), ("openvino", 0.8), ("torch", 0.799))):
+        reaching(monkeypatch, {"AP50": 0.8}, {"AP50": other})
+        new = tmp_path / str(number)
+        check_model(request(truth, bundles, model=model, engine=engine, output=new))
+        checked, model = read_bundle(str(new), "detector").checked, str(new)
+        kept.append([(one.form.engine, one.figures[0].other) for one in checked])
+    assert kept[0] == [("torch", 0.8)]
+    assert kept[1] == [("torch", 0.8), ("openvino", 0.8)]
+    assert kept[2] == [("openvino", 0.8), ("torch", 0.799)]
 
 
 @pytest.mark.parametrize(

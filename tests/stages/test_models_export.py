@@ -16,7 +16,7 @@ from lnmdetect.cli import app
 from lnmdetect.core.config import DetectorRecipe
 from lnmdetect.core.errors import InputError, MissingExtraError, ModelError, OutputError, UsageError
 from lnmdetect.core.patient_digests import PatientDigests
-from lnmdetect.core.precision import InferenceForm
+from lnmdetect.core.precision import CheckedForm, HeldFigure, InferenceForm
 from lnmdetect.core.quantised import Quantised
 from lnmdetect.datasets.scan_slices import scan_batches
 from lnmdetect.io.bundles import read_bundle, write_with_weights_of
@@ -210,6 +210,24 @@ def test_pixels_of_another_place_calibrate_on_the_listed_images_alone(
     patients = {image.patient for image in listed}
     assert form.patients == PatientDigests.of(patients, sha256_of_file(data))
     assert form.calibrated_on == "1 patient, phantoms"
+
+
+def test_checks_of_the_same_weights_stay_with_a_new_int8_form_and_those_of_an_earlier_one_go(
+    tmp_path: Path, bundles: Path, toy_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models_quantise, "quantised_dense_part", lambda *_, **__: None)
+    monkeypatch.setattr(models_quantise, "model_bytes", lambda _: (b"xml", b"bin"))
+    held = (HeldFigure("AP50", 0.8, 0.8),)
+    bf16, int8 = (
+        CheckedForm(form, held, "40 held-out patients")
+        for form in (InferenceForm("bf16"), InferenceForm("int8", "openvino"))
+    )
+    source = read_bundle(str(bundles / "detector-tiny"), "detector")
+    checked = replace(source, folder=tmp_path / "checked", checked=(bf16, int8))
+    write_with_weights_of(source, checked, "a card")
+    wanted = quantised(toy_data, bundles, tmp_path / "int8", model=str(tmp_path / "checked"))
+    export_model(wanted)
+    assert read_bundle(str(tmp_path / "int8"), "detector").checked == (bf16,)
 
 
 @needs_nncf
