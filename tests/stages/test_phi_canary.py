@@ -116,7 +116,7 @@ OF_EXTRAS = (
     "models export classifier openvino --model tiny -o m/openvino -v",
 )
 """Run after `MADE_BEFORE`, where their packages are installed."""
-MADE_BEFORE = (DONE[2], "detect truth.json --model tiny --device cpu")
+MADE_BEFORE = (DONE[2], DONE[6])
 TAKE_NO_SCAN = {"models", "phantom ct", "phantom ultrasound", "speed"}
 TAKE_A_NETWORK = {"pacs push", "pacs pull", "pacs listen"}
 """Planted in test_phi_pacs."""
