@@ -20,7 +20,8 @@ from lnmdetect.stages.classify import ClassifyRequest, classify, load_classifier
 from lnmdetect.stages.detect import detect, load_detector
 from lnmdetect.stages.detect_request import DetectRequest
 from lnmdetect.stages.model_form import chosen_form
-from lnmdetect.stages.models_check import CheckRequest, check_model
+from lnmdetect.stages.models_check import check_model
+from lnmdetect.stages.models_check_request import CheckRequest
 from lnmdetect.stages.run import RunRequest, run
 
 CPU = torch.device("cpu")

@@ -15,12 +15,15 @@ from lnmdetect.core.records import CocoDataset, NodeAnnotation
 from lnmdetect.io.bundles import read_bundle
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
+from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.machine_facts import cpu_flags
 from lnmdetect.stages import models_check
 from lnmdetect.stages.detect import detect
 from lnmdetect.stages.detect_request import DetectRequest
-from lnmdetect.stages.models_check import CheckRequest, CheckResult, check_model, refuse_moved
+from lnmdetect.stages.models_check import CheckResult, check_model, refuse_moved
+from lnmdetect.stages.models_check_request import CheckRequest
 from tests.engines import needs_openvino
+from tests.test_data_specs import errors
 
 Figures = dict[str, float]
 
@@ -54,10 +57,10 @@ def request(truth: Path, bundles: Path, arm: str = "detector", **changes: object
 def reaching(monkeypatch: pytest.MonkeyPatch, exact: Figures, other: Figures) -> None:
     """Let the two forms reach these figures."""
 
-    def figures(_: CheckRequest, form: InferenceForm, *__: object) -> tuple[Figures, float]:
+    def figures(form: InferenceForm, *_: object) -> tuple[Figures, float]:
         return (exact if form == EXACT else other), 1.0
 
-    monkeypatch.setattr(models_check, "_figures", figures)
+    monkeypatch.setattr(models_check, "figures_in", figures)
 
 
 def test_both_forms_of_a_detector_are_run_on_the_truth_and_compared(
@@ -108,6 +111,13 @@ def test_a_form_whose_figures_held_becomes_the_default_of_a_new_bundle(
     assert checked.cpu_flags == cpu_flags()
     assert bundle.sha256 == read_bundle(str(source), "detector").sha256
     assert "checked" not in json.loads((source / "config.json").read_text())
+    told = json.loads((tmp_path / "new" / "run.json").read_text())
+    assert errors("run", told) == []
+    form = {"precision": "bf16", "engine": "torch"}
+    assert told["config"] == {"arm": "detector", **form, "device": "cpu"}
+    assert told["model"] == {"tiny": bundle.sha256}
+    assert told["inputs"] == {"truth.json": sha256_of_file(truth)}
+    assert {"fp32 on torch", "bf16 on torch"} == told["timings_s"].keys()
 
 
 def test_a_bundle_keeps_the_forms_that_were_checked_before(
