@@ -202,9 +202,15 @@ def test_a_bundle_in_int8_is_run_by_detect_and_copied_by_others(
     assert detect(asked).boxes > 0
     info = read_coco(boxes).info
     assert info["detector"]["precision"] == "int8"
+    assert info["detector"]["sha256"] == source.sha256
+    assert info["detector"]["int8_sha256"] == {
+        name: sha256_of_file(tmp_path / "int8" / name) for name in ("int8.xml", "int8.bin")
+    }
     assert info["detector_int8_calibrated_on"] == form.patients.to_json()
     detect(replace(asked, precision="fp32", overwrite=True))
-    assert "detector_int8_calibrated_on" not in read_coco(boxes).info
+    info = read_coco(boxes).info
+    assert "detector_int8_calibrated_on" not in info
+    assert "int8_sha256" not in info["detector"]
     write_with_weights_of(bundle, replace(bundle, folder=tmp_path / "copy"), "a card")
     load_detector(str(tmp_path / "copy"), "cpu", precision="int8", engine="openvino")
     check = CheckRequest(
