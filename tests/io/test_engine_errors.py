@@ -29,7 +29,8 @@ class Strange(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a Bessel function."""
-        return torch.special.bessel_j0(x)
+        answer: Tensor = torch.special.bessel_j0(x)
+        return answer
 
 
 def test_the_errors_of_a_module_are_those_it_shows_and_what_its_others_are() -> None:
