@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-# What `make test-extras` installs beside the development tools, about 450 MB.
+# What `make test-extras` installs beside the development tools, about 800 MB.
 EXTRAS := onnx,openvino,quantize,ray,parquet
 EXTRAS_STAMP := $(VENV)/.installed-extras
 
