@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# What `make test-extras` installs beside the development tools, about 800 MB.
+EXTRAS := onnx,openvino,quantize,ray,parquet
+EXTRAS_STAMP := $(VENV)/.installed-extras
 
 # What `make test-all` runs: everything, unless ONLY narrows it, as .ci/run does after `make test`.
 ONLY ?=
@@ -32,10 +35,10 @@ ROWS_OF = $$(for run in $(TABLES_2_3); do echo --fused $$run=test/$$run/$1.json;
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all check weights heldout bench tables masks ultrasound clean
+.PHONY: help install demo test test-all test-extras check weights heldout bench tables masks ultrasound clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## make .venv and install lnmdetect with its development tools
 	@echo "lnmdetect is installed. Next: make demo, or $(BIN)/lnmdetect --help"
@@ -66,6 +69,13 @@ test: $(STAMP) ## the quick tests: CPU, no network, under 10 minutes on 2 cores
 
 test-all: $(STAMP) ## every test, the slow and the real-server ones too
 	$(BIN)/python -m pytest $(if $(ONLY),-m "$(ONLY)")
+
+test-extras: $(EXTRAS_STAMP) ## installs the extras and runs the tests that need one
+	$(BIN)/python -m pytest -m extra
+
+$(EXTRAS_STAMP): pyproject.toml $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,$(EXTRAS)]'
+	@touch $@
 
 check: $(STAMP) ## ruff, formatting, mypy --strict, the layering rules; warnings are errors
 	$(BIN)/ruff check lnmdetect tests

@@ -13,6 +13,7 @@ app = typer.Typer(
     help="List the installed model bundles, check one in another form, or export one.",
     invoke_without_command=True,
 )
+_USED_BY = {"detector": ("detect", "scan/"), "classifier": ("classify", "boxes.json")}
 
 
 @app.callback()
@@ -72,7 +73,8 @@ def check(
     fp32 either, the exit code is 4.
     """
     from lnmdetect.cli_tables import check_table, check_text
-    from lnmdetect.stages.models_check import CheckRequest, check_model, refuse_moved
+    from lnmdetect.stages.models_check import check_model, refuse_moved
+    from lnmdetect.stages.models_check_request import CheckRequest
 
     talk = Talk(quiet, verbose, as_json)
     request = CheckRequest(
@@ -92,9 +94,8 @@ def check(
     talk.notes(result.notes)
     refuse_moved(result)
     if result.bundle is not None:
-        stage = ("detect", "scan/") if arm == "detector" else ("classify", "boxes.json")
         by = () if engine == "torch" else ("--engine", engine)
-        talk.hint("lnmdetect", *stage, "--model", result.bundle, *by)
+        talk.hint("lnmdetect", *_USED_BY[arm], "--model", result.bundle, *by)
 
 
 @app.command("export")

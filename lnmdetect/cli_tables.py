@@ -124,16 +124,21 @@ def inserted_text(result: "InsertResult") -> str:
 
 
 def models_table(models: "Sequence[InstalledModel]") -> Table:
-    """Return one row a bundle, with the first of its figures; --json has them all."""
+    """Return one row a bundle, with its default form and its first figure; --json has them all."""
     table = Table(title="Installed model bundles", caption="All figures: lnmdetect models --json")
-    for name in ("stage", "--model", "recipe", "trained on", "threshold", "MB", "validation"):
+    for name in ("stage", "--model", "recipe", "trained on", "form", "threshold", "validation"):
         table.add_column(name, no_wrap=True)
     for model in models:
         main = next((f"{key} {_figure(value)}" for key, value in model.figures.items()), "")
         trained = "phantoms" if model.is_phantom else "scans"
-        cells = (model.arm, model.name, model.recipe, trained, f"{model.threshold:.3f}")
-        table.add_row(*cells, f"{model.megabytes:.1f}", main)
+        form = ", ".join(_form(engine, used) for engine, used in model.precisions.items())
+        cells = (model.arm, model.name, model.recipe, trained, form, f"{model.threshold:.3f}")
+        table.add_row(*cells, main)
     return table
+
+
+def _form(engine: str, precision: str) -> str:
+    return precision if engine == "torch" else f"{precision} on {engine}"
 
 
 def check_table(result: "CheckResult") -> Table:

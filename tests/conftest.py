@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,17 @@ def pytest_configure() -> None:
     tiny networks of the tests gain nothing from the second.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip tests marked `extra` that lack a package, except where they alone are asked for."""
+    for item in items:
+        named = {name for mark in item.iter_markers("extra") for name in mark.args}
+        if missing := sorted(name for name in named if find_spec(name) is None):
+            said = f"not installed: {', '.join(missing)}"
+            if config.option.markexpr == "extra":
+                raise pytest.UsageError(f"{item.name}: {said}; `make test-extras` installs it")
+            item.add_marker(pytest.mark.skip(reason=said))
 
 
 @pytest.fixture(autouse=True)

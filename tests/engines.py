@@ -1,16 +1,7 @@
-"""Engines that are extras: whether they are installed, without importing them."""
-
-from importlib.util import find_spec
+"""Engines that are extras: marks of the tests that run them."""
 
 import pytest
 
-
-def needs(*packages: str) -> pytest.MarkDecorator:
-    """A mark that skips a test where a package is missing."""
-    missing = [name for name in packages if find_spec(name) is None]
-    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
-
-
-needs_openvino = needs("openvino")
-needs_onnx = needs("onnx", "onnxruntime")
-needs_nncf = needs("openvino", "nncf")
+needs_openvino = pytest.mark.extra("openvino")
+needs_onnx = pytest.mark.extra("onnx", "onnxruntime")
+needs_nncf = pytest.mark.extra("openvino", "nncf")

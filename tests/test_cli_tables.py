@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from lnmdetect.cli_tables import check_text, models_table, plan_table
+from lnmdetect.core.precision import Engine, Precision
 from lnmdetect.core.segmenter_config import SegmentationPlan
 from lnmdetect.stages.models import InstalledModel
 from lnmdetect.stages.models_check import CheckResult
@@ -25,8 +26,19 @@ def test_each_bundle_takes_one_line_of_80_columns_with_its_main_figure() -> None
     assert isinstance(console.file, io.StringIO)
     rows = [line for line in console.file.getvalue().splitlines() if line.startswith("│")]
     cells = [[cell.strip() for cell in row.split("│")[1:-1]] for row in rows]
-    row = ["classifier", "compact", "compact", "phantoms", "0.590", "8.8", "auc 0.895"]
+    row = ["classifier", "compact", "compact", "phantoms", "fp32", "0.590", "auc 0.895"]
     assert cells == [row, row]
+
+
+def test_a_bundle_is_listed_with_the_form_in_which_it_answers_by_default_on_each_engine() -> None:
+    precisions: dict[Engine, Precision] = {"torch": "bf16", "openvino": "int8"}
+    model = InstalledModel(
+        "detector", "tiny", "r", False, 0.4, "", {}, 5.3, "", precisions=precisions
+    )
+    console = Console(file=io.StringIO(), width=100)
+    console.print(models_table([model]))
+    assert isinstance(console.file, io.StringIO)
+    assert "│ bf16, int8 on openvino │" in console.file.getvalue()
 
 
 def test_a_plan_is_told_in_voxels_mm_and_levels() -> None:

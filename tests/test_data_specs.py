@@ -343,6 +343,7 @@ BAD_PARTS: tuple[tuple[str, str, Any], ...] = (
     ("boxes", "info/detector/sha256", "abc"),
     ("boxes", "info/detector/precision", "fp16"),
     ("boxes", "info/detector/engine", "tensorrt"),
+    ("boxes", "info/detector/int8_sha256", {"int8.xml": "a" * 64}),
     ("nodes", "info/classifier/precision", "fp64"),
     ("boxes", "info/operating_threshold", KeyError),
     ("boxes", "info/operating_threshold_chosen_on/truth_sha256", KeyError),

@@ -1,7 +1,7 @@
 """In which numbers a network answers, and what has been shown of it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -11,6 +11,8 @@ Precision = Literal["fp32", "bf16", "int8"]
 Engine = Literal["torch", "openvino", "onnx"]
 TOLERANCE = 0.005
 """How far a held figure may lie from that of fp32 (design, section 9: scores move, AP may not)."""
+INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
+"""Processors with one of these add products of int8 up in 32 bits; others in 16, which overflow."""
 
 
 @dataclass(frozen=True)
@@ -68,39 +70,61 @@ class CheckedForm:
         figures: of both, at least one.
         checked_on: the patients in words.
         patients: their digests.
+        cpu_flags: instructions of the processor that matter to speed; empty: not told.
     """
 
     form: InferenceForm
     figures: tuple[HeldFigure, ...]
     checked_on: str
     patients: PatientDigests | None = None
+    cpu_flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.figures or not all(figure.held for figure in self.figures):
             raise ValueError(f"{self.form.described}: expected figures within {TOLERANCE} of fp32")
 
+    def holds_with(self, cpu_flags: Collection[str]) -> bool:
+        """Return whether a processor of these instructions adds up as that of the check did."""
+        had, has = (INT8_FLAGS.intersection(flags) for flags in (self.cpu_flags, cpu_flags))
+        return self.form.precision != "int8" or not had or bool(has)
+
     def to_json(self) -> dict[str, Any]:
         """Return it as a bundle's config holds it."""
+        flags = {"cpu_flags": list(self.cpu_flags)} if self.cpu_flags else {}
         patients = {} if self.patients is None else {"patients": self.patients.to_json()}
         return {
             **asdict(self.form),
             "figures": [asdict(figure) for figure in self.figures],
             "checked_on": self.checked_on,
+            **flags,
             **patients,
         }
 
 
-def checked_from_json(stored: Mapping[str, Any] | None) -> CheckedForm | None:
-    """Return what `CheckedForm.to_json` wrote, None for None.
+def with_checked(forms: Sequence[CheckedForm], newest: CheckedForm) -> tuple[CheckedForm, ...]:
+    """Return checked forms in the order of their checks; an earlier check of the newest is gone."""
+    return (*(one for one in forms if one.form != newest.form), newest)
+
+
+def checked_from_json(
+    stored: Sequence[Mapping[str, Any]] | Mapping[str, Any],
+) -> tuple[CheckedForm, ...]:
+    """Return what `CheckedForm.to_json` wrote of several, or, in older bundles, of one.
 
     Raises:
         KeyError, TypeError, ValueError: it is laid out otherwise.
     """
-    if stored is None:
-        return None
+    forms = [_form_from_json(one) for one in ([stored] if isinstance(stored, Mapping) else stored)]
+    if len({one.form for one in forms}) < len(forms):
+        raise ValueError("checked: expected each form once")
+    return tuple(forms)
+
+
+def _form_from_json(stored: Mapping[str, Any]) -> CheckedForm:
     return CheckedForm(
         form=InferenceForm(stored["precision"], stored["engine"]),
         figures=tuple(HeldFigure(**figure) for figure in stored["figures"]),
         checked_on=stored["checked_on"],
         patients=digests_from_json(stored.get("patients")),
+        cpu_flags=tuple(stored.get("cpu_flags", ())),
     )

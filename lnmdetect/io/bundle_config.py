@@ -49,7 +49,7 @@ class Bundle:
         temperature: of a classifier; its thresholds hold for probabilities at it.
         trained_on: whom; None: not told.
         node_threshold: of a segmenter, on a node's score; `threshold` is that on a voxel's.
-        checked: a faster form in which it was seen to answer as well; None: none.
+        checked: faster forms in which it was seen to answer as well, in the order of the checks.
         quantised: its int8 form, of which the files lie in the folder; None: none.
     """
 
@@ -64,13 +64,19 @@ class Bundle:
     temperature: Temperature = field(default_factory=Temperature)
     trained_on: PatientDigests | None = None
     node_threshold: Threshold | None = None
-    checked: CheckedForm | None = None
+    checked: tuple[CheckedForm, ...] = ()
     quantised: Quantised | None = None
 
+    def checked_with(self, engine: Engine) -> tuple[CheckedForm, ...]:
+        """Return the forms that were checked with an engine, the newest check first."""
+        return tuple(one for one in reversed(self.checked) if one.form.engine == engine)
+
     def usual_precision(self, engine: Engine = "torch") -> Precision:
-        """Return in what the bundle answers with an engine when nobody says: fp32 if unchecked."""
-        checked = self.checked
-        return checked.form.precision if checked and checked.form.engine == engine else "fp32"
+        """Return in what the bundle answers with an engine when nobody says: as checked last.
+
+        fp32 where nothing was checked.
+        """
+        return next((one.form.precision for one in self.checked_with(engine)), "fp32")
 
 
 def package_weights() -> Path:
@@ -135,7 +141,7 @@ def _parse_config(folder: Path, arm: Arm) -> Bundle:
             temperature=temperature,
             trained_on=digests_from_json(config.get("trained_on")),
             node_threshold=None if of_nodes is None else threshold_from_json(of_nodes),
-            checked=checked_from_json(config.get("checked")),
+            checked=checked_from_json(config.get("checked", ())),
             quantised=quantised_from_json(config.get("int8")),
         )
     except InputError as error:

@@ -180,7 +180,7 @@ def _write_description(bundle: Bundle, card: str) -> None:
         **({"node_threshold": chosen_to_json(of_nodes)} if of_nodes else {}),
         **({"temperature": chosen_to_json(bundle.temperature)} if has_temperature else {}),
         **({"trained_on": bundle.trained_on.to_json()} if bundle.trained_on else {}),
-        **({"checked": bundle.checked.to_json()} if bundle.checked else {}),
+        **({"checked": [one.to_json() for one in bundle.checked]} if bundle.checked else {}),
         **({"int8": bundle.quantised.to_json()} if bundle.quantised else {}),
         "figures": dict(bundle.figures),
         "data": dict(bundle.data),

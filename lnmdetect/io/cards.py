@@ -1,8 +1,10 @@
 """The card of a bundle: what it is, what it was trained on and what to expect."""
 
+from typing import get_args
+
 from lnmdetect.core.config import ClassifierRecipe, Recipe
 from lnmdetect.core.fusion_config import FusionConfig, FusionRecipe
-from lnmdetect.core.precision import EXACT, TOLERANCE
+from lnmdetect.core.precision import EXACT, TOLERANCE, CheckedForm, Engine
 from lnmdetect.core.segmenter_config import SegmenterRecipe
 from lnmdetect.core.thresholds import Temperature
 from lnmdetect.core.wording import counted
@@ -129,24 +131,39 @@ def _int8_line(bundle: Bundle) -> str:
 
 
 def _checked_lines(bundle: Bundle) -> str:
-    """Return the figures that let a faster form of the network be the default one."""
-    checked = bundle.checked
-    if checked is None:
-        return ""
+    """Return the figures that let faster forms of the network be the default ones."""
+    return "".join(
+        _form_lines(form, is_newest=number == 0)
+        for engine in get_args(Engine)
+        for number, form in enumerate(bundle.checked_with(engine))
+    )
+
+
+def _form_lines(checked: CheckedForm, *, is_newest: bool) -> str:
+    """Return the figures of a form; the newest one of its engine is the default."""
     rows = "\n".join(
         f"| {figure.name} | {figure.exact:.4f} | {figure.other:.4f} | {figure.moved:+.4f} |"
         for figure in checked.figures
     )
     form = checked.form.described
     says = f"By default this model answers in {form}"
-    if checked.form.engine != EXACT.engine:
-        engine, precision = checked.form.engine, checked.form.precision
+    engine, precision = checked.form.engine, checked.form.precision
+    if engine != EXACT.engine:
         says = f"With --engine {engine} it answers in {precision} by default"
+    where = "where the processor computes so"
+    if not is_newest:
+        says, where = f"It was checked in {form} too", "the default where that above cannot be"
     return (
-        f"\n{says}, where the processor computes so: on\n"
-        f"{checked.checked_on}, each figure stayed within {TOLERANCE} of that in fp32.\n\n"
+        f"\n{says}, {where}: on\n"
+        f"{checked.checked_on}, each figure stayed within {TOLERANCE} of that in fp32."
+        f"{_processor(checked)}\n\n"
         f"| figure | {EXACT.described} | {form} | moved |\n|---|---|---|---|\n{rows}\n"
     )
+
+
+def _processor(checked: CheckedForm) -> str:
+    has = ", ".join(checked.cpu_flags)
+    return f"\nThe processor of the check had {has}." if has else ""
 
 
 def _shown(value: object) -> str:

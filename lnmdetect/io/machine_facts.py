@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Any
 from lnmdetect.io.machine import usable_cores
 
 CPU_INFO = Path("/proc/cpuinfo")
-FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+FLAGS = (
+    *("avx2", "avx_vnni", "avx512f", "avx512_vnni"),
+    *("avx512_bf16", "amx_bf16", "amx_int8"),
+)
 """Instructions that decide how much bf16 and int8 gain."""
 PACKAGES = ("torch", "torchvision", "numpy", "pydicom", "openvino", "onnxruntime", "ray")
 BUSY_LOAD = 0.5
@@ -52,17 +56,26 @@ class MachineFacts:
 def machine_facts() -> MachineFacts:
     """Return what this machine is, now."""
     told = _cpu_info()
-    has = set(told.get("flags", told.get("Features", "")).split())
     return MachineFacts(
         system=f"{platform.system()} {platform.machine()}",
         cpu=told.get("model name") or platform.processor() or "not told by the system",
-        flags=tuple(flag for flag in FLAGS if flag in has),
+        flags=_flags(told),
         cores=usable_cores(),
         memory_gb=_memory_gb(),
         load_average=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         python=platform.python_version(),
         packages={name: found for name in PACKAGES if (found := _version(name))},
     )
+
+
+def cpu_flags() -> tuple[str, ...]:
+    """Return those of `FLAGS` that this processor has; none where the system does not tell."""
+    return _flags(_cpu_info())
+
+
+def _flags(told: Mapping[str, str]) -> tuple[str, ...]:
+    has = set(told.get("flags", told.get("Features", "")).split())
+    return tuple(flag for flag in FLAGS if flag in has)
 
 
 def _cpu_info() -> dict[str, str]:

@@ -8,6 +8,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -16,9 +17,11 @@ from torch import Tensor, nn
 
 from lnmdetect.core.errors import UsageError
 from lnmdetect.core.extras import require_package
+from lnmdetect.io.engine_errors import errors_of, told_as_ours
 
 OPSET = 17
 """RoIAlign as detectors use it came with 16; runtimes of the last years know 17."""
+WHERE = "--engine onnx"
 TELLS_NOBODY = "ORT_DISABLE_TELEMETRY"
 
 
@@ -127,17 +130,27 @@ class OnnxNetwork:
 
     Raises:
         MissingExtraError: ONNX Runtime is not installed.
+        ModelError: ONNX Runtime cannot run it.
     """
 
     def __init__(self, model: bytes) -> None:
-        onnxruntime = import_onnxruntime("--engine onnx")
+        onnxruntime = import_onnxruntime(WHERE)
+        self._told = partial(
+            told_as_ours,
+            errors_of(onnxruntime.capi.onnxruntime_pybind11_state),
+            WHERE,
+            expected="a network and an input that ONNX Runtime can run here",
+            remedy="Run it with --engine torch.",
+            line=0,
+        )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # torch's turn
         options.log_severity_level = 3  # errors
-        self._session = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
-        )
+        with self._told():
+            self._session = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, x: Tensor) -> list[Tensor]:
@@ -145,6 +158,10 @@ class OnnxNetwork:
 
         Args:
             x: float32, on the CPU.
+
+        Raises:
+            ModelError: ONNX Runtime cannot compute them.
         """
-        found = self._session.run(None, {self._input: x.contiguous().numpy()})
+        with self._told():
+            found = self._session.run(None, {self._input: x.contiguous().numpy()})
         return [torch.from_numpy(one) for one in found]

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,10 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lnmdetect.core.errors import ModelError
+from lnmdetect.core.errors import ModelError, OutputError, UsageError
 from lnmdetect.core.extras import require_package
 from lnmdetect.core.precision import Precision
+from lnmdetect.io.engine_errors import Kinds, errors_of, told_as_ours
 
+WHERE = "--engine openvino"
 TELLS_ITS_MAKER = "openvino_telemetry"
 HINTS: Mapping[Precision, str] = {"fp32": "f32", "bf16": "bf16"}
 """What layers that are not quantised compute in."""
@@ -65,9 +68,17 @@ def converted(network: nn.Module, example: Tensor, *, shape: tuple[int, ...], wh
 
     Raises:
         MissingExtraError: OpenVINO is not installed.
+        UsageError: the network does something that OpenVINO has no operator for.
     """
     openvino = import_openvino(where)
-    with warnings.catch_warnings(), torch.inference_mode():
+    told = told_as_ours(
+        _errors(),
+        where,
+        expected="a network that OpenVINO can hold",
+        remedy="Use torch or onnx for this model.",
+        error=UsageError,
+    )
+    with told, warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # of the tracer, about shapes that do not vary
         return openvino.convert_model(
             network.eval(), example_input=example, input=openvino.PartialShape(list(shape))
@@ -84,7 +95,7 @@ def read_model(path: Path) -> Any:
     openvino = import_openvino(path.name)
     try:
         return openvino.Core().read_model(path)
-    except RuntimeError:  # its text holds the path
+    except _errors():  # their text holds the path
         raise ModelError(
             path.name,
             expected="a model of OpenVINO, .xml with its .bin",
@@ -101,10 +112,21 @@ class OpenVinoNetwork:
     Args:
         model: an `openvino.Model` of one input.
         precision: fp32 or bf16, of the layers that are not quantised.
+
+    Raises:
+        MissingExtraError: OpenVINO is not installed.
+        ModelError: OpenVINO cannot run it on this processor.
     """
 
     def __init__(self, model: Any, precision: Precision) -> None:
-        openvino = import_openvino("--engine openvino")
+        openvino = import_openvino(WHERE)
+        self._told = partial(
+            told_as_ours,
+            _errors(),
+            WHERE,
+            expected="a network and an input that OpenVINO can run here",
+            remedy="Run it with --engine torch.",
+        )
         options = {
             "INFERENCE_PRECISION_HINT": HINTS[precision],
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
@@ -113,8 +135,9 @@ class OpenVinoNetwork:
             # Of layers laid out for an image's shape; with each further one it would grow.
             "CPU_RUNTIME_CACHE_CAPACITY": "4",
         }
-        compiled = openvino.Core().compile_model(model, "CPU", options)
-        self._request = compiled.create_infer_request()
+        with self._told():
+            compiled = openvino.Core().compile_model(model, "CPU", options)
+            self._request = compiled.create_infer_request()
         self._outputs = len(compiled.outputs)
 
     def __call__(self, x: Tensor) -> list[Tensor]:
@@ -122,12 +145,20 @@ class OpenVinoNetwork:
 
         Args:
             x: float32, on the CPU.
+
+        Raises:
+            ModelError: OpenVINO cannot compute them.
         """
-        self._request.infer([x.contiguous().numpy()], share_inputs=True)
+        with self._told():
+            self._request.infer([x.contiguous().numpy()], share_inputs=True)
         return [
             torch.from_numpy(self._request.get_output_tensor(number).data)
             for number in range(self._outputs)
         ]
+
+
+def _errors() -> Kinds:
+    return errors_of(import_openvino(WHERE).frontend)
 
 
 def model_bytes(model: Any) -> tuple[bytes, bytes]:
@@ -135,9 +166,19 @@ def model_bytes(model: Any) -> tuple[bytes, bytes]:
 
     Args:
         model: converted or quantised.
+
+    Raises:
+        OutputError: the folder of temporary files does not take them.
     """
-    openvino = import_openvino("--engine openvino")
-    with tempfile.TemporaryDirectory(prefix="lnmdetect-") as folder:
+    openvino = import_openvino(WHERE)
+    told = told_as_ours(
+        _errors(),
+        "the folder of temporary files",
+        expected="room for the model",
+        remedy="Free some, or let TMPDIR name another folder.",
+        error=OutputError,
+    )
+    with tempfile.TemporaryDirectory(prefix="lnmdetect-") as folder, told:
         path = Path(folder) / "model.xml"
         openvino.save_model(model, path, compress_to_fp16=False)
         return path.read_bytes(), path.with_suffix(".bin").read_bytes()

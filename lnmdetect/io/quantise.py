@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnmdetect.core.extras import require_package
+from lnmdetect.io.engine_errors import errors_of, told_as_ours
 from lnmdetect.io.openvino_engine import import_openvino
 
 _BUILDS = logging.getLogger("torch.utils.cpp_extension")
@@ -27,6 +28,7 @@ def quantised_model(model: Any, inputs: Sequence[NDArray[np.float32]], *, where:
 
     Raises:
         MissingExtraError: NNCF or OpenVINO is not installed.
+        ModelError: NNCF cannot measure or quantise it.
     """
     require_package("nncf", where=where, package="nncf, which quantises", extra="quantize")
     import_openvino(where)  # before NNCF, which tells its maker otherwise
@@ -36,9 +38,15 @@ def quantised_model(model: Any, inputs: Sequence[NDArray[np.float32]], *, where:
         import nncf
 
         nncf.set_log_level(logging.ERROR)
-        return nncf.quantize(
-            model,
-            nncf.Dataset(list(inputs)),
-            preset=nncf.QuantizationPreset.MIXED,  # activations are not symmetric about 0
-            subset_size=len(inputs),
-        )
+        with told_as_ours(
+            errors_of(nncf.errors),
+            where,
+            expected="a network and inputs that NNCF can measure",
+            remedy="Leave --precision out for fp32.",
+        ):
+            return nncf.quantize(
+                model,
+                nncf.Dataset(list(inputs)),
+                preset=nncf.QuantizationPreset.MIXED,  # activations are not symmetric about 0
+                subset_size=len(inputs),
+            )

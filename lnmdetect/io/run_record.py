@@ -17,6 +17,8 @@ from lnmdetect.core.errors import PartialBatchError
 from lnmdetect.core.records import ImageRecord
 from lnmdetect.io.json_files import write_json
 
+RUN = "run.json"
+"""Name of the record of a command that fills a folder."""
 _PACKAGES = ("torch", "torchvision", "numpy", "pydicom")
 
 

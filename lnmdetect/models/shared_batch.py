@@ -88,18 +88,22 @@ def gathered(part: Tensor) -> Tensor:
 def as_share(terms: dict[str, Tensor], count: int, *, least: int = 0) -> dict[str, Tensor]:
     """Return the terms of a part, scaled so that their mean over the ranks is that of the whole.
 
+    Terms of nothing are 0, and change no weight.
+
     Args:
         terms: sums over something, divided by how many there are of it in the part.
         count: how many there are.
         least: what the terms are divided by where there are fewer.
     """
+    if max(count, least) == 0:  # 0 / 0
+        terms = {name: term.nan_to_num(nan=0.0) for name, term in terms.items()}
     if rank_count() == 1:
         return terms
     device = next(iter(terms.values())).device
     total = torch.tensor(float(count), device=device)
     with among_ranks():
         dist.all_reduce(total)
-    factor = max(count, least) * rank_count() / total.clamp(min=least)
+    factor = max(count, least) * rank_count() / total.clamp(min=max(least, 1))
     return {name: term * factor for name, term in terms.items()}
 
 

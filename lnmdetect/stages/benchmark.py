@@ -17,7 +17,7 @@ from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.io.benchmark_recipes import chosen_rows, read_benchmark, row_recipe
 from lnmdetect.io.json_files import require_folder
 from lnmdetect.io.machine import usable_cores
-from lnmdetect.io.run_record import RunRecord
+from lnmdetect.io.run_record import RUN, RunRecord
 from lnmdetect.metrics.correlation import Correlation, spearman
 from lnmdetect.metrics.figure import Figure, undefined
 from lnmdetect.stages.benchmark_chance import over_chance
@@ -71,7 +71,7 @@ def benchmark(
     record.inputs[request.data.name] = result.info.truth.sha256
     record.failures = len(failures(result))
     record.lap("table")
-    record.write(request.output / "run.json")
+    record.write(request.output / RUN)
     return result
 
 

@@ -27,7 +27,7 @@ def refuse_output(output: Path, source: Bundle, *, overwrite: bool) -> None:
         if output.resolve().is_relative_to(kept):
             raise OutputError(
                 output.name,
-                expected="a new folder for the bundle",
+                expected="a new folder",
                 got=got,
                 remedy="Choose another --output; an existing model stays as it is.",
             )

@@ -12,14 +12,13 @@ from lnmdetect.io.bundles import Bundle, read_bundle, write_with_weights_of
 from lnmdetect.io.cards import bundle_card
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.recipes import Arm
-from lnmdetect.io.run_record import RunRecord
+from lnmdetect.io.run_record import RUN, RunRecord
 from lnmdetect.metrics.matching import Matches, match_tables
 from lnmdetect.stages.bundle_output import bundle_name, patients_in_words, refuse_output
 from lnmdetect.stages.evaluation_info import FEW_PATIENTS
 from lnmdetect.stages.evaluation_inputs import Predictions, read_predictions
 from lnmdetect.stages.evaluation_truth import Truth, read_truth
 
-RUN = "run.json"
 _MADE_BY = {"detector": "detect", "classifier": "classify"}
 
 

@@ -27,7 +27,7 @@ from lnmdetect.io.json_files import sha256_of_file, write_json
 from lnmdetect.io.listed_scans import open_listed
 from lnmdetect.io.nifti import require_nibabel, write_nifti
 from lnmdetect.io.pixel_roots import scan_root
-from lnmdetect.io.run_record import RunRecord
+from lnmdetect.io.run_record import RUN, RunRecord
 from lnmdetect.io.scan_grid import patient_grid
 from lnmdetect.io.scan_handle import ScanHandle, ScanSource
 from lnmdetect.stages.convert_layouts import nndetection_info, nnunet_info, nnunet_splits
@@ -102,7 +102,7 @@ def to_labels(request: ToLabelsRequest, progress: Progress = SILENT) -> ToLabels
     made = CaseSet(request.layout, request.values, request.classes, tuple(cases), source.is_phantom)
     _write_tables(request, made, source, folds)
     record.lap("convert")
-    record.write(request.output / "run.json")
+    record.write(request.output / RUN)
     return ToLabelsResult(
         request.output,
         cases=len(cases),

@@ -6,7 +6,7 @@ from typing import Any
 
 from lnmdetect import __version__
 from lnmdetect.core.config import STORED_SCORE_MIN
-from lnmdetect.core.patient_digests import PatientDigests, calibrated_on, chosen_on, trained_on
+from lnmdetect.core.patient_digests import calibrated_on, chosen_on, trained_on
 from lnmdetect.core.precision import InferenceForm
 from lnmdetect.core.records import (
     LYMPH_NODE,
@@ -88,6 +88,7 @@ def _info(
     request: DetectRequest, bundle: Bundle, threshold: float, form: InferenceForm
 ) -> dict[str, Any]:
     chosen = bundle.threshold if request.threshold is None else None
+    quantised = bundle.quantised if form.precision == "int8" else None
     if request.pseudonymise_uids:
         place: dict[str, Any] = {"pseudonymised_uids": True}
     else:
@@ -101,6 +102,7 @@ def _info(
             "sha256": bundle.sha256,
             "trained_on_phantoms": bundle.is_phantom,
             **asdict(form),
+            **({} if quantised is None else {"int8_sha256": dict(quantised.sha256)}),
         },
         "recipe": bundle.recipe.name,
         **place,
@@ -110,14 +112,8 @@ def _info(
         ),
         **trained_on("detector", bundle.trained_on),
         **chosen_on("operating_threshold", chosen.patients if chosen else None),
-        **calibrated_on("detector", _calibration_patients(bundle, form)),
+        **calibrated_on("detector", quantised.patients if quantised else None),
     }
-
-
-def _calibration_patients(bundle: Bundle, form: InferenceForm) -> PatientDigests | None:
-    if form.precision != "int8" or bundle.quantised is None:
-        return None
-    return bundle.quantised.patients
 
 
 def pixel_place(scan: Path) -> Path:

@@ -6,6 +6,7 @@ import torch
 
 from lnmdetect.core.precision import Engine, InferenceForm, Precision
 from lnmdetect.io.bundles import Bundle, quantised_file
+from lnmdetect.io.machine_facts import cpu_flags
 from lnmdetect.training.devices import computes_bf16
 from lnmdetect.training.engines import (
     calibrated,
@@ -27,8 +28,8 @@ def chosen_form(
     Args:
         bundle: its card says in which form it was checked.
         device: where it runs.
-        precision: None takes that in which the bundle was checked with this engine, on a CPU that
-            computes in it, else fp32.
+        precision: None takes that in which the bundle was last checked with this engine and in
+            which this CPU computes, else fp32.
         engine: what runs the network.
 
     Raises:
@@ -45,7 +46,7 @@ def refuse_form(bundle: Bundle, precision: Precision | None, engine: Engine) -> 
 
     Args:
         bundle: a detector or a classifier.
-        precision: None takes that in which the bundle was checked with this engine.
+        precision: None takes that in which the bundle was last checked with this engine.
         engine: what runs the network.
 
     Raises:
@@ -65,5 +66,9 @@ def refuse_form(bundle: Bundle, precision: Precision | None, engine: Engine) -> 
 def _usual_precision(bundle: Bundle, device: torch.device, engine: Engine) -> Precision:
     if device.type != "cpu":
         return "fp32"
-    usual = bundle.usual_precision(engine)
-    return "fp32" if usual == "bf16" and not computes_bf16(device) else usual
+    flags = cpu_flags()
+    for checked in bundle.checked_with(engine):
+        precision = checked.form.precision
+        if checked.holds_with(flags) and (precision != "bf16" or computes_bf16(device)):
+            return precision
+    return "fp32"

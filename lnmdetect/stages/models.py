@@ -1,9 +1,10 @@
 """`lnmdetect models`: the installed bundles and what they reached where they were validated."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from lnmdetect.core.precision import EXACT, Engine, Precision
 from lnmdetect.io.bundles import bundle_folders, read_bundle
 from lnmdetect.io.recipes import Arm
 
@@ -16,6 +17,8 @@ class InstalledModel:
         figures: on its validation patients.
         megabytes: of the weights.
         node_threshold: of a segmenter, on a node's score; `threshold` is that on a voxel's.
+        precisions: in which it answers by default, by engine, where the processor computes so;
+            engines on which nothing was checked are left out, but for torch.
     """
 
     arm: str
@@ -28,6 +31,7 @@ class InstalledModel:
     megabytes: float
     sha256: str
     node_threshold: float | None = None
+    precisions: Mapping[Engine, Precision] = field(default_factory=lambda: {EXACT.engine: "fp32"})
 
 
 def installed_models() -> tuple[InstalledModel, ...]:
@@ -54,4 +58,9 @@ def _describe(arm: Arm, name: str) -> InstalledModel:
         megabytes=round((bundle.folder / "weights.safetensors").stat().st_size / 1e6, 2),
         sha256=bundle.sha256,
         node_threshold=bundle.node_threshold.value if bundle.node_threshold else None,
+        precisions={
+            engine: bundle.usual_precision(engine)
+            for engine in get_args(Engine)
+            if engine == EXACT.engine or bundle.checked_with(engine)
+        },
     )

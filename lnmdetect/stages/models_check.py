@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from lnmdetect.core.errors import InputError, ModelError, UsageError
@@ -11,58 +11,27 @@ from lnmdetect.core.precision import (
     EXACT,
     TOLERANCE,
     CheckedForm,
-    Engine,
     HeldFigure,
     InferenceForm,
-    Precision,
+    with_checked,
 )
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.core.wording import counted
 from lnmdetect.io.bundles import Bundle, read_bundle, write_with_weights_of
 from lnmdetect.io.cards import bundle_card
 from lnmdetect.io.json_files import sha256_of_file
-from lnmdetect.io.listed_scans import open_listed
-from lnmdetect.io.recipes import Arm
+from lnmdetect.io.machine_facts import cpu_flags
+from lnmdetect.io.run_record import RUN, RunRecord
 from lnmdetect.stages.bundle_output import bundle_name, patients_in_words, refuse_output
-from lnmdetect.stages.classify import ClassifyRequest, classify
-from lnmdetect.stages.detect import detect
-from lnmdetect.stages.detect_request import DEFAULT_MODEL, DetectRequest
-from lnmdetect.stages.evaluate import evaluate
 from lnmdetect.stages.evaluation_info import FEW_PATIENTS
-from lnmdetect.stages.evaluation_request import TRUTH, EvalRequest
-from lnmdetect.stages.evaluation_result import EvalResult
 from lnmdetect.stages.evaluation_truth import Truth, read_truth
 from lnmdetect.stages.model_form import refuse_form
+from lnmdetect.stages.models_check_figures import AUC, Figures, figures_in
+from lnmdetect.stages.models_check_request import CheckRequest
+from lnmdetect.training.devices import choose_device
 
-Figures = dict[str, float]
-AUC = "AUC"
 CHANCE = 0.5
 """AUC of a classifier that knows nothing."""
-
-
-@dataclass(frozen=True)
-class CheckRequest:
-    """Which form of which model to hold against fp32, and on whom.
-
-    Attributes:
-        arm: detector or classifier.
-        truth: of patients that the model has not seen.
-        scan: where their pixels are; None takes the file's `info.scan_root`.
-        model: name or folder of the bundle.
-        precision, engine: the form.
-        device: where both are run.
-        output: folder of a new bundle that answers in this form by default; None writes nothing.
-    """
-
-    arm: Arm
-    truth: Path = TRUTH
-    scan: Path | None = None
-    model: str = DEFAULT_MODEL
-    precision: Precision = "bf16"
-    engine: Engine = "torch"
-    device: str = "auto"
-    output: Path | None = None
-    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,16 +80,24 @@ def check_model(request: CheckRequest, progress: Progress = SILENT) -> CheckResu
     refuse_form(bundle, request.precision, request.engine)
     if request.output is not None:
         refuse_output(request.output, bundle, overwrite=request.overwrite)
+    device = str(choose_device(request.device))
+    record = RunRecord("models check", {"arm": request.arm, **asdict(form), "device": device})
     truth = read_truth([request.truth], bootstrap=0, seed=0)
     patients = PatientDigests.of(truth.patient_names, sha256_of_file(request.truth))
     _refuse_seen(request.truth.name, patients, bundle)
     with tempfile.TemporaryDirectory(prefix="lnmdetect-") as folder:
-        exact, seconds_exact = _figures(request, EXACT, Path(folder) / "exact.json", progress)
+        exact, seconds_exact = figures_in(EXACT, request, Path(folder) / "exact.json", progress)
         _refuse_nothing_found(bundle, exact)
-        other, seconds = _figures(request, form, Path(folder) / "other.json", progress)
+        record.lap(EXACT.described)
+        other, seconds = figures_in(form, request, Path(folder) / "other.json", progress)
+        record.lap(form.described)
     figures = tuple(HeldFigure(name, exact[name], other[name]) for name in exact)
     held = all(figure.held for figure in figures)
-    result = CheckResult(
+    if request.output is not None and held:
+        record.add_inputs((stamp.file, stamp.sha256) for stamp in truth.stamps)
+        checked = CheckedForm(form, figures, _described(truth), patients, cpu_flags())
+        _write(request, bundle, checked, record)
+    return CheckResult(
         arm=request.arm,
         model=bundle.name,
         form=form.described,
@@ -132,13 +109,9 @@ def check_model(request: CheckRequest, progress: Progress = SILENT) -> CheckResu
         patients=len(truth.patient_names),
         images=len(truth.columns.images),
         phantom=truth.columns.is_phantom,
+        bundle=request.output if held else None,
         notes=tuple(_notes(len(truth.patient_names), bundle, figures)),
     )
-    if request.output is None or not held:
-        return result
-    checked = CheckedForm(form, figures, _described(truth), patients)
-    _write(request.output, bundle, checked, overwrite=request.overwrite)
-    return replace(result, bundle=request.output)
 
 
 def refuse_moved(result: CheckResult) -> None:
@@ -154,7 +127,7 @@ def refuse_moved(result: CheckResult) -> None:
         f"{result.arm} {result.model} in {result.form}",
         expected=f"figures within {result.tolerance} of those in fp32",
         got=", ".join(moved),
-        remedy="It stays in fp32 by default, and no bundle was written; --precision still runs it.",
+        remedy="Its default stays as it is, and no bundle was written; --precision still runs it.",
     )
 
 
@@ -215,80 +188,21 @@ def _notes(patients: int, bundle: Bundle, figures: Sequence[HeldFigure]) -> Iter
             )
 
 
-def _figures(
-    request: CheckRequest, form: InferenceForm, output: Path, progress: Progress
-) -> tuple[Figures, float]:
-    """Return the figures that a form reaches, and the seconds it took."""
-    if request.arm == "detector":
-        source = open_listed(request.truth, root=request.scan)
-        found = detect(_detect_request(request, form, output), progress, source=source)
-        result = evaluate(EvalRequest((request.truth,), boxes=(output,), bootstrap=0))
-        return dict(_detector_figures(result, request.truth)), round(found.seconds, 3)
-    called = classify(_classify_request(request, form, output), progress)
-    result = evaluate(EvalRequest((request.truth,), truth_nodes=(output,), bootstrap=0))
-    return dict(_classifier_figures(result, request.truth)), round(called.seconds, 3)
-
-
-def _detect_request(request: CheckRequest, form: InferenceForm, output: Path) -> DetectRequest:
-    return DetectRequest(
-        request.truth,
-        output=output,
-        model=request.model,
-        device=request.device,
-        named_root=request.scan,
-        precision=form.precision,
-        engine=form.engine,
-    )
-
-
-def _classify_request(request: CheckRequest, form: InferenceForm, output: Path) -> ClassifyRequest:
-    return ClassifyRequest(
-        request.truth,
-        output=output,
-        scan=request.scan,
-        model=request.model,
-        device=request.device,
-        precision=form.precision,
-        engine=form.engine,
-    )
-
-
-def _detector_figures(result: EvalResult, truth: Path) -> Iterator[tuple[str, float]]:
-    detection = result.detection
-    assert detection is not None  # boxes were given
-    yield "AP50", _value(result.ap50.value, "AP50", truth)
-    for curve in (detection.froc, detection.froc_per_scan):
-        name = f"mean sensitivity of FROC, {curve.per}"
-        yield name, _value(curve.mean.value, name, truth)
-
-
-def _classifier_figures(result: EvalResult, truth: Path) -> Iterator[tuple[str, float]]:
-    classes = result.classification_on_truth_boxes
-    yield AUC, _value(classes.figures.auc.value if classes else None, AUC, truth)
-
-
-def _value(value: float | None, name: str, truth: Path) -> float:
-    if value is None:
-        raise InputError(
-            truth.name,
-            expected="nodes that count, of either class for a classifier",
-            got=f"{name} that is undefined",
-            remedy="Give truth of more patients.",
-        )
-    return value
-
-
 def _described(truth: Truth) -> str:
     """Return who the patients are, for the bundle and its card."""
     number, is_phantom = len(truth.patient_names), truth.columns.is_phantom
     return patients_in_words(number, "held-out patient", is_phantom=is_phantom)
 
 
-def _write(output: Path, bundle: Bundle, checked: CheckedForm, *, overwrite: bool) -> None:
+def _write(request: CheckRequest, bundle: Bundle, checked: CheckedForm, record: RunRecord) -> None:
+    """Write the bundle that answers in the checked form, and its run.json."""
+    assert request.output is not None
     written = replace(
         bundle,
-        name=bundle_name(output, bundle.recipe.arm),
-        folder=output,
-        checked=checked,
+        name=bundle_name(request.output, request.arm),
+        folder=request.output,
+        checked=with_checked(bundle.checked, checked),
     )
-    write_with_weights_of(bundle, written, bundle_card(written), overwrite=overwrite)
+    write_with_weights_of(bundle, written, bundle_card(written), overwrite=request.overwrite)
+    record.model = {bundle.name: bundle.sha256}
+    record.write(request.output / RUN)

@@ -12,13 +12,16 @@ from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe
 from lnmdetect.core.errors import OutputError, UsageError
 from lnmdetect.core.precision import Precision
 from lnmdetect.core.progress import SILENT, Progress
-from lnmdetect.io.bundles import Bundle
+from lnmdetect.core.quantised import INT8_BIN, INT8_XML
+from lnmdetect.io.bundles import CARD, CONFIG, WEIGHTS, Bundle, read_bundle
 from lnmdetect.io.export_files import sha256_of_files, write_files
-from lnmdetect.io.json_files import require_folder, write_json
+from lnmdetect.io.json_files import sha256_of_file, write_json
 from lnmdetect.io.onnx_engine import onnx_bytes
 from lnmdetect.io.openvino_engine import converted, model_bytes
+from lnmdetect.io.run_record import RUN, RunRecord
 from lnmdetect.models.detector import NodeDetector
 from lnmdetect.models.whole import WholeClassifier, WholeDetector
+from lnmdetect.stages.bundle_output import refuse_output
 from lnmdetect.stages.classify import load_classifier
 from lnmdetect.stages.detect import load_detector
 from lnmdetect.stages.detect_request import DEFAULT_MODEL
@@ -93,8 +96,11 @@ def export_model(request: ExportModelRequest, progress: Progress = SILENT) -> Ex
     if request.precision == "int8":
         return _quantise(request, progress)
     names = _FILES[request.format]
-    _refuse_files(request.output, (*names, DESCRIPTION), overwrite=request.overwrite)
-    bundle, whole = _WHOLE[request.arm](request.model)
+    source = read_bundle(request.model, request.arm)
+    refuse_output(request.output, source, overwrite=request.overwrite)
+    _refuse_files(request.output, (*names, DESCRIPTION, RUN), overwrite=request.overwrite)
+    record = _start_record(request, source)
+    whole = _WHOLE[request.arm](request.model)
     files = dict(zip(names, _WRITERS[request.format](whole), strict=True))
     described = {
         **whole.info,
@@ -104,7 +110,7 @@ def export_model(request: ExportModelRequest, progress: Progress = SILENT) -> Ex
     }
     write_files(request.output, files, overwrite=request.overwrite)
     write_json(described, request.output / DESCRIPTION, overwrite=request.overwrite)
-    return _result(request, bundle, (*names, DESCRIPTION))
+    return _result(request, source, (*names, DESCRIPTION), record)
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,7 @@ class _Whole:
     info: Mapping[str, Any]
 
 
-def _whole_detector(model: str) -> tuple[Bundle, _Whole]:
+def _whole_detector(model: str) -> _Whole:
     bundle, task = load_detector(model, "cpu", plain=True)
     assert isinstance(bundle.recipe, DetectorRecipe)
     network = task.module
@@ -134,19 +140,19 @@ def _whole_detector(model: str) -> tuple[Bundle, _Whole]:
     shape = (1, channels, -1, -1)
     names = ("image", "boxes", "scores")
     info = detector_info(bundle, bundle.recipe)
-    return bundle, _Whole(WholeDetector(network), shape, example, names, info)
+    return _Whole(WholeDetector(network), shape, example, names, info)
 
 
-def _whole_classifier(model: str) -> tuple[Bundle, _Whole]:
+def _whole_classifier(model: str) -> _Whole:
     bundle, task = load_classifier(model, "cpu", plain=True)
     assert isinstance(bundle.recipe, ClassifierRecipe)
     network = WholeClassifier(task.module, task.flips, task.temperature)
     names = ("crops", "probabilities")
     info = classifier_info(bundle, bundle.recipe)
-    return bundle, _Whole(network, (-1, *task.crop), torch.zeros(2, *task.crop), names, info)
+    return _Whole(network, (-1, *task.crop), torch.zeros(2, *task.crop), names, info)
 
 
-_WHOLE: Mapping[ExportArm, Callable[[str], tuple[Bundle, _Whole]]] = {
+_WHOLE: Mapping[ExportArm, Callable[[str], _Whole]] = {
     "detector": _whole_detector,
     "classifier": _whole_classifier,
 }
@@ -183,24 +189,38 @@ _FILES: Mapping[ExportFormat, tuple[str, ...]] = {
 
 
 def _quantise(request: ExportModelRequest, progress: Progress) -> ExportModelResult:
-    assert request.calibration is not None
+    calibration = request.calibration
+    assert calibration is not None
     loaded = load_detector(request.model, "cpu", plain=True)
+    record = _start_record(request, loaded[0])
     written = write_quantised_bundle(
         loaded,
-        request.calibration,
+        calibration,
         request.output,
         overwrite=request.overwrite,
         progress=progress,
     )
     assert written.quantised is not None
-    names = tuple(sorted(path.name for path in request.output.iterdir()))
-    result = _result(request, loaded[0], names)
+    record.seed = calibration.seed
+    record.config = {**record.config, "slices": written.quantised.slices}
+    record.inputs[calibration.data.name] = sha256_of_file(calibration.data)
+    names = (CONFIG, WEIGHTS, CARD, INT8_XML, INT8_BIN)
+    result = _result(request, loaded[0], names, record)
     return ExportModelResult(**{**vars(result), "bundle": True, "slices": written.quantised.slices})
 
 
+def _start_record(request: ExportModelRequest, bundle: Bundle) -> RunRecord:
+    config = {"arm": request.arm, "format": request.format, "precision": request.precision}
+    return RunRecord("models export", config, model={bundle.name: bundle.sha256})
+
+
 def _result(
-    request: ExportModelRequest, bundle: Bundle, names: tuple[str, ...]
+    request: ExportModelRequest, bundle: Bundle, written: tuple[str, ...], record: RunRecord
 ) -> ExportModelResult:
+    """Return what was written, after adding the record of the run to it."""
+    record.lap("export")
+    record.write(request.output / RUN)
+    names = (*written, RUN)
     size = sum((request.output / name).stat().st_size for name in names)
     return ExportModelResult(
         arm=request.arm,
@@ -234,7 +254,6 @@ def _refuse_form(request: ExportModelRequest) -> None:
 
 
 def _refuse_files(folder: Path, names: tuple[str, ...], *, overwrite: bool) -> None:
-    require_folder(folder)
     there = [name for name in names if (folder / name).exists()]
     if there and not overwrite:
         raise OutputError(

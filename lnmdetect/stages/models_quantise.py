@@ -103,7 +103,8 @@ def write_quantised_bundle(
         patients=PatientDigests.of(patients, sha256_of_file(calibration.data)),
     )
     name = bundle_name(output, "detector")
-    written = replace(bundle, name=name, folder=output, checked=None, quantised=form)
+    checked = tuple(one for one in bundle.checked if one.form.precision != "int8")
+    written = replace(bundle, name=name, folder=output, checked=checked, quantised=form)
     write_files(output, files, overwrite=True)
     write_with_weights_of(bundle, written, bundle_card(written), overwrite=overwrite)
     return written

@@ -17,12 +17,11 @@ from lnmdetect.io.figures_training import plot_learning_curves
 from lnmdetect.io.imagenet import given_file
 from lnmdetect.io.json_files import sha256_of_file
 from lnmdetect.io.run_files import load_kept
-from lnmdetect.io.run_record import RunRecord
+from lnmdetect.io.run_record import RUN, RunRecord
 from lnmdetect.models.shared_batch import is_first, rank_count
 from lnmdetect.stages.training_run import (
     BUNDLE,
     CURVES_PNG,
-    RUN,
     TrainRequest,
     TrainResult,
 )

@@ -24,7 +24,7 @@ from lnmdetect.stages.training_split import (
 )
 from lnmdetect.training.ranks import first_then_others
 
-SPLIT, RUN, CURVES_PNG, BUNDLE, CACHE = "split.json", "run.json", "curves.png", "bundle", "cache"
+SPLIT, CURVES_PNG, BUNDLE, CACHE = "split.json", "curves.png", "bundle", "cache"
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from lnmdetect.core.precision import (
     HeldFigure,
     InferenceForm,
     checked_from_json,
+    with_checked,
 )
 
-BF16 = InferenceForm("bf16")
+BF16, INT8 = InferenceForm("bf16"), InferenceForm("int8", "openvino")
 
 
 def test_a_figure_is_held_up_to_five_thousandths_either_way() -> None:
@@ -44,19 +45,60 @@ def test_a_form_counts_as_checked_only_with_figures_that_held(
         CheckedForm(BF16, figures, "40 patients")
 
 
-def test_a_checked_form_comes_back_from_json() -> None:
+def test_checked_forms_come_back_from_json_in_their_order() -> None:
     figures = (HeldFigure("AP50", 0.8, 0.801), HeldFigure("AUC", 0.7, 0.7))
     patients = PatientDigests("a" * 64, ("b" * 16,))
-    for checked in (
+    forms = (
+        CheckedForm(INT8, figures, "3 patients", cpu_flags=("avx2", "avx512_vnni")),
         CheckedForm(BF16, figures, "40 patients", patients),
-        CheckedForm(InferenceForm("int8", "openvino"), figures, "3 patients"),
-    ):
-        assert checked_from_json(checked.to_json()) == checked
-    assert checked_from_json(None) is None
+    )
+    assert checked_from_json([one.to_json() for one in forms]) == forms
+    assert checked_from_json([one.to_json() for one in forms[::-1]]) == forms[::-1]
+    assert checked_from_json([]) == ()
+
+
+def test_the_one_form_of_an_older_bundle_is_read_as_one_of_several() -> None:
+    older = {
+        "precision": "bf16",
+        "engine": "torch",
+        "figures": [{"name": "AUC", "exact": 0.9, "other": 0.899}],
+        "checked_on": "40 held-out patients",
+    }
+    expected = CheckedForm(BF16, (HeldFigure("AUC", 0.9, 0.899),), "40 held-out patients")
+    assert checked_from_json(older) == (expected,)
+
+
+def test_a_newer_check_takes_the_place_of_an_earlier_one_of_its_form_alone() -> None:
+    figures = (HeldFigure("AP50", 0.8, 0.801),)
+    bf16, int8 = CheckedForm(BF16, figures, "3 patients"), CheckedForm(INT8, figures, "4 patients")
+    assert with_checked((), bf16) == (bf16,)
+    assert with_checked((bf16,), int8) == (bf16, int8)
+    newer = CheckedForm(BF16, figures, "40 patients")
+    assert with_checked((bf16, int8), newer) == (int8, newer)
+    twice = [bf16.to_json(), newer.to_json()]
+    with pytest.raises(ValueError, match="expected each form once"):
+        checked_from_json(twice)
+
+
+@pytest.mark.parametrize(
+    ("form", "had", "has", "holds"),
+    [
+        (INT8, ("avx2", "avx512_vnni"), ("avx2",), False),
+        (INT8, ("avx512_vnni", "amx_int8"), ("avx_vnni",), True),
+        (INT8, ("avx2",), (), True),  # it overflowed in the check as well
+        (INT8, (), (), True),  # not told: older bundles
+        (BF16, ("avx512_vnni", "avx512_bf16"), (), True),
+    ],
+)
+def test_int8_holds_only_where_its_sums_are_as_wide_as_they_were(
+    form: InferenceForm, had: tuple[str, ...], has: tuple[str, ...], holds: bool
+) -> None:
+    checked = CheckedForm(form, (HeldFigure("AP50", 0.8, 0.8),), "40 patients", cpu_flags=had)
+    assert checked.holds_with(has) == holds
 
 
 def test_a_bundle_that_claims_a_form_whose_figures_moved_is_refused() -> None:
     stored = CheckedForm(BF16, (HeldFigure("AP50", 0.8, 0.801),), "40 patients").to_json()
     stored["figures"][0]["other"] = 0.9
     with pytest.raises(ValueError, match="expected figures within"):
-        checked_from_json(stored)
+        checked_from_json([stored])

@@ -28,8 +28,10 @@ def test_what_is_not_known_is_empty_in_the_csv(tmp_path: Path) -> None:
     assert second == ["s-2", "failed", 'a "reason", with a comma', *[""] * 12]
 
 
+@pytest.mark.extra("pyarrow")
 def test_the_parquet_has_the_same_rows_with_types_and_nulls(tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra `parquet` is not installed")
+    from pyarrow import parquet
+
     path = tmp_path / "cohort.parquet"
     write_cohort_parquet(STUDIES, path)
     write_cohort_parquet((replace(STUDIES[0], seconds=3.0), STUDIES[1]), path)

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
+import pytest
 import torch
 from torch import Tensor
 from torchvision.models.detection._utils import Matcher, SSDMatcher
+from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from lnmdetect.models.detector_sizes import DetectorSizes
-from lnmdetect.models.one_stage import ResNetPyramid, best_boxes, match_anchors
+from lnmdetect.models.one_stage import PyramidTop, ResNetPyramid, best_boxes, match_anchors
 from lnmdetect.models.resnet import ResNet50
 
 MakeTarget = Callable[..., dict[str, Tensor]]
@@ -67,6 +69,40 @@ def test_the_best_anchor_of_a_node_stays_though_it_lies_on_an_ignored_box(
     target = make_target([[43, 43, 47, 47]], [[40, 40, 50, 50]])
     matched = match_anchors(SSDMatcher(0.5), ANCHORS, target)
     assert matched.tolist() == [-1, -1, 0, -2, -1]
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (128, 64), (32, 32), (64, 128)])
+def test_on_windows_of_a_cell_bfloat16_gradients_of_the_pyramids_top_are_right(
+    height: int, width: int
+) -> None:
+    p5 = torch.rand(2, 32, height // 32, width // 32)
+    top, theirs = PyramidTop(32, 32), LastLevelP6P7(32, 32)
+    theirs.load_state_dict(top.state_dict())
+    exact = gradients_of_top(theirs, p5)
+    for found, expected in zip(gradients_of_top(top, p5), exact, strict=True):
+        assert torch.equal(found, expected)
+    for _ in range(8):  # what is wrong depends on what the memory held before
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = gradients_of_top(top, p5)
+        for found, expected in zip(rough, exact, strict=True):
+            assert (found[expected == 0] == 0).all()  # weights that meet padding alone
+            largest = float(expected.abs().max())
+            torch.testing.assert_close(found, expected, rtol=0, atol=0.03 * largest)
+
+
+def gradients_of_top(top: LastLevelP6P7, p5: Tensor) -> list[Tensor]:
+    """Return the gradients of all weights of the top of a pyramid, in memory that was full of NaN.
+
+    Each map counts with its square, so that a gradient tells what a weight met.
+    """
+    top.zero_grad()
+    for size in (256, 1024, 4608, 9216):
+        torch.full((size,), torch.nan)
+    maps, names = top([p5], [p5], ["p5"])
+    assert names == ["p5", "p6", "p7"]
+    torch.stack([(x.float() ** 2).sum() for x in maps[1:]]).sum().backward()  # type: ignore[no-untyped-call]
+    found = [parameter.grad for parameter in top.parameters()]
+    return [x.clone() for x in found if x is not None]
 
 
 def test_the_pyramid_has_maps_at_strides_8_to_128() -> None:

@@ -8,7 +8,6 @@ import signal
 import sys
 from collections import Counter
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Thread
 
@@ -23,9 +22,7 @@ from lnmdetect.stages.cohort_study import CohortOptions
 from tests.cohort_pipelines import LOG, count_files, count_names
 
 pytestmark = [
-    pytest.mark.skipif(  # not imported here: it is the stage that says how
-        not all(map(find_spec, ("ray", "pandas"))), reason="the extra `ray` is not installed"
-    ),
+    pytest.mark.extra("ray", "pandas"),
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore"),  # those of Ray are not ours
 ]

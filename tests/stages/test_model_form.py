@@ -20,30 +20,42 @@ from lnmdetect.stages.classify import ClassifyRequest, classify, load_classifier
 from lnmdetect.stages.detect import detect, load_detector
 from lnmdetect.stages.detect_request import DetectRequest
 from lnmdetect.stages.model_form import chosen_form
-from lnmdetect.stages.models_check import CheckRequest, check_model
+from lnmdetect.stages.models_check import check_model
+from lnmdetect.stages.models_check_request import CheckRequest
 from lnmdetect.stages.run import RunRequest, run
 
 CPU = torch.device("cpu")
 BF16 = InferenceForm("bf16")
+INT8, OPENVINO_BF16 = InferenceForm("int8", "openvino"), InferenceForm("bf16", "openvino")
+VNNI = ("avx2", "avx512_vnni")
 FIGURES = (HeldFigure("AP50", 0.8123, 0.8101),)
 
 
 @pytest.fixture
 def checked(bundles: Path, tmp_path: Path) -> Callable[..., Bundle]:
-    """A function that gives the tiny bundle of an arm, read back, as checked in a form."""
+    """A function that gives the tiny detector, read back, as checked in forms, one after another.
 
-    def make(form: InferenceForm = BF16, arm: str = "detector") -> Bundle:
-        source = read_bundle(str(bundles / f"{arm}-tiny"), arm)  # type: ignore[arg-type]
-        made = CheckedForm(form, FIGURES, "40 held-out patients, phantoms")
-        new = replace(source, folder=tmp_path / f"{arm}-{form.precision}", checked=made)
-        write_with_weights_of(source, new, bundle_card(new))
-        return read_bundle(str(new.folder), arm)  # type: ignore[arg-type]
+    The processor of the checks had avx512_vnni.
+    """
+
+    def make(*forms: InferenceForm) -> Bundle:
+        source = read_bundle(str(bundles / "detector-tiny"), "detector")
+        made = tuple(
+            CheckedForm(form, FIGURES, "40 held-out patients, phantoms", cpu_flags=VNNI)
+            for form in forms or (BF16,)
+        )
+        new = replace(source, folder=tmp_path / "checked", checked=made)
+        write_with_weights_of(source, new, bundle_card(new), overwrite=True)
+        return read_bundle(str(new.folder), "detector")
 
     return make
 
 
-def says(monkeypatch: pytest.MonkeyPatch, computes: bool) -> None:
+def says(
+    monkeypatch: pytest.MonkeyPatch, computes: bool, flags: tuple[str, ...] = ("avx512_vnni",)
+) -> None:
     monkeypatch.setattr(model_form, "computes_bf16", lambda device: computes)
+    monkeypatch.setattr(model_form, "cpu_flags", lambda: flags)
 
 
 def test_a_bundle_answers_in_the_form_it_was_checked_in(
@@ -159,8 +171,33 @@ def test_what_was_checked_with_one_engine_says_nothing_of_another(
     checked: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     says(monkeypatch, True)
-    assert checked(InferenceForm("bf16", "openvino")).usual_precision("torch") == "fp32"
-    assert checked(InferenceForm("int8", "openvino")).usual_precision("openvino") == "int8"
+    assert checked(OPENVINO_BF16).usual_precision("torch") == "fp32"
+    bundle = checked(BF16, INT8)
+    assert (bundle.usual_precision("torch"), bundle.usual_precision("openvino")) == ("bf16", "int8")
+    assert bundle.usual_precision("onnx") == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("order", "computes", "flags", "chosen"),
+    [
+        ((INT8, OPENVINO_BF16), True, VNNI, "bf16"),
+        ((OPENVINO_BF16, INT8), True, VNNI, "int8"),
+        ((INT8, OPENVINO_BF16), False, VNNI, "int8"),
+        ((OPENVINO_BF16, INT8), True, ("avx2",), "bf16"),
+        ((INT8, OPENVINO_BF16), False, ("avx2",), "fp32"),
+    ],
+)
+def test_of_several_forms_the_one_checked_last_that_this_processor_computes_is_the_default(
+    order: tuple[InferenceForm, ...],
+    computes: bool,
+    flags: tuple[str, ...],
+    chosen: Precision,
+    checked: Callable[..., Bundle],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    says(monkeypatch, computes, flags)
+    form = chosen_form(checked(BF16, *order), CPU, None, "openvino")
+    assert form == InferenceForm(chosen, "openvino")
 
 
 def test_torch_does_not_compute_in_int8(bundles: Path) -> None:
@@ -180,9 +217,23 @@ def test_the_card_tells_the_figures_that_let_a_form_be_the_default(
 def test_the_card_names_the_engine_with_which_a_form_is_the_default(
     checked: Callable[..., Bundle],
 ) -> None:
-    card = (checked(InferenceForm("int8", "openvino")).folder / "card.md").read_text()
+    card = (checked(INT8).folder / "card.md").read_text()
     assert "\nWith --engine openvino it answers in int8 by default, where" in card
     assert "By default this model" not in card
+    assert "\nThe processor of the check had avx2, avx512_vnni.\n" in card
+
+
+def test_the_card_of_several_forms_tells_the_figures_of_each_and_which_is_the_default(
+    checked: Callable[..., Bundle],
+) -> None:
+    card = (checked(INT8, BF16, OPENVINO_BF16).folder / "card.md").read_text()
+    said = [line for line in card.splitlines() if "default" in line]
+    assert said == [
+        "By default this model answers in bf16 on torch, where the processor computes so: on",
+        "With --engine openvino it answers in bf16 by default, where the processor computes so: on",
+        "It was checked in int8 on openvino too, the default where that above cannot be: on",
+    ]
+    assert card.count("| AP50 | 0.8123 |") == 3
 
 
 def test_a_detector_in_bf16_finds_nearly_the_same_boxes_in_full_precision(bundles: Path) -> None:

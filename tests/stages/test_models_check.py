@@ -15,11 +15,15 @@ from lnmdetect.core.records import CocoDataset, NodeAnnotation
 from lnmdetect.io.bundles import read_bundle
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.dicom_write import CtSeriesMeta, write_ct_series
+from lnmdetect.io.json_files import sha256_of_file
+from lnmdetect.io.machine_facts import cpu_flags
 from lnmdetect.stages import models_check
 from lnmdetect.stages.detect import detect
 from lnmdetect.stages.detect_request import DetectRequest
-from lnmdetect.stages.models_check import CheckRequest, CheckResult, check_model, refuse_moved
+from lnmdetect.stages.models_check import CheckResult, check_model, refuse_moved
+from lnmdetect.stages.models_check_request import CheckRequest
 from tests.engines import needs_openvino
+from tests.test_data_specs import errors
 
 Figures = dict[str, float]
 
@@ -53,10 +57,10 @@ def request(truth: Path, bundles: Path, arm: str = "detector", **changes: object
 def reaching(monkeypatch: pytest.MonkeyPatch, exact: Figures, other: Figures) -> None:
     """Let the two forms reach these figures."""
 
-    def figures(_: CheckRequest, form: InferenceForm, *__: object) -> tuple[Figures, float]:
+    def figures(form: InferenceForm, *_: object) -> tuple[Figures, float]:
         return (exact if form == EXACT else other), 1.0
 
-    monkeypatch.setattr(models_check, "_figures", figures)
+    monkeypatch.setattr(models_check, "figures_in", figures)
 
 
 def test_both_forms_of_a_detector_are_run_on_the_truth_and_compared(
@@ -101,11 +105,36 @@ def test_a_form_whose_figures_held_becomes_the_default_of_a_new_bundle(
     refuse_moved(result)
     assert result.bundle == tmp_path / "new"
     bundle, source = read_bundle(str(tmp_path / "new"), "detector"), bundles / "detector-tiny"
-    assert bundle.checked is not None
-    assert bundle.checked.form == InferenceForm("bf16")
-    assert bundle.checked.checked_on == "1 held-out patient"
+    (checked,) = bundle.checked
+    assert checked.form == InferenceForm("bf16")
+    assert checked.checked_on == "1 held-out patient"
+    assert checked.cpu_flags == cpu_flags()
     assert bundle.sha256 == read_bundle(str(source), "detector").sha256
     assert "checked" not in json.loads((source / "config.json").read_text())
+    told = json.loads((tmp_path / "new" / "run.json").read_text())
+    assert errors("run", told) == []
+    form = {"precision": "bf16", "engine": "torch"}
+    assert told["config"] == {"arm": "detector", **form, "device": "cpu"}
+    assert told["model"] == {"tiny": bundle.sha256}
+    assert told["inputs"] == {"truth.json": sha256_of_file(truth)}
+    assert {"fp32 on torch", "bf16 on torch"} == told["timings_s"].keys()
+
+
+def test_a_bundle_keeps_the_forms_that_were_checked_before(
+    truth: Path, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models_check, "refuse_form", lambda *_: None)  # as if openvino were there
+    model = str(bundles / "detector-tiny")
+    kept: list[list[tuple[str, float]]] = []
+    for number, (engine, other) in enumerate((("torch", 0.8), ("openvino", 0.8), ("torch", 0.799))):
+        reaching(monkeypatch, {"AP50": 0.8}, {"AP50": other})
+        new = tmp_path / str(number)
+        check_model(request(truth, bundles, model=model, engine=engine, output=new))
+        checked, model = read_bundle(str(new), "detector").checked, str(new)
+        kept.append([(one.form.engine, one.figures[0].other) for one in checked])
+    assert kept[0] == [("torch", 0.8)]
+    assert kept[1] == [("torch", 0.8), ("openvino", 0.8)]
+    assert kept[2] == [("openvino", 0.8), ("torch", 0.799)]
 
 
 @pytest.mark.parametrize(

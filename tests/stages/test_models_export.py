@@ -16,10 +16,10 @@ from lnmdetect.cli import app
 from lnmdetect.core.config import DetectorRecipe
 from lnmdetect.core.errors import InputError, MissingExtraError, ModelError, OutputError, UsageError
 from lnmdetect.core.patient_digests import PatientDigests
-from lnmdetect.core.precision import InferenceForm
+from lnmdetect.core.precision import CheckedForm, HeldFigure, InferenceForm
 from lnmdetect.core.quantised import Quantised
 from lnmdetect.datasets.scan_slices import scan_batches
-from lnmdetect.io.bundles import read_bundle, write_with_weights_of
+from lnmdetect.io.bundles import package_weights, read_bundle, write_with_weights_of
 from lnmdetect.io.coco import read_coco, write_coco
 from lnmdetect.io.export_files import sha256_of_files, write_files
 from lnmdetect.io.json_files import sha256_of_file
@@ -32,12 +32,13 @@ from lnmdetect.stages import models_quantise
 from lnmdetect.stages.classify import load_classifier
 from lnmdetect.stages.detect import detect, load_detector
 from lnmdetect.stages.detect_request import DetectRequest
-from lnmdetect.stages.models_check import CheckRequest, check_model
+from lnmdetect.stages.models_check import check_model
+from lnmdetect.stages.models_check_request import CheckRequest
 from lnmdetect.stages.models_export import ExportModelRequest, export_model
 from lnmdetect.stages.models_quantise import Calibration
 from lnmdetect.stages.phantom import PhantomRequest, make_ct_phantoms
 from lnmdetect.training.engines import detector_in
-from tests.engines import needs, needs_nncf, needs_onnx, needs_openvino
+from tests.engines import needs_nncf, needs_onnx, needs_openvino
 from tests.stages.test_detector_equality import assert_same
 from tests.test_data_specs import errors
 
@@ -132,10 +133,14 @@ def test_model_json_says_what_the_files_are(
     told = json.loads((tmp_path / "out" / "model.json").read_text())
     assert errors("model", told) == []
     assert told["weights_sha256"] == read_bundle(str(bundles / f"{arm}-tiny"), arm).sha256  # type: ignore[arg-type]
-    assert {*told["files"], "model.json"} == set(result.files)
+    assert {*told["files"], "model.json", "run.json"} == set(result.files)
     for name, sha256 in told["files"].items():
         assert sha256_of_file(tmp_path / "out" / name) == sha256
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(result.files)
+    run = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert errors("run", run) == []
+    assert run["config"] == {"arm": arm, "format": kind, "precision": "fp32"}
+    assert run["model"] == {"tiny": told["weights_sha256"]}
 
 
 @needs_onnx
@@ -147,6 +152,25 @@ def test_what_is_there_is_replaced_only_when_asked(tmp_path: Path, bundles: Path
         export_model(wanted)
     assert export_model(replace(wanted, overwrite=True)).megabytes > 0
     assert (tmp_path / "out" / "model.onnx").read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["onnx", "openvino"])
+def test_a_whole_model_is_not_written_into_its_bundle_or_the_package(
+    kind: str, bundles: Path, tmp_path: Path
+) -> None:
+    for folder, got in (
+        (bundles / "detector-tiny", "the folder of the model itself"),
+        (package_weights() / "new", "a folder of the installed package"),
+    ):
+        with pytest.raises(OutputError, match=got):
+            export_model(request(folder, bundles, format=kind, overwrite=True))
+    write_with_weights_of(
+        source := read_bundle(str(bundles / "detector-tiny"), "detector"),
+        replace(source, folder=tmp_path / "another"),
+        "a card",
+    )
+    with pytest.raises(OutputError, match=r"another: expected a new folder .* holds a bundle"):
+        export_model(request(tmp_path / "another", bundles, format=kind))
 
 
 @needs_nncf
@@ -178,9 +202,15 @@ def test_a_bundle_in_int8_is_run_by_detect_and_copied_by_others(
     assert detect(asked).boxes > 0
     info = read_coco(boxes).info
     assert info["detector"]["precision"] == "int8"
+    assert info["detector"]["sha256"] == source.sha256
+    assert info["detector"]["int8_sha256"] == {
+        name: sha256_of_file(tmp_path / "int8" / name) for name in ("int8.xml", "int8.bin")
+    }
     assert info["detector_int8_calibrated_on"] == form.patients.to_json()
     detect(replace(asked, precision="fp32", overwrite=True))
-    assert "detector_int8_calibrated_on" not in read_coco(boxes).info
+    info = read_coco(boxes).info
+    assert "detector_int8_calibrated_on" not in info
+    assert "int8_sha256" not in info["detector"]
     write_with_weights_of(bundle, replace(bundle, folder=tmp_path / "copy"), "a card")
     load_detector(str(tmp_path / "copy"), "cpu", precision="int8", engine="openvino")
     check = CheckRequest(
@@ -203,13 +233,41 @@ def test_pixels_of_another_place_calibrate_on_the_listed_images_alone(
     info = {**truth.info, "scan_root": "nowhere"}
     write_coco(replace(truth, info=info, images=listed, annotations=()), data)
     wanted = quantised(toy_data, bundles, tmp_path / "int8")
-    export_model(replace(wanted, calibration=Calibration(data, toy_data / "scan")))
+    (tmp_path / "int8").mkdir()
+    (tmp_path / "int8" / "notes.txt").write_text("of the user")
+    result = export_model(replace(wanted, calibration=Calibration(data, toy_data / "scan")))
+    assert {"config.json", "int8.bin", "run.json"} < set(result.files)
+    assert "notes.txt" not in result.files
+    ours = (tmp_path / "int8" / name for name in result.files)
+    assert result.megabytes == round(sum(path.stat().st_size for path in ours) / 1e6, 2)
     form = read_bundle(str(tmp_path / "int8"), "detector").quantised
     assert form is not None
     assert len(measured) == form.slices == 3
+    run = json.loads((tmp_path / "int8" / "run.json").read_text())
+    assert errors("run", run) == []
+    assert (run["config"]["precision"], run["config"]["slices"], run["seed"]) == ("int8", 3, 0)
+    assert run["inputs"] == {"truth.json": sha256_of_file(data)}
     patients = {image.patient for image in listed}
     assert form.patients == PatientDigests.of(patients, sha256_of_file(data))
     assert form.calibrated_on == "1 patient, phantoms"
+
+
+def test_checks_of_the_same_weights_stay_with_a_new_int8_form_and_those_of_an_earlier_one_go(
+    tmp_path: Path, bundles: Path, toy_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models_quantise, "quantised_dense_part", lambda *_, **__: None)
+    monkeypatch.setattr(models_quantise, "model_bytes", lambda _: (b"xml", b"bin"))
+    held = (HeldFigure("AP50", 0.8, 0.8),)
+    bf16, int8 = (
+        CheckedForm(form, held, "40 held-out patients")
+        for form in (InferenceForm("bf16"), InferenceForm("int8", "openvino"))
+    )
+    source = read_bundle(str(bundles / "detector-tiny"), "detector")
+    checked = replace(source, folder=tmp_path / "checked", checked=(bf16, int8))
+    write_with_weights_of(source, checked, "a card")
+    wanted = quantised(toy_data, bundles, tmp_path / "int8", model=str(tmp_path / "checked"))
+    export_model(wanted)
+    assert read_bundle(str(tmp_path / "int8"), "detector").checked == (bf16,)
 
 
 @needs_nncf
@@ -293,7 +351,7 @@ def test_a_missing_extra_is_named_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-@needs("openvino")
+@needs_openvino
 def test_quantising_without_nncf_names_its_extra(
     tmp_path: Path, bundles: Path, toy_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,7 +373,8 @@ def test_the_command_writes_and_says_what_it_wrote(tmp_path: Path, bundles: Path
 
 
 @pytest.mark.slow
-@needs("openvino", "onnx", "onnxruntime")
+@needs_openvino
+@needs_onnx
 def test_on_slices_of_phantoms_every_engine_and_export_finds_the_bundled_detectors_boxes(
     tmp_path: Path,
 ) -> None:

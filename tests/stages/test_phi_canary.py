@@ -5,9 +5,9 @@ DICOM objects carry the patient's identity on purpose: `test_phi_objects` holds 
 
 import hashlib
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -115,7 +115,8 @@ OF_EXTRAS = (
     "models export detector onnx --model tiny -o m/onnx --json",
     "models export classifier openvino --model tiny -o m/openvino -v",
 )
-"""Run where the packages are there."""
+"""Run after `MADE_BEFORE`, where their packages are installed."""
+MADE_BEFORE = (DONE[2], DONE[6])
 TAKE_NO_SCAN = {"models", "phantom ct", "phantom ultrasound", "speed"}
 TAKE_A_NETWORK = {"pacs push", "pacs pull", "pacs listen"}
 """Planted in test_phi_pacs."""
@@ -144,20 +145,31 @@ def aftermath(
 ) -> Iterator[Aftermath]:
     """Run every command on planted scans."""
     root = tmp_path_factory.mktemp("canary")
-    heard: list[str] = []
+    with _folder_of_own(root, bundles) as patch:
+        _write_recipes(recipe_fields)
+        # So short a training finds no node from which a threshold could be chosen.
+        chosen = Threshold(0.25, "a rule", "validation patients"), {"validation_slices": 12.0}
+        patch.setattr(train_detector, "choose_threshold", lambda *_, **__: chosen)
+        yield _run((*DONE, *REFUSED), root, make_neck())
+
+
+@contextmanager
+def _folder_of_own(root: Path, bundles: Path) -> Iterator[pytest.MonkeyPatch]:
+    """Let commands work in root/out, with a key and models of their own."""
     with pytest.MonkeyPatch.context() as patch:
         (root / "out").mkdir()
         patch.chdir(root / "out")
         patch.setenv("LNMDETECT_KEY_FILE", str(root / "key"))
         patch.setenv(MODELS_VARIABLE, str(bundles))
-        _write_recipes(recipe_fields)
-        # So short a training finds no node from which a threshold could be chosen.
-        chosen = Threshold(0.25, "a rule", "validation patients"), {"validation_slices": 12.0}
-        patch.setattr(train_detector, "choose_threshold", lambda *_, **__: chosen)
-        inputs = _inputs(root, make_neck())
-        with overheard(heard):
-            said = tuple(_done(inputs))
-        yield Aftermath(said, tuple(heard), root / "out")
+        yield patch
+
+
+def _run(lines: Iterable[str], root: Path, neck: NDArray[np.int16]) -> Aftermath:
+    heard: list[str] = []
+    inputs = _inputs(root, neck)
+    with overheard(heard):
+        said = tuple(_done(lines, inputs))
+    return Aftermath(said, tuple(heard), root / "out")
 
 
 def _write_recipes(fields: Callable[..., Any]) -> None:
@@ -209,14 +221,11 @@ def _inputs(root: Path, neck: NDArray[np.int16]) -> dict[str, Path]:
     return {"scan": scan, "zip": packed, "png": pictures, "neck": plant_all(root / "neck")}
 
 
-def _done(inputs: dict[str, Path]) -> Iterator[Said]:
-    has_extras = all(map(find_spec, ("openvino", "onnx", "onnxruntime", "nncf")))
-    for line in (*DONE, *(OF_EXTRAS if has_extras else ())):
+def _done(lines: Iterable[str], inputs: dict[str, Path]) -> Iterator[Said]:
+    for line in lines:
         for start, prepare in PREPARED.items():
             if line.startswith(start):
                 prepare()
-        yield typed(line.format(**inputs))
-    for line in REFUSED:
         yield typed(line.format(**inputs))
 
 
@@ -356,6 +365,19 @@ def test_no_picture_shows_and_no_log_holds_a_canary(aftermath: Aftermath) -> Non
 def test_no_file_holds_a_canary(aftermath: Aftermath) -> None:
     assert holders(aftermath.folder) == {}
     assert len(list(aftermath.folder.rglob("*"))) > 80
+
+
+@pytest.mark.extra("onnx", "onnxruntime", "openvino", "nncf")
+def test_no_command_that_needs_an_extra_says_writes_or_logs_a_canary(
+    tmp_path: Path, bundles: Path, make_neck: Callable[..., NDArray[np.int16]]
+) -> None:
+    with _folder_of_own(tmp_path, bundles):
+        after = _run((*MADE_BEFORE, *OF_EXTRAS), tmp_path, make_neck())
+    assert {said.line: said.text for said in after.said if said.exit_code != 0} == {}
+    assert [text for text in (*after.heard, *(s.text for s in after.said)) if leaks(text)] == []
+    assert holders(after.folder) == {}
+    written = {path.name for path in after.folder.rglob("*")}
+    assert {"int8.json", "int8.bin", "model.onnx", "model.bin"} <= written
 
 
 def test_scans_with_nodes_inserted_name_nobody(aftermath: Aftermath) -> None:

@@ -1,15 +1,20 @@
 """`make weights`: the commands it gives, what it takes up again, where the bundles go."""
 
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from lnmdetect.cli import app
 from lnmdetect.core.errors import LnmDetectError
+from lnmdetect.core.precision import HeldFigure
 from lnmdetect.core.records import BENIGN, CocoDataset, ImageRecord, NodeAnnotation
 from lnmdetect.io.coco import read_coco, write_coco
-from lnmdetect.stages import weights
+from lnmdetect.stages import models_check, weights
+from lnmdetect.stages.models_check import CheckResult
 
 
 def truth_of(setting: str) -> CocoDataset:
@@ -21,11 +26,15 @@ def truth_of(setting: str) -> CocoDataset:
 class Ended:
     """A process that has done its work."""
 
-    def __init__(self, code: int) -> None:
-        self.code = code
+    def __init__(self, code: int, said: bytes = b"") -> None:
+        self.returncode = code
+        self.said = said
 
     def wait(self) -> int:
-        return self.code
+        return self.returncode
+
+    def communicate(self) -> tuple[bytes, None]:
+        return self.said, None
 
 
 @pytest.fixture
@@ -33,7 +42,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The commands started; each leaves the files that the real one leaves."""
     started: list[str] = []
 
-    def start(arguments: str, threads: int | None = None) -> Any:
+    def start(arguments: str, threads: int | None = None, stdout: int | None = None) -> Any:
         started.append(arguments)
         words = arguments.split()
         folder = Path(words[words.index("-o") + 1])
@@ -46,6 +55,8 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         elif words[0] == "models":
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "card.md").write_text(f"{words[2]} in bf16")
+            assert stdout == subprocess.PIPE
+            return Ended(0, b'{"held": true}')
         else:
             assert threads is not None
             (folder / "bundle").mkdir(parents=True)
@@ -79,24 +90,46 @@ def test_phantoms_are_made_all_arms_trained_and_the_bundles_installed(
     assert sum("--seed 9300 " in command for command in commands) == 1
 
 
-@pytest.mark.parametrize("code", [4, 3])
-def test_a_model_that_moves_in_bf16_is_installed_as_it_is(
-    commands: list[str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def let_checks_end(monkeypatch: pytest.MonkeyPatch, code: int, said: bytes) -> None:
     start = weights._start
 
-    def checked(arguments: str, threads: int | None = None) -> Any:
-        return Ended(code) if arguments.startswith("models") else start(arguments, threads)
+    def checked(arguments: str, *options: Any, **named: Any) -> Any:
+        is_check = arguments.startswith("models")
+        return Ended(code, said) if is_check else start(arguments, *options, **named)
 
     monkeypatch.setattr(weights, "_start", checked)
-    installed = tmp_path / "installed"
-    if code == 4:
-        weights.make_weights(tmp_path / "work", installed)
-        assert (installed / "detector-compact" / "card.md").read_text() == "detector"
-        return
-    with pytest.raises(LnmDetectError, match=r"got statuses \[3\]"):
-        weights.make_weights(tmp_path / "work", installed)
-    assert not installed.exists()
+
+
+def test_a_model_that_moves_in_bf16_is_installed_as_it_is(
+    commands: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_checks_end(monkeypatch, 4, b'{"held": false}')
+    weights.make_weights(tmp_path / "work", tmp_path / "installed")
+    assert (tmp_path / "installed" / "detector-compact" / "card.md").read_text() == "detector"
+
+
+@pytest.mark.parametrize(("code", "said"), [(3, b""), (4, b""), (5, b'{"held": true}')])
+def test_a_check_that_comes_to_no_end_stops_the_rest(
+    commands: list[str], code: int, said: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_checks_end(monkeypatch, code, said)
+    with pytest.raises(LnmDetectError, match=rf"got statuses \[{code}\]"):
+        weights.make_weights(tmp_path / "work", tmp_path / "installed")
+    assert not (tmp_path / "installed").exists()
+
+
+def test_what_a_check_says_of_a_moved_figure_is_understood(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for figure in (HeldFigure("AP50", 0.8, 0.7), HeldFigure("AP50", 0.8, 0.8)):
+        result = CheckResult(
+            "detector", "m", "bf16 on torch", (figure,), 0.005, figure.held, 1, 1, 40, 9, True
+        )
+        monkeypatch.setattr(models_check, "check_model", lambda *_, told=result: told)
+        ended = CliRunner().invoke(app, ["models", "check", "detector", "truth.json", "--json"])
+        assert ended.exit_code == (0 if figure.held else 4)
+        assert weights._says_moved(ended.stdout_bytes) is not figure.held
+    assert not weights._says_moved(b"")
 
 
 def test_no_seed_of_training_is_one_of_evaluation() -> None:
