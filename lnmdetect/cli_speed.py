@@ -15,8 +15,8 @@ Rows = Annotated[
     list[str] | None,
     typer.Option(
         "--rows",
-        help="Only these, repeatable: startup, detector, roi_align, training, classifier, dicom, "
-        "overhead, scan, cohort, memory.",
+        help="Only these, repeatable: startup, detector, roi_align, training, classifier, profile, "
+        "dicom, overhead, scan, cohort, memory.",
         metavar="NAME",
     ),
 ]
