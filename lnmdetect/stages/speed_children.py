@@ -97,8 +97,7 @@ class ChildProcesses:
 
     def __exit__(self, *_: object) -> None:
         while self._children:
-            _, child = self._children.popitem()
-            child.close()
+            self._children.popitem()[1].close()
 
     def turn(self, candidate: Candidate) -> float:
         """Return the seconds that a candidate took by its own clock.

@@ -16,7 +16,7 @@ from lnmdetect.stages.speed_plan import SpeedPlan
 from lnmdetect.stages.speed_profile import SUBJECTS, Profile, Subject, seen, with_layers
 from lnmdetect.stages.speed_profile_table import HEADINGS, cells
 from lnmdetect.stages.speed_request import SpeedRequest, SpeedRun
-from lnmdetect.stages.speed_result import Figure, Timing
+from lnmdetect.stages.speed_result import Figure, SpeedRow, Timing
 from lnmdetect.stages.speed_rounds import Rounds, Work
 from lnmdetect.stages.speed_rows import Comparison
 from tests.test_data_specs import errors
@@ -108,7 +108,7 @@ def test_layers_stand_in_the_place_of_their_whole_and_what_they_leave_is_the_res
 
 
 def test_a_row_tells_shares_and_how_fast_products_are() -> None:
-    row = speed_profile._with(speed_profile._without(blank(), ""), SEEN, "int8")
+    row = speed_profile._with(blank(), SEEN, "int8")
     # 0.7 s in each 4 and 6 s: 3 of 4 and 4 of 6 in products
     assert row.figure == Figure(0.7, 4 / 6, 3 / 4)
     assert row.timing == Timing((4.0, 6.0))
@@ -131,8 +131,8 @@ def test_without_a_product_there_is_no_figure() -> None:
     assert row.facts["elementwise"] == 1
 
 
-def blank() -> speed_profile.SpeedRow:
-    return speed_profile.SpeedRow("profile_a", "profile", "a", speed_profile.UNIT, None)
+def blank() -> SpeedRow:
+    return SpeedRow("profile_a", "profile", "a", speed_profile.UNIT, None)
 
 
 def product(plan: SpeedPlan) -> Work:
