@@ -43,8 +43,8 @@ from lnmdetect.stages.speed_training import operations_of_a_step, our_step, stoc
 FAMILY = "profile"
 UNIT = "share of the time in convolutions and products"
 WARM_UPS, PASSES, PEAK_ROUNDS = 2, 2, 5
-_PASS = "lnmdetect::pass"
-"""Of which the time that belongs to no operator is Python's."""
+_PYTHON = "lnmdetect::python"
+"""What the profiler calls the whole of a pass; what no operator takes of it is Python's."""
 
 Operations = Callable[[SpeedPlan], int]
 
@@ -132,7 +132,7 @@ def _pass(work: Work) -> tuple[tuple[OperatorTime, ...], float]:
     """Return the operators of one pass, and its seconds."""
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         begun = time.perf_counter()
-        with record_function(_PASS):
+        with record_function(_PYTHON):
             work()
         took = time.perf_counter() - begun
     told = [

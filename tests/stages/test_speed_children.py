@@ -1,4 +1,4 @@
-"""Candidates in processes of their own."""
+"""Candidates in processes of their own; these import this module, which is why it needs little."""
 
 import multiprocessing
 import os

@@ -60,7 +60,7 @@ SEEN = Profile(
         ("aten::copy_", "copies"),
         ("openvino::Reorder", "copies"),
         ("aten::of_tomorrow", "rest"),
-        ("lnmdetect::pass", "rest"),
+        ("lnmdetect::python", "rest"),
         ("openvino::inference", "rest"),
     ],
 )
