@@ -67,7 +67,7 @@ def kind() -> str:
 
 
 def with_a_bug() -> None:
-    {}["a bug"]
+    raise KeyError("a bug")
 
 
 def own_process(name: str = "pid", process: str = "") -> Candidate:

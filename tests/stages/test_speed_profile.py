@@ -211,12 +211,12 @@ def test_a_share_of_the_peak_is_the_operations_over_time_and_peak() -> None:
         "peak_product_int8": Timing((1.0, 0.5, 3.0)),
     }
     share = PeakShare(Comparison("f", "stock", "times"), "ours", "int8", "lnmdetect")
-    row = share.row(Rounds(timings, {}), 2 * speed_peak.OPERATIONS, "step")
-    # the peak: a product in 0.5 s; two products in 4 s are a quarter of it, in 2 s a half
-    assert row.figure == Figure(0.25, 0.25, 0.5)
-    # two products at the peak take 1 s
-    assert row.facts["times_faster_at_the_peak"] == 16
-    assert row.facts["gflop_a_step"] == 2 * speed_peak.OPERATIONS / 1e9
+    row = share.row(Rounds(timings, {}), 4 * speed_peak.OPERATIONS, "step")
+    # the peak: a product in 0.5 s; four products in 4 s are half of it, in 2 s all
+    assert row.figure == Figure(0.5, 0.5, 1)
+    # four products at the peak take 2 s
+    assert row.facts["times_faster_at_the_peak"] == 8
+    assert row.facts["gflop_a_step"] == 4 * speed_peak.OPERATIONS / 1e9
     absent = share.row(Rounds({}, {"ours": "not installed"}), 1, "step")
     assert (absent.figure, absent.reason) == (None, "not installed")
     no_peak = share.row(Rounds({}, {"peak_product_int8": "no kernel"}), 1, "step")
