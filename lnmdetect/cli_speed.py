@@ -15,8 +15,8 @@ Rows = Annotated[
     list[str] | None,
     typer.Option(
         "--rows",
-        help="Only these, repeatable: startup, detector, roi_align, training, classifier, dicom, "
-        "overhead, scan, cohort, memory.",
+        help="Only these, repeatable: startup, detector, roi_align, training, classifier, profile, "
+        "dicom, overhead, scan, cohort, memory.",
         metavar="NAME",
     ),
 ]
@@ -65,10 +65,11 @@ def speed(
 
     Every figure is a ratio of times taken in turns in one run, mostly to what PyTorch and
     torchvision do by themselves, with the bar it is to reach. What is not installed is left out
-    with its reason.
+    with its reason. Each network has a process of its own, and one of them works at a time; the
+    rows of profile tell where the time of networks goes.
 
-    It takes about 10 minutes on 2 quiet cores, 6 GB of memory and 1 GB of disk. On a busy machine
-    the figures say little; the table tells how busy it was.
+    It takes about 12 minutes on 2 quiet cores, with all engines 11 GB of memory, and 1 GB of disk.
+    On a busy machine the figures say little; the table tells how busy it was.
     """
     from lnmdetect.stages.speed import speed as stage
     from lnmdetect.stages.speed_request import SpeedRequest

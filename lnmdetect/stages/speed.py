@@ -24,6 +24,7 @@ from lnmdetect.stages.speed_detector import detector_rows
 from lnmdetect.stages.speed_dicom import dicom_rows
 from lnmdetect.stages.speed_memory import memory_rows
 from lnmdetect.stages.speed_overhead import overhead_rows
+from lnmdetect.stages.speed_profile import profile_rows
 from lnmdetect.stages.speed_request import SpeedRequest, SpeedRun
 from lnmdetect.stages.speed_result import (
     NO_BAR_AT_THESE_THREADS,
@@ -38,10 +39,21 @@ from lnmdetect.stages.speed_training import training_rows
 from lnmdetect.training.devices import limit_threads
 
 THREADS_VARIABLE = "OMP_NUM_THREADS"
+QUIET_PROFILER = ("KINETO_LOG_LEVEL", "99")
+"""PyTorch's profiler else writes to the terminal when it begins, and when it ends."""
+FOLDER_VARIABLE = "TMPDIR"
+"""Where children write what is to be gone with them."""
 REACH_THREADS = 2
 """Of which the bars are."""
 SCALED = ("detector", "roi_align", "training", "classifier", "dicom", "overhead_published")
 """Families whose bars are of the published width at 512 px alone."""
+
+PROCESSES = (
+    "each network that is timed or profiled has a process of its own, and one of them works at a "
+    "time; torchvision's and eager PyTorch's have the threads of this run and are else as PyTorch "
+    "leaves them, lnmdetect's are as its commands are: memory that is freed stays with the process"
+)
+ONE_PROCESS = "all networks share one process, and lnmdetect's setting of its memory"
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,7 @@ FAMILIES: Mapping[str, Family] = {
     "roi_align": Family("RoIAlign, forward and backward", roi_align_rows),
     "training": Family("a training step of the detector", training_rows),
     "classifier": Family("a crop by engine and precision", classifier_rows),
+    "profile": Family("where the time of networks goes", profile_rows),
     "dicom": Family("reading a slice, by transfer syntax", dicom_rows),
     "overhead": Family("detect beyond its network", overhead_rows),
     "scan": Family("a scan by stage, eval too", scan_rows),
@@ -156,7 +169,8 @@ def _settled(threads: int | None) -> Iterator[tuple[Path, int]]:
     """
     with tempfile.TemporaryDirectory(prefix="lnmdetect-speed-") as name:
         folder = Path(name)
-        new = {KEY_FILE_VARIABLE: str(folder / "pseudonym.key")}
+        new = {KEY_FILE_VARIABLE: str(folder / "pseudonym.key"), FOLDER_VARIABLE: name}
+        new |= [QUIET_PROFILER]
         if threads is not None:
             new[THREADS_VARIABLE] = str(threads)
         held = {variable: os.environ.get(variable) for variable in new}
@@ -181,6 +195,7 @@ def _settings(request: SpeedRequest, threads: int, names: tuple[str, ...]) -> di
         "memory_slices": list(request.memory_slices),
         "cohort_studies": request.cohort_studies,
         "cohort_slices": request.cohort_slices,
+        "processes": request.processes,
     }
 
 
@@ -202,4 +217,5 @@ def _notes(request: SpeedRequest, machine: MachineFacts, threads: int) -> Iterat
         "networks of --width are untrained, and noise gives them as many proposals and boxes "
         "as their recipe allows, at least the work of a slice of a neck"
     )
+    yield PROCESSES if request.processes else ONE_PROCESS
     yield "the cohort's workers are held to a core each, which reading ahead shares"

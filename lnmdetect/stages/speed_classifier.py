@@ -1,15 +1,18 @@
 """The classifier on a batch of crops: ours in every form, against the network as it was built."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
 import torch
+from torch import nn
 
-from lnmdetect.core.precision import InferenceForm
+from lnmdetect.core.precision import InferenceForm, Precision
 from lnmdetect.datasets.classifier_data import ClassifierBatch
 from lnmdetect.stages.classify import NO_TRUTH
 from lnmdetect.stages.speed_detector import CPU, SEED, FormRow
+from lnmdetect.stages.speed_peak import PeakShare, operations_of, peak_candidates
+from lnmdetect.stages.speed_plan import SpeedPlan
 from lnmdetect.stages.speed_request import SpeedRun
 from lnmdetect.stages.speed_result import Bar, SpeedRow
 from lnmdetect.stages.speed_rounds import Candidate, Work
@@ -21,6 +24,8 @@ from lnmdetect.training.engine import predict
 CROPS = 8
 EAGER = Comparison("classifier", "eager_fp32", "times faster than eager fp32")
 BEST_BAR = Bar(2.7, "at_least")
+PEAKS: Mapping[Precision, str] = {"fp32": "torch_fp32", "bf16": "torch_bf16"}
+"""Forms whose share of the peak is told."""
 FORMS = (
     FormRow("torch_fp32", InferenceForm()),
     FormRow("torch_bf16", InferenceForm("bf16")),
@@ -31,17 +36,19 @@ FORMS = (
 
 
 def classifier_rows(run: SpeedRun) -> Iterator[SpeedRow]:
-    """Yield the eager network, ours in every form, and the fastest of these."""
-    batch = _crops(run)
+    """Yield the eager network, ours in every form, the fastest, and the shares of the peak."""
+    plan, host = run.plan, run.networks_host
+    operations = host.ask(partial(operations_of_a_batch, plan))
     candidates = [
-        Candidate("eager_fp32", lambda: _eager(run, batch)),
-        *(Candidate(row.name, partial(_form_work, run, row, batch)) for row in FORMS),
+        Candidate(EAGER.reference, partial(eager_work, plan), is_reference=True),
+        *(Candidate(row.name, partial(crops_work, plan, row.form)) for row in FORMS),
+        *peak_candidates(PEAKS),
     ]
-    rounds = run.timed(candidates, what="classifier")
-    side = run.classifier.model.size_px
+    rounds = run.timed(candidates, what="classifier", host=host)
+    side = plan.classifier.model.size_px
     label = f"A-ResNet50-W as PyTorch runs it, {CROPS} crops of {side} px, fp32"
-    facts = milliseconds(rounds, "eager_fp32", "crop", CROPS)
-    yield EAGER.row(rounds, "eager_fp32", label, facts=facts)
+    facts = milliseconds(rounds, EAGER.reference, "crop", CROPS)
+    yield EAGER.row(rounds, EAGER.reference, label, facts=facts)
     rows = [
         EAGER.row(
             rounds,
@@ -53,6 +60,9 @@ def classifier_rows(run: SpeedRun) -> Iterator[SpeedRow]:
     ]
     yield from rows
     yield best_of(rows)
+    for precision, name in PEAKS.items():
+        share = PeakShare(EAGER, name, precision, f"lnmdetect, {precision} on torch")
+        yield share.row(rounds, operations, "batch")
 
 
 def best_of(rows: list[SpeedRow]) -> SpeedRow:
@@ -68,33 +78,48 @@ def best_of(rows: list[SpeedRow]) -> SpeedRow:
     return replace(best, name="classifier_best", label=label, bar=BEST_BAR)
 
 
-def _crops(run: SpeedRun) -> ClassifierBatch:
-    torch.manual_seed(SEED)
-    recipe = run.classifier
-    channels = recipe.input.channels + recipe.model.size_channel
-    side = recipe.model.size_px
-    crops = torch.rand(CROPS, channels, side, side)
-    return ClassifierBatch(crops, torch.full((CROPS,), NO_TRUTH))
-
-
-def _eager(run: SpeedRun, batch: ClassifierBatch) -> Work:
-    torch.manual_seed(SEED)
-    network = build_classifier(run.classifier).eval()
+def eager_work(plan: SpeedPlan) -> Work:
+    """Return an answer of the network as it was built, as PyTorch runs it."""
+    network, crops = _plain_classifier(plan), _crops(plan).crops
 
     def work() -> None:
         with torch.inference_mode():
-            network(batch.crops)
+            network(crops)
 
     return work
 
 
-def _form_work(run: SpeedRun, row: FormRow, batch: ClassifierBatch) -> Work:
+def crops_work(plan: SpeedPlan, form: InferenceForm) -> Work:
+    """Return an answer of the network in a form, as `classify` asks for it.
+
+    Raises:
+        LnmDetectError: the form cannot be had here.
+    """
     torch.manual_seed(SEED)
-    task = ClassifierTask(run.classifier, CPU)
+    task, batch = ClassifierTask(plan.classifier, CPU), _crops(plan)
     task.module.eval()
-    task.prepare_inference(row.form)
+    task.prepare_inference(form)
 
     def work() -> None:
         list(predict(task, [batch], Compute(CPU)))
 
     return work
+
+
+def operations_of_a_batch(plan: SpeedPlan) -> int:
+    """Return the additions and multiplications of the crops that are timed."""
+    return operations_of(_plain_classifier(plan), _crops(plan).crops)
+
+
+def _plain_classifier(plan: SpeedPlan) -> nn.Module:
+    torch.manual_seed(SEED)
+    return build_classifier(plan.classifier).eval()
+
+
+def _crops(plan: SpeedPlan) -> ClassifierBatch:
+    torch.manual_seed(SEED)
+    recipe = plan.classifier
+    channels = recipe.input.channels + recipe.model.size_channel
+    side = recipe.model.size_px
+    crops = torch.rand(CROPS, channels, side, side)
+    return ClassifierBatch(crops, torch.full((CROPS,), NO_TRUTH))

@@ -19,7 +19,7 @@ from lnmdetect.core.precision import InferenceForm
 from lnmdetect.datasets.scan_slices import scan_batches
 from lnmdetect.io.dicom_compress import write_compressed
 from lnmdetect.io.scan_source import open_source
-from lnmdetect.stages.speed_detector import form_work, slice_batch
+from lnmdetect.stages.speed_detector import form_work
 from lnmdetect.stages.speed_request import SpeedRun
 from lnmdetect.stages.speed_result import Bar, SpeedRow
 from lnmdetect.stages.speed_rounds import Candidate, Work
@@ -46,10 +46,10 @@ def dicom_rows(run: SpeedRun) -> Iterator[SpeedRow]:
 
     def prepare(name: str) -> Work:
         write_compressed(files, folder / name, SYNTAXES[name][0])
-        return _front_end(folder / name, run.detector.input)
+        return _front_end(folder / name, run.plan.detector.input)
 
     candidates = [
-        Candidate(DETECTION, lambda: form_work(run, InferenceForm(), slice_batch(run))),
+        Candidate(DETECTION, partial(form_work, run.plan, InferenceForm())),
         *(Candidate(name, partial(prepare, name)) for name in SYNTAXES),
     ]
     rounds = run.timed(candidates, what="DICOM")

@@ -92,7 +92,7 @@ def _network(scan: Path, loaded: LoadedDetector) -> Work:
 def _published_bundle(run: SpeedRun, folder: Path) -> Path:
     """Return a bundle of the published detector, untrained."""
     threshold = Threshold(0.5, "none", "nobody")
-    bundle = Bundle("published", run.detector, threshold, True, {}, "", folder)
+    bundle = Bundle("published", run.plan.detector, threshold, True, {}, "", folder)
     with torch.inference_mode():
-        write_bundle(bundle, plain_detector(run).state_dict(), "Untrained.\n")
+        write_bundle(bundle, plain_detector(run.plan).state_dict(), "Untrained.\n")
     return folder

@@ -5,19 +5,21 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
-from lnmdetect.core.config import ClassifierRecipe, DetectorRecipe
+import torch
+
 from lnmdetect.core.errors import UsageError
 from lnmdetect.core.progress import SILENT, Progress
 from lnmdetect.io.machine import usable_cores
-from lnmdetect.io.recipes import read_recipe
-from lnmdetect.stages.speed_rounds import Candidate, Rounds, interleaved
+from lnmdetect.stages.speed_children import ChildProcesses
+from lnmdetect.stages.speed_plan import SpeedPlan
+from lnmdetect.stages.speed_rounds import Candidate, Host, Rounds, ThisProcess, interleaved
 from lnmdetect.stages.speed_scans import Volume, phantom_volume
+from lnmdetect.training.devices import limit_threads
 
 OUTPUT = Path("bench.json")
-RECIPE = "wang2023"
 FULL_WIDTH, FULL_SIZE_PX = 1.0, 512
 STRIDE = 32
 
@@ -36,6 +38,7 @@ class SpeedRequest:
         overhead_slices: of the scan on which the compact detector's overhead is measured.
         memory_slices: lengths of the scans on which peak memory is measured, shortest first.
         cohort_studies, cohort_slices: how many studies, and of how many slices.
+        processes: whether each network has a process of its own.
     """
 
     output: Path = OUTPUT
@@ -48,6 +51,7 @@ class SpeedRequest:
     memory_slices: tuple[int, ...] = (100, 400, 800)
     cohort_studies: int = 6
     cohort_slices: int = 24
+    processes: bool = True
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -96,20 +100,9 @@ class SpeedRun:
     progress: Progress = field(default=SILENT, repr=False)
 
     @cached_property
-    def detector(self) -> DetectorRecipe:
-        """The published detector's recipe, of the width asked for."""
-        recipe = read_recipe(RECIPE, "detector")
-        assert isinstance(recipe, DetectorRecipe)
-        model = recipe.model.model_copy(update={"width": self.request.width})
-        return recipe.model_copy(update={"model": model})
-
-    @cached_property
-    def classifier(self) -> ClassifierRecipe:
-        """The published classifier's recipe, of the width asked for."""
-        recipe = read_recipe(RECIPE, "classifier")
-        assert isinstance(recipe, ClassifierRecipe)
-        model = recipe.model.model_copy(update={"width": self.request.width})
-        return recipe.model_copy(update={"model": model})
+    def plan(self) -> SpeedPlan:
+        """What other processes are told of it."""
+        return SpeedPlan(self.request.width, self.request.size_px, self.folder)
 
     @cached_property
     def volume(self) -> Volume:
@@ -122,6 +115,14 @@ class SpeedRun:
         folder.mkdir()
         return folder
 
+    @property
+    def networks_host(self) -> Host:
+        """Where networks run: each in a process of its own, unless the request has all in one."""
+        if not self.request.processes:
+            return ThisProcess()
+        reference = partial(set_threads, self.threads)
+        return ChildProcesses(ours=limit_threads, reference=reference)
+
     def timed(
         self,
         candidates: Sequence[Candidate],
@@ -129,6 +130,7 @@ class SpeedRun:
         what: str,
         most: int | None = None,
         warm_up: bool = True,
+        host: Host | None = None,
     ) -> Rounds:
         """Return the times of candidates in turns.
 
@@ -137,10 +139,15 @@ class SpeedRun:
             what: is timed, for the progress.
             most: rounds, where the request asks for more.
             warm_up: run each once before, untimed.
+            host: where they run; None: in this process.
         """
-        rounds = min(self.request.rounds, most or self.request.rounds)
         return interleaved(
-            candidates, rounds, description=what, warm_up=warm_up, progress=self.progress
+            candidates,
+            min(self.request.rounds, most or self.request.rounds),
+            description=what,
+            host=host or ThisProcess(),
+            warm_up=warm_up,
+            progress=self.progress,
         )
 
     def command(self, *words: object) -> None:
@@ -150,6 +157,11 @@ class SpeedRun:
             CalledProcessError: it did not end well.
         """
         said(lnmdetect_line(*words))
+
+
+def set_threads(threads: int) -> None:
+    """Give PyTorch in this process its threads, and change nothing else, as its users do."""
+    torch.set_num_threads(threads)
 
 
 def lnmdetect_line(*words: object) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from lnmdetect.models.detector_sizes import FPN_CHANNELS
 from lnmdetect.models.resnet import scaled
 from lnmdetect.models.roi_align import PyramidRoIAlign
 from lnmdetect.models.two_stage import ROI_CELLS
+from lnmdetect.stages.speed_plan import SpeedPlan
 from lnmdetect.stages.speed_request import SpeedRun
 from lnmdetect.stages.speed_result import Bar, SpeedRow
 from lnmdetect.stages.speed_rounds import Candidate, Work
@@ -32,18 +34,17 @@ Align = Callable[[list[Tensor], Tensor], Tensor]
 
 def roi_align_rows(run: SpeedRun) -> Iterator[SpeedRow]:
     """Yield torchvision's and ours, forward; then both with the gradient of the maps."""
-    size = run.request.size_px
-    ways: dict[str, Align] = {"stock": _stock(size), "ours": _ours}
     for step, boxes, bar in (
         ("forward", FORWARD_BOXES, FORWARD_BAR),
         ("forward_backward", TRAINED_BOXES, BOTH_BAR),
     ):
-        is_trained = step != "forward"
+        prepare = partial(_trained if step != "forward" else _forward, run.plan, boxes=boxes)
         candidates = [
-            Candidate(f"{step}_{way}", _prepare(run, way, align, boxes, is_trained=is_trained))
-            for way, align in ways.items()
+            Candidate(f"{step}_stock", partial(prepare, is_stock=True), is_reference=True),
+            Candidate(f"{step}_ours", partial(prepare, is_stock=False)),
         ]
-        rounds = run.timed(candidates, what=f"RoIAlign, {step.replace('_', ' + ')}")
+        what = f"RoIAlign, {step.replace('_', ' + ')}"
+        rounds = run.timed(candidates, what=what, host=run.networks_host)
         comparison = Comparison(FAMILY, f"{step}_stock", UNIT)
         for way, name in (("stock", "torchvision"), ("ours", "lnmdetect")):
             key = f"{step}_{way}"
@@ -73,44 +74,41 @@ def _ours(maps: list[Tensor], boxes: Tensor) -> Tensor:
     return cells
 
 
-def _prepare(
-    run: SpeedRun, way: str, align: Align, boxes: int, *, is_trained: bool
-) -> Callable[[], Work]:
-    """Return what gives the work; each way gets its maps as they lie in memory in its detector."""
-
-    def prepare() -> Work:
-        maps = pyramid(run, is_channels_last=way == "ours")
-        places = random_boxes(boxes, run.request.size_px)
-        return _trained(align, maps, places) if is_trained else _forward(align, maps, places)
-
-    return prepare
+def _given(plan: SpeedPlan, boxes: int, *, is_stock: bool) -> tuple[Align, list[Tensor], Tensor]:
+    """Return a way and what it is given: maps as they lie in memory in its detector."""
+    align = _stock(plan.size_px) if is_stock else _ours
+    maps = pyramid(plan, is_channels_last=not is_stock)
+    return align, maps, random_boxes(boxes, plan.size_px)
 
 
-def _forward(align: Align, maps: list[Tensor], boxes: Tensor) -> Work:
+def _forward(plan: SpeedPlan, *, boxes: int, is_stock: bool) -> Work:
+    align, maps, places = _given(plan, boxes, is_stock=is_stock)
+
     def work() -> None:
         with torch.inference_mode():
-            align(maps, boxes)
+            align(maps, places)
 
     return work
 
 
-def _trained(align: Align, maps: list[Tensor], boxes: Tensor) -> Work:
+def _trained(plan: SpeedPlan, *, boxes: int, is_stock: bool) -> Work:
+    align, maps, places = _given(plan, boxes, is_stock=is_stock)
     for level in maps:
         level.requires_grad_()
-    pull = torch.rand_like(align(maps, boxes))
+    pull = torch.rand_like(align(maps, places))
 
     def work() -> None:
-        torch.autograd.grad(align(maps, boxes), maps, pull)
+        torch.autograd.grad(align(maps, places), maps, pull)
 
     return work
 
 
-def pyramid(run: SpeedRun, *, is_channels_last: bool) -> list[Tensor]:
+def pyramid(plan: SpeedPlan, *, is_channels_last: bool) -> list[Tensor]:
     """Return P2 to P5 of one slice, (1, C, H, W), the same values at every call."""
     torch.manual_seed(SEED)
-    channels = scaled(FPN_CHANNELS, run.request.width)
+    channels = scaled(FPN_CHANNELS, plan.width)
     layout = torch.channels_last if is_channels_last else torch.contiguous_format
-    sides = [run.request.size_px // stride for stride in STRIDES]
+    sides = [plan.size_px // stride for stride in STRIDES]
     return [torch.rand(1, channels, s, s).contiguous(memory_format=layout) for s in sides]
 
 

@@ -1,7 +1,7 @@
 """The measured rows as tables, for a terminal and as Markdown."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 
 from rich.console import Group, RenderableType
@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lnmdetect.core.wording import counted
+from lnmdetect.stages import speed_profile_table
 from lnmdetect.stages.speed_result import (
     NO_BAR_AT_THESE_THREADS,
     NO_BAR_AT_THIS_SIZE,
@@ -38,6 +39,7 @@ _TITLES = {
     "roi_align": "RoIAlign",
     "training": "Training step of the detector",
     "classifier": "Classifier, a batch",
+    "profile": "Where the time goes, as shares of profiled passes",
     "dicom": "DICOM to the network's input, a slice",
     "overhead_compact": "Pipeline, compact detector",
     "overhead_published": "Pipeline, published detector",
@@ -48,15 +50,24 @@ _TITLES = {
 }
 
 
+Layout = tuple[tuple[str, ...], Callable[[SpeedRow], tuple[str, ...]]]
+"""Headings, and what gives the cells of a row under them."""
+OWN_LAYOUTS: Mapping[str, Layout] = {
+    "profile": (speed_profile_table.HEADINGS, speed_profile_table.cells)
+}
+"""Of families whose rows are shares and not times."""
+
+
 def speed_tables(result: SpeedResult) -> RenderableType:
     """Return a table a family and what is to be known of them, for a terminal."""
     parts: list[RenderableType] = [Text(line) for line in machine_lines(result)]
     for family, rows in _families(result):
         table = Table(title=_title(family, rows), title_justify="left")
-        for place, name in enumerate(HEADINGS):
+        headings, cells_of = _layout(family)
+        for place, name in enumerate(headings):
             table.add_column(name, justify="right" if place else "left")
         for row in rows:
-            table.add_row(*cells(row))
+            table.add_row(*cells_of(row))
         parts.append(table)
     return Group(*parts, *(Text(line) for line in below(result)))
 
@@ -66,8 +77,10 @@ def markdown(result: SpeedResult) -> str:
     lines = ["# lnmdetect speed", "", *(f"- {line}" for line in machine_lines(result)), ""]
     for family, rows in _families(result):
         lines += [f"**{_title(family, rows)}**", ""]
-        lines += ["| " + " | ".join(HEADINGS) + " |", "|" + " --- |" * len(HEADINGS)]
-        lines += ["| " + " | ".join(c.replace("|", "/") for c in cells(row)) + " |" for row in rows]
+        headings, cells_of = _layout(family)
+        lines += ["| " + " | ".join(headings) + " |", "|" + " --- |" * len(headings)]
+        for row in rows:
+            lines.append("| " + " | ".join(c.replace("|", "/") for c in cells_of(row)) + " |")
         lines.append("")
     return "\n".join([*lines, *(f"- {line}" for line in below(result))]) + "\n"
 
@@ -126,12 +139,18 @@ def below(result: SpeedResult) -> Iterator[str]:
     yield from (f"{note[0].upper()}{note[1:]}." for note in result.notes)
 
 
+def _layout(family: str) -> Layout:
+    return OWN_LAYOUTS.get(family, (HEADINGS, cells))
+
+
 def _families(result: SpeedResult) -> Iterator[tuple[str, list[SpeedRow]]]:
     for family, rows in groupby(result.rows, key=lambda row: row.family):
         yield family, list(rows)
 
 
 def _title(family: str, rows: list[SpeedRow]) -> str:
+    if family in OWN_LAYOUTS:
+        return _TITLES[family]
     unit = next((row.unit for row in rows if row.unit), "")
     return f"{_TITLES.get(family, family)}{f' ({unit})' if unit else ''}"
 

@@ -20,16 +20,17 @@ from lnmdetect.io.machine_facts import MachineFacts
 from lnmdetect.io.pseudonym import KEY_FILE_VARIABLE
 from lnmdetect.models.detector import NodeDetector
 from lnmdetect.stages import speed as speed_stage
-from lnmdetect.stages import speed_detector, speed_memory, speed_peak, speed_request
+from lnmdetect.stages import speed_detector, speed_memory, speed_peak, speed_request, speed_training
 from lnmdetect.stages.speed import FAMILIES, THREADS_VARIABLE, Family, speed
 from lnmdetect.stages.speed_classifier import best_of
 from lnmdetect.stages.speed_cohort import held_to, study_seconds
 from lnmdetect.stages.speed_commands import whole_of
 from lnmdetect.stages.speed_detector import FormRow, slice_batch
 from lnmdetect.stages.speed_peak import OPERATIONS, operations_of, peak_per_s
+from lnmdetect.stages.speed_plan import SpeedPlan
 from lnmdetect.stages.speed_request import SpeedRequest, SpeedRun
 from lnmdetect.stages.speed_result import Bar, Fact, Figure, SpeedRow, Timing, ratio
-from lnmdetect.stages.speed_rounds import Candidate, Rounds, Work, interleaved
+from lnmdetect.stages.speed_rounds import Candidate, Rounds, ThisProcess, Work, interleaved
 from lnmdetect.stages.speed_rows import IS_REFERENCE, Comparison
 from lnmdetect.stages.speed_scans import Volume, write_scan
 from lnmdetect.stages.speed_stock import stock_detector
@@ -37,7 +38,7 @@ from lnmdetect.stages.speed_tables import cells, markdown
 from tests.models.test_folding import seasoned
 from tests.test_data_specs import errors
 
-TINY = SpeedRequest(width=0.05, size_px=64, rounds=1, overhead_slices=2)
+TINY = SpeedRequest(width=0.05, size_px=64, rounds=1, overhead_slices=2, processes=False)
 
 
 class Clock:
@@ -60,7 +61,7 @@ class Clock:
 
 
 def timed(clock: Clock, *candidates: Candidate, **options: Any) -> Rounds:
-    return interleaved(candidates, 2, description="", clock=clock, **options)
+    return interleaved(candidates, 2, description="", host=ThisProcess(clock), **options)
 
 
 def failing(error: Exception, after: int = 0) -> Candidate:
@@ -203,15 +204,32 @@ def test_the_peak_is_that_of_the_fastest_round_of_the_faster_way() -> None:
 
 
 def test_torchvisions_detector_with_our_weights_finds_our_boxes(tmp_path: Path) -> None:
-    run = SpeedRun(TINY, 1, tmp_path)
-    detector = seasoned(speed_detector.plain_detector(run))
+    plan = SpeedPlan(TINY.width, TINY.size_px, tmp_path)
+    detector = seasoned(speed_detector.plain_detector(plan))
     assert isinstance(detector, NodeDetector)
-    images = slice_batch(run).images
+    images = slice_batch(plan).images
     with torch.inference_mode():
         (ours,), (theirs,) = detector(images), stock_detector(detector, 64).eval()(list(images))
     assert len(ours["boxes"]) > 10
     torch.testing.assert_close(ours["boxes"], theirs["boxes"], atol=0.01, rtol=0)
     torch.testing.assert_close(ours["scores"], theirs["scores"], atol=1e-4, rtol=0)
+
+
+def test_both_training_steps_start_from_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights: list[float] = []
+
+    def noted(_: object, network: nn.Module, losses: object) -> Work:
+        weights.append(sum(float(p.detach().double().abs().sum()) for p in network.parameters()))
+        return lambda: None
+
+    monkeypatch.setattr(speed_training, "_step", noted)
+    plan = SpeedPlan(TINY.width, TINY.size_px, tmp_path)
+    speed_training.stock_step(plan)
+    torch.rand(7)
+    speed_training.our_step(plan)
+    assert weights[0] == pytest.approx(weights[1], rel=1e-12)
 
 
 def test_a_series_of_any_length_goes_up_the_neck_and_down_again(tmp_path: Path) -> None:
@@ -276,6 +294,8 @@ def test_the_networks_are_measured_at_any_width_and_the_file_fits_its_schema(
         *("detector_stock_at_size", "detector_stock_defaults", "detector_torch_fp32"),
         *(
             "detector_share_of_peak_fp32",
+            "training_share_of_peak_bf16",
+            "classifier_share_of_peak_bf16",
             "roi_align_forward_ours",
             "roi_align_forward_backward_ours",
         ),

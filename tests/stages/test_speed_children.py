@@ -1,0 +1,145 @@
+"""Candidates in processes of their own; these import this module, which is why it needs little."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from lnmdetect.core.errors import InputError
+from lnmdetect.stages.speed_children import ChildProcesses
+from lnmdetect.stages.speed_rounds import Candidate, CandidateError, Work, interleaved, reason_of
+
+NAPS_S = 0.02
+KIND = "LNMDETECT_TEST_KIND"
+
+
+def become(kind: str) -> None:
+    os.environ[KIND] = kind
+
+
+def host() -> ChildProcesses:
+    return ChildProcesses(ours=partial(become, "ours"), reference=partial(become, "reference"))
+
+
+def napping() -> Work:
+    """Sleep, long in the first turn and briefly in every other."""
+    naps = iter([5 * NAPS_S])
+
+    def work() -> None:
+        time.sleep(next(naps, NAPS_S))
+
+    return work
+
+
+def telling(value: Callable[[], float]) -> Work:
+    return value
+
+
+def its_pid() -> float:
+    return float(os.getpid())
+
+
+def raising(error: Exception) -> Work:
+    raise error
+
+
+def ending(after: int, end: Callable[[], object]) -> Work:
+    left = [after]
+
+    def work() -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            end()
+
+    return work
+
+
+def killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kind() -> str:
+    return os.environ[KIND]
+
+
+def with_a_bug() -> None:
+    raise KeyError("a bug")
+
+
+def own_process(name: str = "pid", process: str = "") -> Candidate:
+    return Candidate(name, partial(telling, its_pid), process=process)
+
+
+def is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_processes_take_turns_and_tell_their_seconds_or_why_they_have_none() -> None:
+    candidates = [
+        Candidate("naps", napping),
+        own_process("one"),
+        Candidate("refuses", partial(raising, InputError("a", expected="b", got="c", remedy="D."))),
+        Candidate("lacks", partial(raising, RuntimeError("no such kernel\nmore"))),
+        Candidate("ends", partial(ending, 1, partial(os._exit, 3))),
+        Candidate("dies", partial(ending, 1, killed)),
+        Candidate("errs", partial(ending, 0, with_a_bug)),
+        own_process("two"),
+    ]
+    rounds = interleaved(candidates, 2, description="", host=host())
+    assert rounds.reasons == {
+        "refuses": "a: expected b, got c. D.",
+        "lacks": "RuntimeError: no such kernel",
+        "ends": "its process ended with code 3",
+        "dies": "its process died, as of too little memory",
+        "errs": "its process ended with code 1",
+    }
+    assert all(NAPS_S <= nap < 5 * NAPS_S for nap in rounds.timings["naps"].seconds)
+    one, two = (rounds.timings[name].seconds for name in ("one", "two"))
+    assert one[0] == one[1]  # one process through all rounds
+    assert two[0] == two[1]
+    assert len({one[0], two[0], os.getpid()}) == 3
+    assert not is_there(int(one[0]))
+    assert not multiprocessing.active_children()
+
+
+def test_nothing_lives_after_a_host_that_was_left_by_an_error() -> None:
+    running, pids = host(), []
+
+    def interrupted() -> None:
+        with running:
+            pids.append(int(running.turn(own_process())))
+            assert is_there(pids[0])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not is_there(pids[0])
+
+
+def test_the_process_of_what_cannot_run_ends_at_once_and_a_shared_one_goes_on() -> None:
+    with host() as running:
+        shared = running.turn(own_process("first", "shared"))
+        with pytest.raises(CandidateError, match="ValueError: no"):
+            running.turn(Candidate("no", partial(raising, ValueError("no")), process="shared"))
+        assert running.turn(own_process("second", "shared")) == shared
+        with pytest.raises(CandidateError):
+            running.turn(Candidate("own", partial(raising, ValueError("no"))))
+        assert [child.pid for child in multiprocessing.active_children()] == [int(shared)]
+
+
+def test_a_question_is_answered_by_a_process_of_the_kind_that_is_asked_for() -> None:
+    running = host()
+    assert (running.ask(kind), running.ask(kind, is_reference=True)) == ("ours", "reference")
+    assert KIND not in os.environ
+    with pytest.raises(CandidateError) as told:
+        running.ask(partial(raising, OSError("the disk is full")))
+    assert reason_of(told.value) == "OSError: the disk is full"
+    assert not multiprocessing.active_children()
