@@ -28,6 +28,7 @@ _NAMES: Mapping[str, str] = {
         pow addcmul addcdiv lerp minimum maximum max min eq ne lt gt le ge logical_and logical_or
         bitwise_and bitwise_or where sum mean cumsum arange _foreach_add _foreach_mul
         _foreach_addcmul _foreach_addcdiv _foreach_div _foreach_sqrt _foreach_lerp
+        Add Subtract Multiply Divide PowerStatic Maximum Minimum Relu Clamp Sigmoid HSwish Swish
         Eltwise Subgraph FakeQuantize Math Select
     """,
     "batch_norm": """
@@ -42,7 +43,7 @@ _NAMES: Mapping[str, str] = {
         upsample_nearest2d_backward upsample_bilinear2d upsample_bilinear2d_backward roi_align
         _roi_align_backward _embedding_bag _embedding_bag_forward_only
         _embedding_bag_dense_backward _embedding_bag_per_sample_weights_backward embedding_bag
-        Pooling AdaptivePooling Interpolate Reduce ROIAlign
+        MaxPool AvgPool Pooling AdaptivePooling Interpolate Reduce ReduceMean ROIAlign
     """,
     "selection": """
         nms sort topk nonzero index index_select index_put _index_put_impl index_fill
