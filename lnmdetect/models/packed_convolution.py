@@ -24,7 +24,7 @@ class PackedConv2d(nn.Module):
         shapes: for how many of them the packed weights are kept.
 
     Attributes:
-        relu: whether negative answers become 0, at no cost.
+        relu: whether negative answers become 0.
     """
 
     def __init__(self, convolution: nn.Conv2d, shapes: int = SHAPES_KEPT) -> None:
@@ -41,14 +41,14 @@ class PackedConv2d(nn.Module):
         """
         if x.dtype != self.plain.weight.dtype:  # autocast casts the weights, too
             return self._finished(self.plain(x), plus)
-        if self.by_winograd is not None and pays(self.plain, x.shape[-2], x.shape[-1]):
+        if suits(self.plain) and pays(self.plain, x.shape[-2], x.shape[-1]):
             return self._finished(self.by_winograd(x), plus)
         return self._packed_answer(x, plus)
 
     @cached_property
-    def by_winograd(self) -> WinogradConv2d | None:
-        """The same in fewer multiplications, where that is faster."""
-        return WinogradConv2d(self.plain) if suits(self.plain) else None
+    def by_winograd(self) -> WinogradConv2d:
+        """The same in fewer multiplications; its weights, four times as many, wait until asked."""
+        return WinogradConv2d(self.plain)
 
     def _packed_answer(self, x: Tensor, plus: Tensor | None) -> Tensor:
         plain, after = self.plain, "relu" if self.relu else "none"

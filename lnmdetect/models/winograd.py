@@ -98,16 +98,14 @@ class WinogradConv2d(nn.Module):
 
     Args:
         convolution: one that `suits`.
-        relu: whether negative answers become 0.
     """
 
-    def __init__(self, convolution: nn.Conv2d, *, relu: bool = False) -> None:
+    def __init__(self, convolution: nn.Conv2d) -> None:
         super().__init__()
         of_image, of_weights, of_products = transforms()
         axis = torch.from_numpy(of_weights)
         plain = convolution.weight.detach().double()
         weights = torch.einsum("yi,xj,ocij->yxco", axis, axis, plain).flatten(0, 1)
-        self.relu = relu
         self.bias = convolution.bias
         self.weights = nn.Buffer(weights.float().contiguous())  # (36, C, O)
         self.of_image = nn.Buffer(torch.from_numpy(of_image).float())
@@ -139,8 +137,6 @@ class WinogradConv2d(nn.Module):
         sums = sums.view(TILE, TILE, rows, columns, -1)
         if self.bias is not None:
             sums += self.bias
-        if self.relu:
-            sums.relu_()
         return sums.permute(2, 0, 3, 1, 4)
 
 

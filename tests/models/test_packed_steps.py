@@ -87,3 +87,22 @@ def test_another_precision_than_the_weights_gets_its_sum_and_relu_too() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         expected = (packed.plain(image) + plus).relu()
         torch.testing.assert_close(packed(image, plus), expected)
+
+
+@pytest.mark.skipif(
+    not (packing.CAN_PACK and torch.ops.mkldnn._is_mkldnn_bf16_supported()),
+    reason="this CPU has no bfloat16",
+)
+@pytest.mark.parametrize("relu", [False, True])
+def test_in_bfloat16_a_sum_is_rounded_once(relu: bool) -> None:
+    plain = nn.Conv2d(16, 16, 1).bfloat16().requires_grad_(False)
+    packed = PackedConv2d(plain)
+    packed.relu = relu
+    image, plus = torch.randn(2, 1, 16, 8, 8).bfloat16()
+    exact = nn.functional.conv2d(image.double(), plain.weight.double(), plain.bias.double())  # type: ignore[union-attr]
+    exact = (exact + plus.double()).clamp(min=0 if relu else -torch.inf)
+    with torch.inference_mode():
+        found = packed(image, plus)
+    assert found.dtype == torch.bfloat16
+    # Half a step of 8 bits; to round before the sum, too, may take a whole one.
+    torch.testing.assert_close(found.double(), exact, atol=1e-3, rtol=2**-8)

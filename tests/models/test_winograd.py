@@ -93,3 +93,4 @@ def test_a_packed_convolution_takes_the_faster_way(side: int, weights_packed: in
     packed, image = PackedConv2d(plain), torch.randn(1, 256, side, side)
     torch.testing.assert_close(packed(image), plain(image), atol=1e-5, rtol=1e-5)
     assert len(packed._packed) == weights_packed
+    assert ("by_winograd" in vars(packed)) is not bool(weights_packed)  # else they only take memory

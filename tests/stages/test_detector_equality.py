@@ -14,9 +14,11 @@ from torchvision.models.detection.rpn import RPNHead
 from lnmdetect.core.config import DetectorRecipe
 from lnmdetect.datasets.scan_slices import scan_batches
 from lnmdetect.io.scan_source import open_source
+from lnmdetect.models import winograd
 from lnmdetect.models.detector import NodeDetector
 from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.inference import inference_form
+from lnmdetect.models.packed_convolution import PackedConv2d
 from lnmdetect.stages.detect import load_detector
 from lnmdetect.stages.phantom import PhantomRequest, make_ct_phantoms
 from lnmdetect.stages.speed_stock import PyramidAdapter
@@ -104,9 +106,13 @@ def test_at_full_width_the_boxes_are_those_of_torchvisions_model() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("by_winograd", [False, True])
 def test_on_every_slice_of_phantoms_the_bundled_detector_finds_torchvisions_boxes(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_winograd: bool
 ) -> None:
+    if by_winograd:  # which its layers are too narrow for to gain anything
+        monkeypatch.setattr(winograd, "CHANNELS_MIN", 1)
+        monkeypatch.setattr(winograd, "CHANNELS_A_TILE", 10**6)
     made = make_ct_phantoms(PhantomRequest(3, 9400, tmp_path / "phantom")).scan
     bundle, plain = load_detector("compact", "cpu", plain=True)
     assert isinstance(plain.module, NodeDetector)
@@ -118,5 +124,7 @@ def test_on_every_slice_of_phantoms_the_bundled_detector_finds_torchvisions_boxe
             for batch in scan_batches(handle.images, handle.read_slice, bundle.recipe.input):
                 (found,) = ours(batch.images.contiguous(memory_format=torch.channels_last))
                 boxes.append(assert_same(found, of_stock(theirs, batch.images[0])))
+    layers = [part for part in ours.modules() if isinstance(part, PackedConv2d)]
+    assert any("by_winograd" in vars(layer) for layer in layers) == by_winograd
     assert len(boxes) > 200
     assert np.sum(boxes) > 300
