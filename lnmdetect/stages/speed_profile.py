@@ -168,14 +168,14 @@ def _with(row: SpeedRow, found: Profile, precision: Precision) -> SpeedRow:
         "peak_precision": precision,
         "peak_gflop_a_s": found.peak_per_s / 1e9,
     }
-    if precision == "int8":
-        facts["products_in_int8"] = int8_share(found.all_times)
     facts |= _rates("products", found.operations, found.seconds_in_products(""), found.peak_per_s)
     if found.layers_operations:
         seconds = found.seconds_in_products(LAYERS)
         facts |= _rates("layers", found.layers_operations, seconds, found.peak_per_s)
     if not told[PRODUCTS]:
         return _without(row, "no convolution and no product was seen", facts)
+    if precision == "int8":
+        facts["products_in_int8"] = int8_share(found.all_times)
     each = [shares(one)[PRODUCTS] for one in found.passes]
     figure = Figure(told[PRODUCTS], min(each), max(each))
     return SpeedRow(row.name, FAMILY, row.label, UNIT, figure, timing=timing, facts=facts)
