@@ -111,6 +111,8 @@ class ChildProcesses:
         """
         name = f"shared {candidate.process}" if candidate.process else candidate.name
         if name not in self._children:
+            if candidate.first is not None:
+                self.ask(candidate.first, is_reference=candidate.is_reference)
             self._children[name] = Child(self._begins[candidate.is_reference])
         time.sleep(REST_S)
         try:

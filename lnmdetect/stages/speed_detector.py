@@ -59,6 +59,11 @@ class FormRow:
         """The same as a bar."""
         return None if self.at_least is None else Bar(self.at_least, "at_least")
 
+    def candidate(self, plan: SpeedPlan) -> Candidate:
+        """Return the detector in this form; what quantises it is in no process that is timed."""
+        first = partial(int8_file, plan, self.form) if self.form.precision == "int8" else None
+        return Candidate(self.name, partial(form_work, plan, self.form), first=first)
+
 
 def detector_row(name: str, form: InferenceForm, at_least: float | None = None) -> FormRow:
     """Return the row of a form of the detector; one line below adds another engine."""
@@ -83,7 +88,7 @@ def detector_rows(run: SpeedRun) -> Iterator[SpeedRow]:
         Candidate(REFERENCE, partial(stock_work, plan), is_reference=True),
         Candidate(REFERENCE_KEPT, partial(stock_work, plan)),
         Candidate("stock_defaults", partial(_default_work, plan), is_reference=True),
-        *(Candidate(row.name, partial(form_work, plan, row.form)) for row in FORMS),
+        *(row.candidate(plan) for row in FORMS),
         *peak_candidates(PEAKS),
     ]
     rounds = run.timed(candidates, what="detector", host=host)

@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from lnmdetect.core.precision import InferenceForm, Precision
 from lnmdetect.stages.speed_classifier import crops_work, eager_work, operations_of_a_batch
-from lnmdetect.stages.speed_detector import form_work, stock_work, work_of_a_slice
+from lnmdetect.stages.speed_detector import form_work, int8_file, stock_work, work_of_a_slice
 from lnmdetect.stages.speed_layers import (
     INFERENCE,
     LAYERS,
@@ -60,6 +60,7 @@ class Subject:
         precision: that most of it computes in.
         is_reference: whether it runs as PyTorch's users have it.
         layers_operations: counts those of the layers of another library; None where it has none.
+        first: makes the files that `prepare` reads, in another process; None where there are none.
     """
 
     label: str
@@ -68,6 +69,7 @@ class Subject:
     precision: Precision
     is_reference: bool = False
     layers_operations: Operations | None = None
+    first: Callable[[SpeedPlan], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def profile_rows(run: SpeedRun) -> Iterator[SpeedRow]:
         row = SpeedRow(f"{FAMILY}_{name}", FAMILY, subject.label, UNIT, None)
         question = partial(seen, subject, run.plan)
         try:
+            if subject.first is not None:
+                run.networks_host.ask(partial(subject.first, run.plan))
             found = run.networks_host.ask(question, is_reference=subject.is_reference)
         except CANNOT_RUN as error:
             yield _without(row, reason_of(error))
@@ -203,6 +207,7 @@ def _operations_of_a_slice(plan: SpeedPlan) -> int:
 
 SLICE, STEP, CROPS = _operations_of_a_slice, operations_of_a_step, operations_of_a_batch
 FP32, BF16 = InferenceForm(), InferenceForm("bf16")
+INT8 = InferenceForm("int8", "openvino")
 SUBJECTS: Mapping[str, Subject] = {
     "detector_stock": Subject(
         "torchvision's detector, fp32", stock_work, SLICE, "fp32", is_reference=True
@@ -213,12 +218,20 @@ SUBJECTS: Mapping[str, Subject] = {
     "detector_torch_bf16": Subject(
         "lnmdetect's detector, bf16 on torch", partial(form_work, form=BF16), SLICE, "bf16"
     ),
+    "detector_openvino_bf16": Subject(
+        "lnmdetect's detector, bf16 on openvino",
+        partial(ToldAnswer, form=InferenceForm("bf16", "openvino")),
+        SLICE,
+        "bf16",
+        layers_operations=operations_of_the_dense_part,
+    ),
     "detector_openvino_int8": Subject(
         "lnmdetect's detector, int8 on openvino",
-        ToldAnswer,
+        partial(ToldAnswer, form=INT8),
         SLICE,
         "int8",
         layers_operations=operations_of_the_dense_part,
+        first=partial(int8_file, form=INT8),
     ),
     "training_stock": Subject(
         "torchvision's training step, fp32", stock_step, STEP, "fp32", is_reference=True

@@ -5,7 +5,9 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -160,6 +162,25 @@ def test_how_a_process_ended_is_told_by_its_signal_and_memory_is_guessed_of_one_
     code: int, words: str
 ) -> None:
     assert how_it_ended(code) == words
+
+
+def test_files_of_a_candidate_are_made_once_in_a_process_that_ends(tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    candidate = replace(own_process(), first=partial(write_pid, file))
+    with host() as running:
+        pid = int(running.turn(candidate))
+        made_by = int(file.read_text())
+        assert made_by not in {pid, os.getpid()}
+        assert not is_there(made_by)
+        assert running.turn(candidate) == pid  # `write_pid` refuses to write twice
+        cannot = replace(own_process("no"), first=partial(raising, ValueError("no")))
+        with pytest.raises(CandidateError, match="ValueError: no"):
+            running.turn(cannot)
+
+
+def write_pid(file: Path) -> None:
+    with file.open("x") as opened:
+        opened.write(str(os.getpid()))
 
 
 def test_a_question_is_answered_by_a_process_of_the_kind_that_is_asked_for() -> None:

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from lnmdetect.core.errors import ModelError
+from lnmdetect.core.precision import InferenceForm
 from lnmdetect.stages import speed_peak, speed_profile
 from lnmdetect.stages.speed import speed
+from lnmdetect.stages.speed_layers import ToldAnswer
 from lnmdetect.stages.speed_operators import GROUPS, OperatorTime, int8_share, largest, shares
 from lnmdetect.stages.speed_peak import PeakShare
 from lnmdetect.stages.speed_plan import SpeedPlan
@@ -164,6 +166,36 @@ def test_what_the_profiler_sees_of_a_product_is_a_product(
 
 def plan(folder: Path) -> SpeedPlan:
     return SpeedPlan(TINY.width, TINY.size_px, folder)
+
+
+def test_layers_of_openvino_are_told_within_the_time_of_their_whole(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    work = ToldAnswer(plan(tmp_path), InferenceForm("fp32", "openvino"))
+    work()
+    told, took = speed_profile._pass(work)
+    layers = [one for one in told if one.name.startswith("openvino::")]
+    in_layers = sum(one.seconds for one in layers)
+    convolutions = [one for one in layers if one.group == "convolutions_and_products"]
+    assert 0 < sum(one.seconds for one in convolutions) < in_layers < took
+    assert int8_share(layers) == 0
+
+
+def test_files_of_a_subject_are_made_before_it_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed_peak, "SIDE", 64)
+    done: list[str] = []
+
+    def prepared(given: SpeedPlan) -> Work:
+        done.append("prepared")
+        return product(given)
+
+    files = Subject("a", prepared, no_operations, "fp32", first=lambda _: done.append("files"))
+    none = Subject("b", prepared, no_operations, "fp32", first=refused)
+    monkeypatch.setattr(speed_profile, "SUBJECTS", {"files": files, "none": none})
+    _, without = speed_profile.profile_rows(SpeedRun(TINY, 1, tmp_path))
+    assert done == ["files", "prepared"]
+    assert without.reason == "a: expected b, got c. D."
 
 
 def test_one_subject_that_cannot_run_ends_no_other(
