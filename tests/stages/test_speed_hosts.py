@@ -18,7 +18,8 @@ from lnmdetect.stages.speed_rounds import Candidate, Host, Rounds, ThisProcess
 from lnmdetect.stages.speed_training import training_rows
 from lnmdetect.training.devices import limit_threads
 
-FAMILIES = (
+Rows = Callable[[SpeedRun], Iterator[SpeedRow]]
+FAMILIES: tuple[tuple[Rows, set[str], set[str]], ...] = (
     (detector_rows, {"stock_at_size", "stock_defaults"}, {"stock_at_size_kept"}),
     (training_rows, {"stock"}, {"stock_kept"}),
     (classifier_rows, {"eager_fp32"}, {"eager_fp32_kept"}),
@@ -28,7 +29,7 @@ FAMILIES = (
 
 @pytest.mark.parametrize(("rows", "references", "kept"), FAMILIES)
 def test_every_network_can_go_to_a_process_and_references_to_one_of_their_kind(
-    rows: Callable[[SpeedRun], Iterator[SpeedRow]],
+    rows: Rows,
     references: set[str],
     kept: set[str],
     tmp_path: Path,
