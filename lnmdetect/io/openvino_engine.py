@@ -9,6 +9,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -104,6 +105,21 @@ def read_model(path: Path) -> Any:
         ) from None
 
 
+@dataclass(frozen=True)
+class LayerTime:
+    """What one layer of a network took.
+
+    Attributes:
+        kind: as OpenVINO has it, `Convolution`.
+        seconds: of the last call.
+        is_int8: whether it is computed in int8.
+    """
+
+    kind: str
+    seconds: float
+    is_int8: bool
+
+
 class OpenVinoNetwork:
     """A converted network, compiled for this CPU with as many threads as torch now has.
 
@@ -112,13 +128,14 @@ class OpenVinoNetwork:
     Args:
         model: an `openvino.Model` of one input.
         precision: fp32 or bf16, of the layers that are not quantised.
+        tells_layers: whether it measures its layers, for `layers`.
 
     Raises:
         MissingExtraError: OpenVINO is not installed.
         ModelError: OpenVINO cannot run it on this processor.
     """
 
-    def __init__(self, model: Any, precision: Precision) -> None:
+    def __init__(self, model: Any, precision: Precision, *, tells_layers: bool = False) -> None:
         openvino = import_openvino(WHERE)
         self._told = partial(
             told_as_ours,
@@ -134,6 +151,7 @@ class OpenVinoNetwork:
             "ENABLE_CPU_PINNING": False,
             # Of layers laid out for an image's shape; with each further one it would grow.
             "CPU_RUNTIME_CACHE_CAPACITY": "4",
+            "PERF_COUNT": tells_layers,
         }
         with self._told():
             compiled = openvino.Core().compile_model(model, "CPU", options)
@@ -154,6 +172,15 @@ class OpenVinoNetwork:
         return [
             torch.from_numpy(self._request.get_output_tensor(number).data)
             for number in range(self._outputs)
+        ]
+
+    def layers(self) -> list[LayerTime]:
+        """Return what each layer took in the last call; it was made with `tells_layers`."""
+        return [
+            LayerTime(
+                layer.node_type, layer.real_time.total_seconds(), layer.exec_type.endswith("I8")
+            )
+            for layer in self._request.profiling_info
         ]
 
 

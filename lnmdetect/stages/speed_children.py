@@ -3,6 +3,7 @@
 What one keeps in memory, how it keeps it and which threads it has started then disturb no other.
 """
 
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +38,10 @@ class Answer:
     reason: str = ""
 
 
+class ProcessEndedError(CandidateError):
+    """A process ended before it answered; no order reaches it any more."""
+
+
 class Child:
     """A process that carries out orders, one after another.
 
@@ -55,13 +60,14 @@ class Child:
         """Return the answer to an order.
 
         Raises:
-            CandidateError: it could not be carried out, or the process has ended.
+            CandidateError: it could not be carried out.
+            ProcessEndedError: the process has ended.
         """
         try:
             self._connection.send(order)
             answer: Answer = self._connection.recv()
         except (EOFError, ConnectionError):
-            raise CandidateError(self._end()) from None
+            raise ProcessEndedError(self._end()) from None
         if answer.reason:
             raise CandidateError(answer.reason)
         return answer.value
@@ -74,10 +80,7 @@ class Child:
 
     def _end(self) -> str:
         self._process.join()
-        code = self._process.exitcode or 0
-        if code > 0:
-            return f"its process ended with code {code}"
-        return "its process died, as of too little memory"
+        return how_it_ended(self._process.exitcode or 0)
 
 
 class ChildProcesses:
@@ -103,16 +106,19 @@ class ChildProcesses:
         """Return the seconds that a candidate took by its own clock.
 
         Raises:
-            CandidateError: it cannot run; its process, unless others share it, has ended.
+            CandidateError: it cannot run, and its process is gone; one that others share stays,
+                unless it ended by itself, and then the next of them gets a new one.
         """
         name = f"shared {candidate.process}" if candidate.process else candidate.name
         if name not in self._children:
+            if candidate.first is not None:
+                self.ask(candidate.first, is_reference=candidate.is_reference)
             self._children[name] = Child(self._begins[candidate.is_reference])
         time.sleep(REST_S)
         try:
             return float(self._children[name].ask(partial(turn_of, candidate)))
-        except CandidateError:
-            if not candidate.process:
+        except CandidateError as error:
+            if isinstance(error, ProcessEndedError) or not candidate.process:
                 self._children.pop(name).close()
             raise
 
@@ -132,6 +138,19 @@ class ChildProcesses:
         finally:
             child.close()
         return found
+
+
+def how_it_ended(code: int) -> str:
+    """Return in words how a process ended that was to answer.
+
+    Args:
+        code: its exit code; below 0 the signal that ended it.
+    """
+    if code >= 0:
+        return f"its process ended with code {code}" + ("" if code else ", and had not answered")
+    names = {own.value: own.name for own in signal.Signals}
+    died = f"its process died of {names.get(-code, f'signal {-code}')}"
+    return f"{died}, as of too little memory" if died.endswith("SIGKILL") else died
 
 
 def serve(connection: Connection, begin: Begin) -> None:

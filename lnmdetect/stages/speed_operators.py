@@ -103,14 +103,13 @@ def shares(times: Iterable[OperatorTime]) -> dict[str, float]:
 
 
 def int8_share(times: Iterable[OperatorTime]) -> float:
-    """Return the share of convolutions and products that are computed in int8.
+    """Return the share of the time of convolutions and products that is of those in int8.
 
     Args:
-        times: some of them above 0 s.
+        times: some of products above 0 s.
     """
-    told = list(times)
-    own = sum(time.seconds for time in told if time.is_int8 and time.group == PRODUCTS)
-    return own / sum(time.seconds for time in told)
+    told = [time for time in times if time.group == PRODUCTS]
+    return sum(time.seconds for time in told if time.is_int8) / sum(time.seconds for time in told)
 
 
 def largest(times: Iterable[OperatorTime]) -> str:

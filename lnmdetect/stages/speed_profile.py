@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from lnmdetect.core.precision import InferenceForm, Precision
 from lnmdetect.stages.speed_classifier import crops_work, eager_work, operations_of_a_batch
-from lnmdetect.stages.speed_detector import form_work, stock_work, work_of_a_slice
+from lnmdetect.stages.speed_detector import form_work, int8_file, stock_work, work_of_a_slice
 from lnmdetect.stages.speed_layers import (
     INFERENCE,
     LAYERS,
@@ -60,6 +60,7 @@ class Subject:
         precision: that most of it computes in.
         is_reference: whether it runs as PyTorch's users have it.
         layers_operations: counts those of the layers of another library; None where it has none.
+        first: makes the files that `prepare` reads, in another process; None where there are none.
     """
 
     label: str
@@ -68,6 +69,7 @@ class Subject:
     precision: Precision
     is_reference: bool = False
     layers_operations: Operations | None = None
+    first: Callable[[SpeedPlan], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def profile_rows(run: SpeedRun) -> Iterator[SpeedRow]:
         row = SpeedRow(f"{FAMILY}_{name}", FAMILY, subject.label, UNIT, None)
         question = partial(seen, subject, run.plan)
         try:
+            if subject.first is not None:
+                run.networks_host.ask(partial(subject.first, run.plan))
             found = run.networks_host.ask(question, is_reference=subject.is_reference)
         except CANNOT_RUN as error:
             yield _without(row, reason_of(error))
@@ -168,14 +172,14 @@ def _with(row: SpeedRow, found: Profile, precision: Precision) -> SpeedRow:
         "peak_precision": precision,
         "peak_gflop_a_s": found.peak_per_s / 1e9,
     }
-    if precision == "int8":
-        facts["products_in_int8"] = int8_share(found.all_times)
     facts |= _rates("products", found.operations, found.seconds_in_products(""), found.peak_per_s)
     if found.layers_operations:
         seconds = found.seconds_in_products(LAYERS)
         facts |= _rates("layers", found.layers_operations, seconds, found.peak_per_s)
     if not told[PRODUCTS]:
         return _without(row, "no convolution and no product was seen", facts)
+    if precision == "int8":
+        facts["products_in_int8"] = int8_share(found.all_times)
     each = [shares(one)[PRODUCTS] for one in found.passes]
     figure = Figure(told[PRODUCTS], min(each), max(each))
     return SpeedRow(row.name, FAMILY, row.label, UNIT, figure, timing=timing, facts=facts)
@@ -203,6 +207,7 @@ def _operations_of_a_slice(plan: SpeedPlan) -> int:
 
 SLICE, STEP, CROPS = _operations_of_a_slice, operations_of_a_step, operations_of_a_batch
 FP32, BF16 = InferenceForm(), InferenceForm("bf16")
+INT8 = InferenceForm("int8", "openvino")
 SUBJECTS: Mapping[str, Subject] = {
     "detector_stock": Subject(
         "torchvision's detector, fp32", stock_work, SLICE, "fp32", is_reference=True
@@ -213,12 +218,20 @@ SUBJECTS: Mapping[str, Subject] = {
     "detector_torch_bf16": Subject(
         "lnmdetect's detector, bf16 on torch", partial(form_work, form=BF16), SLICE, "bf16"
     ),
+    "detector_openvino_bf16": Subject(
+        "lnmdetect's detector, bf16 on openvino",
+        partial(ToldAnswer, form=InferenceForm("bf16", "openvino")),
+        SLICE,
+        "bf16",
+        layers_operations=operations_of_the_dense_part,
+    ),
     "detector_openvino_int8": Subject(
         "lnmdetect's detector, int8 on openvino",
-        ToldAnswer,
+        partial(ToldAnswer, form=INT8),
         SLICE,
         "int8",
         layers_operations=operations_of_the_dense_part,
+        first=partial(int8_file, form=INT8),
     ),
     "training_stock": Subject(
         "torchvision's training step, fp32", stock_step, STEP, "fp32", is_reference=True

@@ -23,7 +23,7 @@ def cells(row: SpeedRow) -> tuple[str, ...]:
     peak = _number(facts.get("peak_gflop_a_s"))
     groups = {group: _percent(facts.get(group)) for group in GROUPS}
     if "products_in_int8" in facts:
-        groups[PRODUCTS] += f", {_percent(facts['products_in_int8'])} in int8"
+        groups[PRODUCTS] += f", {_percent(facts['products_in_int8'])} of them in int8"
     return (
         row.label,
         *groups.values(),

@@ -41,12 +41,15 @@ class Candidate:
             process it can be pickled.
         is_reference: a process of its own has what users of PyTorch have, not what ours have.
         process: candidates that name the same one share it; empty: one of its own.
+        first: makes the files that `prepare` reads, in a process that ends, where candidates have
+            one of their own; None where there are none, or `prepare` may make them.
     """
 
     name: str
     prepare: Callable[[], Work]
     is_reference: bool = False
     process: str = ""
+    first: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True)

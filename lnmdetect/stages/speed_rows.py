@@ -8,6 +8,9 @@ from lnmdetect.stages.speed_result import Bar, Fact, SpeedRow, ratio
 from lnmdetect.stages.speed_rounds import Rounds
 
 IS_REFERENCE = "the reference of the other rows"
+KEPT = "the same, with lnmdetect's setting of memory"
+"""Label of a reference in a process that begins as lnmdetect's: which part of our figures that
+setting is."""
 
 
 @dataclass(frozen=True)

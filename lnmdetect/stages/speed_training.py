@@ -15,7 +15,7 @@ from lnmdetect.stages.speed_request import SpeedRun
 from lnmdetect.stages.speed_result import Bar, SpeedRow
 from lnmdetect.stages.speed_roi_align import random_boxes
 from lnmdetect.stages.speed_rounds import Candidate, Work
-from lnmdetect.stages.speed_rows import Comparison, milliseconds
+from lnmdetect.stages.speed_rows import KEPT, Comparison, milliseconds
 from lnmdetect.stages.speed_stock import stock_detector
 from lnmdetect.training.detector_task import DetectorTask
 from lnmdetect.training.devices import training_compute
@@ -37,12 +37,14 @@ def training_rows(run: SpeedRun) -> Iterator[SpeedRow]:
     operations = host.ask(partial(operations_of_a_step, plan))
     candidates = [
         Candidate("stock", partial(stock_step, plan), is_reference=True),
+        Candidate("stock_kept", partial(stock_step, plan)),
         Candidate("ours", partial(our_step, plan)),
         *peak_candidates(("bf16",)),
     ]
     rounds = run.timed(candidates, what="training step", most=ROUNDS, host=host)
     labels = {
         "stock": "torchvision's fasterrcnn_resnet50_fpn, fp32, channels last",
+        "stock_kept": KEPT,
         "ours": "lnmdetect, bf16 autocast, channels last, its RoIAlign",
     }
     for name, label in labels.items():

@@ -46,7 +46,11 @@ Run = Callable[[Tensor], Sequence[Tensor]]
 
 
 def detector_in(
-    form: InferenceForm, network: Detector, *, quantised: Path | None = None
+    form: InferenceForm,
+    network: Detector,
+    *,
+    quantised: Path | None = None,
+    run: Run | None = None,
 ) -> Detector:
     """Return a copy of a detector for inference alone, in a form.
 
@@ -54,6 +58,7 @@ def detector_in(
         form: one of `PRECISIONS`.
         network: as it was trained.
         quantised: file of its dense part in int8; None where it has none.
+        run: what runs that part, on another engine than torch; None: it is made here.
 
     Raises:
         MissingExtraError: the engine is not installed.
@@ -65,14 +70,41 @@ def detector_in(
         return inference_form(network, form.precision)
     _require_cpu(form, network)
     detector = _with_dense_part(network, f"--engine {form.engine}")
-    precision = _unquantised(form.precision)
+    if run is None and form.engine == "openvino":
+        run = dense_part_on_openvino(form, detector, quantised=quantised)
+    elif run is None:
+        shape = _shape_of_images(detector)
+        run = RUNNERS[form.engine](DensePart(detector), shape, form.precision)
+    dtype = torch.bfloat16 if _unquantised(form.precision) == "bf16" else torch.float32
+    return with_dense_part(detector, run, dtype=dtype)
+
+
+def dense_part_on_openvino(
+    form: InferenceForm,
+    detector: NodeDetector,
+    *,
+    quantised: Path | None = None,
+    tells_layers: bool = False,
+) -> OpenVinoNetwork:
+    """Return the dense part of a detector as OpenVINO runs it in a form.
+
+    Args:
+        form: one of OpenVINO's.
+        detector: as it was trained.
+        quantised: file of the part in int8; None where it has none.
+        tells_layers: whether it measures its layers.
+
+    Raises:
+        MissingExtraError: OpenVINO is not installed.
+        ModelError: the detector has no such form.
+    """
     if form.precision == "int8":
-        run: Run = OpenVinoNetwork(read_model(calibrated(quantised)), precision)
+        model = read_model(calibrated(quantised))
     else:
         shape = _shape_of_images(detector)
-        run = RUNNERS[form.engine](DensePart(detector), shape, precision)
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    return with_dense_part(detector, run, dtype=dtype)
+        where = f"--engine {form.engine}"
+        model = converted(DensePart(detector), _example(shape), shape=shape, where=where)
+    return OpenVinoNetwork(model, _unquantised(form.precision), tells_layers=tells_layers)
 
 
 def quantised_dense_part(

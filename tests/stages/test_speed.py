@@ -291,7 +291,7 @@ def test_the_networks_are_measured_at_any_width_and_the_file_fits_its_schema(
     rows = {row["name"]: row for row in measured["rows"]}
     ran = {name for name, row in rows.items() if row["timing"]}
     assert ran >= {
-        *("detector_stock_at_size", "detector_stock_defaults", "detector_torch_fp32"),
+        *("detector_stock_at_size", "detector_stock_at_size_kept", "detector_torch_fp32"),
         *(
             "detector_share_of_peak_fp32",
             "training_share_of_peak_bf16",
@@ -299,9 +299,11 @@ def test_the_networks_are_measured_at_any_width_and_the_file_fits_its_schema(
             "roi_align_forward_ours",
             "roi_align_forward_backward_ours",
         ),
+        *("detector_stock_defaults", "training_stock_kept", "classifier_eager_fp32_kept"),
         *("training_stock", "training_ours", "classifier_best", "dicom_uncompressed"),
         *("overhead_compact_detect", "overhead_published_detect"),
     }
+    assert rows["classifier_eager_fp32_kept"]["value"] > 0
     assert rows["detector_onnx"]["value"] is None
     assert "got int8 on torch" in rows["detector_onnx"]["reason"]
     assert rows["detector_torch_fp32"]["facts"]["proposals"] > 0

@@ -5,15 +5,18 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from lnmdetect.core.errors import InputError
-from lnmdetect.stages.speed_children import ChildProcesses
+from lnmdetect.stages.speed_children import ChildProcesses, how_it_ended
 from lnmdetect.stages.speed_rounds import Candidate, CandidateError, Work, interleaved, reason_of
 
-NAPS_S = 0.02
+NAP_S, LONG_NAP_S = 0.02, 2.0
+"""The brief one may take many times as long on a busy machine, and is far from the long one yet."""
 KIND = "LNMDETECT_TEST_KIND"
 
 
@@ -27,10 +30,10 @@ def host() -> ChildProcesses:
 
 def napping() -> Work:
     """Sleep, long in the first turn and briefly in every other."""
-    naps = iter([5 * NAPS_S])
+    naps = iter([LONG_NAP_S])
 
     def work() -> None:
-        time.sleep(next(naps, NAPS_S))
+        time.sleep(next(naps, NAP_S))
 
     return work
 
@@ -98,10 +101,10 @@ def test_processes_take_turns_and_tell_their_seconds_or_why_they_have_none() -> 
         "refuses": "a: expected b, got c. D.",
         "lacks": "RuntimeError: no such kernel",
         "ends": "its process ended with code 3",
-        "dies": "its process died, as of too little memory",
+        "dies": "its process died of SIGKILL, as of too little memory",
         "errs": "its process ended with code 1",
     }
-    assert all(NAPS_S <= nap < 5 * NAPS_S for nap in rounds.timings["naps"].seconds)
+    assert all(NAP_S <= nap < LONG_NAP_S for nap in rounds.timings["naps"].seconds)
     one, two = (rounds.timings[name].seconds for name in ("one", "two"))
     assert one[0] == one[1]  # one process through all rounds
     assert two[0] == two[1]
@@ -133,6 +136,51 @@ def test_the_process_of_what_cannot_run_ends_at_once_and_a_shared_one_goes_on() 
         with pytest.raises(CandidateError):
             running.turn(Candidate("own", partial(raising, ValueError("no"))))
         assert [child.pid for child in multiprocessing.active_children()] == [int(shared)]
+
+
+def test_a_shared_process_that_ended_takes_none_of_the_others_with_it() -> None:
+    with host() as running:
+        first = running.turn(own_process("one", "shared"))
+        with pytest.raises(CandidateError, match="its process died of SIGKILL"):
+            running.turn(Candidate("dies", partial(ending, 0, killed), process="shared"))
+        again = running.turn(own_process("one", "shared"))
+        assert running.turn(own_process("two", "shared")) == again != first
+        assert [child.pid for child in multiprocessing.active_children()] == [int(again)]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (0, "its process ended with code 0, and had not answered"),
+        (3, "its process ended with code 3"),
+        (-9, "its process died of SIGKILL, as of too little memory"),
+        (-11, "its process died of SIGSEGV"),
+        (-63, "its process died of signal 63"),
+    ],
+)
+def test_how_a_process_ended_is_told_by_its_signal_and_memory_is_guessed_of_one_alone(
+    code: int, words: str
+) -> None:
+    assert how_it_ended(code) == words
+
+
+def test_files_of_a_candidate_are_made_once_in_a_process_that_ends(tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    candidate = replace(own_process(), first=partial(write_pid, file))
+    with host() as running:
+        pid = int(running.turn(candidate))
+        made_by = int(file.read_text())
+        assert made_by not in {pid, os.getpid()}
+        assert not is_there(made_by)
+        assert running.turn(candidate) == pid  # `write_pid` refuses to write twice
+        cannot = replace(own_process("no"), first=partial(raising, ValueError("no")))
+        with pytest.raises(CandidateError, match="ValueError: no"):
+            running.turn(cannot)
+
+
+def write_pid(file: Path) -> None:
+    with file.open("x") as opened:
+        opened.write(str(os.getpid()))
 
 
 def test_a_question_is_answered_by_a_process_of_the_kind_that_is_asked_for() -> None:

@@ -18,18 +18,20 @@ from lnmdetect.stages.speed_rounds import Candidate, Host, Rounds, ThisProcess
 from lnmdetect.stages.speed_training import training_rows
 from lnmdetect.training.devices import limit_threads
 
-FAMILIES = (
-    (detector_rows, {"stock_at_size", "stock_defaults"}),
-    (training_rows, {"stock"}),
-    (classifier_rows, {"eager_fp32"}),
-    (roi_align_rows, {"forward_stock", "forward_backward_stock"}),
+Rows = Callable[[SpeedRun], Iterator[SpeedRow]]
+FAMILIES: tuple[tuple[Rows, set[str], set[str]], ...] = (
+    (detector_rows, {"stock_at_size", "stock_defaults"}, {"stock_at_size_kept"}),
+    (training_rows, {"stock"}, {"stock_kept"}),
+    (classifier_rows, {"eager_fp32"}, {"eager_fp32_kept"}),
+    (roi_align_rows, {"forward_stock", "forward_backward_stock"}, set()),
 )
 
 
-@pytest.mark.parametrize(("rows", "references"), FAMILIES)
+@pytest.mark.parametrize(("rows", "references", "kept"), FAMILIES)
 def test_every_network_can_go_to_a_process_and_references_to_one_of_their_kind(
-    rows: Callable[[SpeedRun], Iterator[SpeedRow]],
+    rows: Rows,
     references: set[str],
+    kept: set[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -44,6 +46,9 @@ def test_every_network_can_go_to_a_process_and_references_to_one_of_their_kind(
     request = SpeedRequest(width=0.05, size_px=64, processes=False)
     assert {row.reason for row in rows(SpeedRun(request, 1, tmp_path))} >= {"not timed"}
     assert {candidate.name for candidate in given if candidate.is_reference} == references
+    prepared = {candidate.name: pickle.dumps(candidate.prepare) for candidate in given}
+    assert {name for name in prepared if name.endswith("_kept")} == kept
+    assert all(prepared[name] == prepared[name.removesuffix("_kept")] for name in kept)
     assert all(pickle.loads(pickle.dumps(candidate)).name for candidate in given)
 
 

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from lnmdetect.core.errors import ModelError
+from lnmdetect.core.precision import InferenceForm
 from lnmdetect.stages import speed_peak, speed_profile
 from lnmdetect.stages.speed import speed
+from lnmdetect.stages.speed_layers import ToldAnswer
 from lnmdetect.stages.speed_operators import GROUPS, OperatorTime, int8_share, largest, shares
 from lnmdetect.stages.speed_peak import PeakShare
 from lnmdetect.stages.speed_plan import SpeedPlan
@@ -93,7 +95,7 @@ def test_shares_are_of_all_operators_and_sum_to_1() -> None:
         "copies": 0.1,
         "rest": 0,
     }
-    assert int8_share(SEEN.all_times) == 0.5  # a layout is no product
+    assert int8_share(SEEN.all_times) == 5 / 7  # of products alone; a layout is none
     assert largest(SEEN.all_times) == "Convolution 50 %, mm 20 %, relu 20 %"
 
 
@@ -119,17 +121,17 @@ def test_a_row_tells_shares_and_how_fast_products_are() -> None:
     assert row.facts["products_gflop_a_s"] == 200
     assert row.facts["products_share_of_peak"] == 0.2
     assert row.facts["layers_gflop_a_s"] == 200
-    assert row.facts["products_in_int8"] == 0.5
+    assert row.facts["products_in_int8"] == 5 / 7
     assert math.isclose(sum(float(row.facts[group]) for group in GROUPS), 1)
     told = dict(zip(HEADINGS, cells(row), strict=True))
-    assert told["convolutions, products"] == "70 %, 50 % in int8"
+    assert told["convolutions, products"] == "70 %, 71 % of them in int8"
     assert told["of the peak"] == "20 %, its layers 20 %"
     assert told["peak: GFLOP/s"] == "1000 (int8)"
 
 
 def test_without_a_product_there_is_no_figure() -> None:
     none = Profile(((OperatorTime("aten::add", 1.0),),), (1.0,), 5, 0, PEAK)
-    row = speed_profile._with(blank(), none, "fp32")
+    row = speed_profile._with(blank(), none, "int8")
     assert (row.figure, row.reason) == (None, "no convolution and no product was seen")
     assert row.facts["elementwise"] == 1
 
@@ -158,12 +160,42 @@ def test_what_the_profiler_sees_of_a_product_is_a_product(
     monkeypatch.setattr(speed_peak, "OPERATIONS", 2 * 64**3)
     found = seen(Subject("a product", product, no_operations, "int8"), plan(tmp_path))
     assert {"mm", "relu", "sum"} <= {told.bare_name for told in found.all_times}
-    assert shares(found.all_times)["convolutions_and_products"] > 0.5
+    assert shares(found.all_times)["convolutions_and_products"] > 0
     assert found.peak_per_s > 0
 
 
 def plan(folder: Path) -> SpeedPlan:
     return SpeedPlan(TINY.width, TINY.size_px, folder)
+
+
+def test_layers_of_openvino_are_told_within_the_time_of_their_whole(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    work = ToldAnswer(plan(tmp_path), InferenceForm("fp32", "openvino"))
+    work()
+    told, took = speed_profile._pass(work)
+    layers = [one for one in told if one.name.startswith("openvino::")]
+    in_layers = sum(one.seconds for one in layers)
+    convolutions = [one for one in layers if one.group == "convolutions_and_products"]
+    assert 0 < sum(one.seconds for one in convolutions) < in_layers < took
+    assert int8_share(layers) == 0
+
+
+def test_files_of_a_subject_are_made_before_it_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed_peak, "SIDE", 64)
+    done: list[str] = []
+
+    def prepared(given: SpeedPlan) -> Work:
+        done.append("prepared")
+        return product(given)
+
+    files = Subject("a", prepared, no_operations, "fp32", first=lambda _: done.append("files"))
+    none = Subject("b", prepared, no_operations, "fp32", first=refused)
+    monkeypatch.setattr(speed_profile, "SUBJECTS", {"files": files, "none": none})
+    _, without = speed_profile.profile_rows(SpeedRun(TINY, 1, tmp_path))
+    assert done == ["files", "prepared"]
+    assert without.reason == "a: expected b, got c. D."
 
 
 def test_one_subject_that_cannot_run_ends_no_other(
