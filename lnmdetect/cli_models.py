@@ -59,7 +59,14 @@ def check(
         Precision, typer.Option("--precision", help="Numbers of the form that is checked.")
     ] = "bf16",
     engine: options.EngineOption = "torch",
-    device: options.Device = "auto",
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device",
+            help="auto, cpu, cuda or cuda:N; with --output the CPU, whose default it is.",
+            metavar="DEVICE",
+        ),
+    ] = "cpu",
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,

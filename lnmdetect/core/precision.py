@@ -83,10 +83,25 @@ class CheckedForm:
         if not self.figures or not all(figure.held for figure in self.figures):
             raise ValueError(f"{self.form.described}: expected figures within {TOLERANCE} of fp32")
 
+    @property
+    def can_be_default(self) -> bool:
+        """Whether some processor may answer so unasked: int8 needs that of the check told."""
+        return self.form.precision != "int8" or bool(self.cpu_flags)
+
     def holds_with(self, cpu_flags: Collection[str]) -> bool:
-        """Return whether a processor of these instructions adds up as that of the check did."""
+        """Return whether a processor of these instructions adds up as that of the check did.
+
+        In int8 both have to be told: of others it is not known whether their sums overflow.
+
+        Args:
+            cpu_flags: as those of the check; empty: not told.
+        """
+        if self.form.precision != "int8":
+            return True
+        if not self.can_be_default or not cpu_flags:
+            return False
         had, has = (INT8_FLAGS.intersection(flags) for flags in (self.cpu_flags, cpu_flags))
-        return self.form.precision != "int8" or not had or bool(has)
+        return not had or bool(has)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a bundle's config holds it."""

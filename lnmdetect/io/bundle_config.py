@@ -76,7 +76,8 @@ class Bundle:
 
         fp32 where nothing was checked.
         """
-        return next((one.form.precision for one in self.checked_with(engine)), "fp32")
+        usual = (one.form.precision for one in self.checked_with(engine) if one.can_be_default)
+        return next(usual, "fp32")
 
 
 def package_weights() -> Path:

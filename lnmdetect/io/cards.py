@@ -153,6 +153,8 @@ def _form_lines(checked: CheckedForm, *, is_newest: bool) -> str:
     where = "where the processor computes so"
     if not is_newest:
         says, where = f"It was checked in {form} too", "the default where that above cannot be"
+    if not checked.can_be_default:
+        says, where = f"It was checked in {form}", f"for --precision {precision} alone"
     return (
         f"\n{says}, {where}: on\n"
         f"{checked.checked_on}, each figure stayed within {TOLERANCE} of that in fp32."
@@ -162,6 +164,8 @@ def _form_lines(checked: CheckedForm, *, is_newest: bool) -> str:
 
 
 def _processor(checked: CheckedForm) -> str:
+    if not checked.can_be_default:
+        return "\nThe system of the check did not tell which instructions its processor has."
     has = ", ".join(checked.cpu_flags)
     return f"\nThe processor of the check had {has}." if has else ""
 

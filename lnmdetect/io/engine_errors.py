@@ -10,18 +10,19 @@ from lnmdetect.core.errors import LnmDetectError, ModelError
 Kinds = tuple[type[Exception], ...]
 LONGEST = 200
 """Characters of an engine's own words that are passed on."""
-_PATH = re.compile(r"(?<![\w.])/[^\s\"']+")
+_PATH = re.compile(r"[/\\]\S|\b[A-Za-z]:\S")
+"""Where a path ends nobody can tell: there may be spaces in it."""
 
 
 def errors_of(module: ModuleType) -> Kinds:
-    """Return the exceptions that a module shows, and `RuntimeError`, which its others are.
+    """Return the exceptions of its own that a module shows.
 
     Args:
         module: of an engine.
     """
     shown = (one for one in vars(module).values() if isinstance(one, type))
     own = {one for one in shown if issubclass(one, Exception) and one.__module__ != "builtins"}
-    return (*sorted(own, key=lambda kind: kind.__name__), RuntimeError)
+    return tuple(sorted(own, key=lambda kind: kind.__name__))
 
 
 @contextmanager
@@ -52,7 +53,7 @@ def told_as_ours(
 
 
 def _said(fault: Exception, line: int) -> str:
-    """Return a line of an engine's words, without paths, which may name a user or patient."""
+    """Return a line of an engine's words; none with a path, which may name a user or patient."""
     lines = [text for text in map(str.strip, str(fault).splitlines()) if text]
-    told = _PATH.sub("a file", lines[line]) if lines else ""
+    told = lines[line] if lines and not _PATH.search(lines[line]) else ""
     return f"{type(fault).__name__}: {told.strip(' .')[:LONGEST]}".rstrip(": ")

@@ -162,6 +162,7 @@ class OnnxNetwork:
         Raises:
             ModelError: ONNX Runtime cannot compute them.
         """
+        given = {self._input: x.contiguous().numpy()}
         with self._told():
-            found = self._session.run(None, {self._input: x.contiguous().numpy()})
+            found = self._session.run(None, given)
         return [torch.from_numpy(one) for one in found]

@@ -70,10 +70,11 @@ def converted(network: nn.Module, example: Tensor, *, shape: tuple[int, ...], wh
     Raises:
         MissingExtraError: OpenVINO is not installed.
         UsageError: the network does something that OpenVINO has no operator for.
+        RuntimeError: torch cannot trace it with this example.
     """
     openvino = import_openvino(where)
     told = told_as_ours(
-        _errors(),
+        _shown(),
         where,
         expected="a network that OpenVINO can hold",
         remedy="Use torch or onnx for this model.",
@@ -93,9 +94,9 @@ def read_model(path: Path) -> Any:
         MissingExtraError: OpenVINO is not installed.
         ModelError: the files are damaged.
     """
-    openvino = import_openvino(path.name)
+    core = import_openvino(path.name).Core()
     try:
-        return openvino.Core().read_model(path)
+        return core.read_model(path)
     except _errors():  # their text holds the path
         raise ModelError(
             path.name,
@@ -167,8 +168,9 @@ class OpenVinoNetwork:
         Raises:
             ModelError: OpenVINO cannot compute them.
         """
+        given = x.contiguous().numpy()
         with self._told():
-            self._request.infer([x.contiguous().numpy()], share_inputs=True)
+            self._request.infer([given], share_inputs=True)
         return [
             torch.from_numpy(self._request.get_output_tensor(number).data)
             for number in range(self._outputs)
@@ -184,8 +186,13 @@ class OpenVinoNetwork:
         ]
 
 
-def _errors() -> Kinds:
+def _shown() -> Kinds:
     return errors_of(import_openvino(WHERE).frontend)
+
+
+def _errors() -> Kinds:
+    """Return all that calls of OpenVINO raise which run no code of torch."""
+    return (*_shown(), RuntimeError)
 
 
 def model_bytes(model: Any) -> tuple[bytes, bytes]:
@@ -198,14 +205,25 @@ def model_bytes(model: Any) -> tuple[bytes, bytes]:
         OutputError: the folder of temporary files does not take them.
     """
     openvino = import_openvino(WHERE)
-    told = told_as_ours(
-        _errors(),
-        "the folder of temporary files",
-        expected="room for the model",
-        remedy="Free some, or let TMPDIR name another folder.",
-        error=OutputError,
-    )
-    with tempfile.TemporaryDirectory(prefix="lnmdetect-") as folder, told:
-        path = Path(folder) / "model.xml"
-        openvino.save_model(model, path, compress_to_fp16=False)
-        return path.read_bytes(), path.with_suffix(".bin").read_bytes()
+    try:
+        with tempfile.TemporaryDirectory(prefix="lnmdetect-") as folder:
+            path = Path(folder) / "model.xml"
+            try:
+                openvino.save_model(model, path, compress_to_fp16=False)
+            except RuntimeError:  # whatever the reason is; of the disk's, Python tells which
+                _try_room(path.with_suffix(".room"), model)
+                raise
+            return path.read_bytes(), path.with_suffix(".bin").read_bytes()
+    except OSError as error:
+        raise OutputError(
+            "the folder of temporary files",
+            expected="room for the model",
+            got=error.strerror or type(error).__name__,
+            remedy="Free some, or let TMPDIR name another folder.",
+        ) from None
+
+
+def _try_room(path: Path, model: Any) -> None:
+    """Write as many bytes as the numbers of a model; raises the OSError of a disk without room."""
+    constants = (node for node in model.get_ops() if node.get_type_name() == "Constant")
+    path.write_bytes(bytes(sum(node.get_byte_size() for node in constants)))

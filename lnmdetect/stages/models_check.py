@@ -73,14 +73,14 @@ def check_model(request: CheckRequest, progress: Progress = SILENT) -> CheckResu
         InputError: the truth file cannot be used, or the model has seen its patients.
         ModelError: there is no such bundle, it is damaged, or it finds nothing in fp32 either.
         OutputError: the output holds a bundle, or is one that may not be written into.
-        UsageError: there is no such form, or it is fp32 on torch itself.
+        UsageError: no such form, fp32 on torch itself, or an output of a check on a GPU.
     """
     form = _other_form(request)
     bundle = read_bundle(request.model, request.arm)
     refuse_form(bundle, request.precision, request.engine)
     if request.output is not None:
         refuse_output(request.output, bundle, overwrite=request.overwrite)
-    device = str(choose_device(request.device))
+    device = _device(request)
     record = RunRecord("models check", {"arm": request.arm, **asdict(form), "device": device})
     truth = read_truth([request.truth], bootstrap=0, seed=0)
     patients = PatientDigests.of(truth.patient_names, sha256_of_file(request.truth))
@@ -141,6 +141,19 @@ def _other_form(request: CheckRequest) -> InferenceForm:
             remedy="Leave both options out for bf16 on torch.",
         )
     return form
+
+
+def _device(request: CheckRequest) -> str:
+    """Return where both forms run; raise where a GPU would decide what CPUs answer in."""
+    device = choose_device(request.device)
+    if request.output is not None and device.type != "cpu":
+        raise UsageError(
+            "--device",
+            expected=f"{CheckRequest.device} with --output: a bundle's default is that of CPUs",
+            got=str(device),
+            remedy="Leave --device out, or --output, which a check elsewhere does without.",
+        )
+    return str(device)
 
 
 def _refuse_seen(name: str, patients: PatientDigests, bundle: Bundle) -> None:

@@ -19,7 +19,8 @@ class CheckRequest:
         scan: where their pixels are; None takes the file's `info.scan_root`.
         model: name or folder of the bundle.
         precision, engine: the form.
-        device: where both are run.
+        device: where both are run; what is shown on a GPU says nothing of the numbers of CPUs,
+            whose default an output is.
         output: folder of a new bundle that answers in this form by default; None writes nothing.
     """
 
@@ -29,6 +30,6 @@ class CheckRequest:
     model: str = DEFAULT_MODEL
     precision: Precision = "bf16"
     engine: Engine = "torch"
-    device: str = "auto"
+    device: str = "cpu"
     output: Path | None = None
     overwrite: bool = False

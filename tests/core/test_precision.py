@@ -85,8 +85,12 @@ def test_a_newer_check_takes_the_place_of_an_earlier_one_of_its_form_alone() -> 
     [
         (INT8, ("avx2", "avx512_vnni"), ("avx2",), False),
         (INT8, ("avx512_vnni", "amx_int8"), ("avx_vnni",), True),
-        (INT8, ("avx2",), (), True),  # it overflowed in the check as well
-        (INT8, (), (), True),  # not told: older bundles
+        (INT8, ("avx2",), ("avx2", "avx512f"), True),  # it overflowed in the check as well
+        (INT8, ("avx2", "avx512_vnni"), (), False),  # not told here
+        (INT8, (), ("avx2",), False),  # nor of the check
+        (INT8, (), ("avx2", "avx512_vnni"), False),
+        (INT8, (), (), False),
+        (BF16, (), (), True),  # older bundles
         (BF16, ("avx512_vnni", "avx512_bf16"), (), True),
     ],
 )

@@ -35,13 +35,13 @@ FIGURES = (HeldFigure("AP50", 0.8123, 0.8101),)
 def checked(bundles: Path, tmp_path: Path) -> Callable[..., Bundle]:
     """A function that gives the tiny detector, read back, as checked in forms, one after another.
 
-    The processor of the checks had avx512_vnni.
+    The processor of the checks had avx512_vnni unless others are given.
     """
 
-    def make(*forms: InferenceForm) -> Bundle:
+    def make(*forms: InferenceForm, flags: tuple[str, ...] = VNNI) -> Bundle:
         source = read_bundle(str(bundles / "detector-tiny"), "detector")
         made = tuple(
-            CheckedForm(form, FIGURES, "40 held-out patients, phantoms", cpu_flags=VNNI)
+            CheckedForm(form, FIGURES, "40 held-out patients, phantoms", cpu_flags=flags)
             for form in forms or (BF16,)
         )
         new = replace(source, folder=tmp_path / "checked", checked=made)
@@ -185,6 +185,8 @@ def test_what_was_checked_with_one_engine_says_nothing_of_another(
         ((INT8, OPENVINO_BF16), False, VNNI, "int8"),
         ((OPENVINO_BF16, INT8), True, ("avx2",), "bf16"),
         ((INT8, OPENVINO_BF16), False, ("avx2",), "fp32"),
+        ((OPENVINO_BF16, INT8), True, (), "bf16"),
+        ((INT8,), True, (), "fp32"),
     ],
 )
 def test_of_several_forms_the_one_checked_last_that_this_processor_computes_is_the_default(
@@ -198,6 +200,22 @@ def test_of_several_forms_the_one_checked_last_that_this_processor_computes_is_t
     says(monkeypatch, computes, flags)
     form = chosen_form(checked(BF16, *order), CPU, None, "openvino")
     assert form == InferenceForm(chosen, "openvino")
+
+
+def test_int8_of_a_check_whose_processor_was_not_told_is_run_only_when_asked_for(
+    checked: Callable[..., Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says(monkeypatch, True, VNNI)
+    bundle = checked(INT8, flags=())
+    assert bundle.usual_precision("openvino") == "fp32"
+    assert chosen_form(bundle, CPU, None, "openvino") == InferenceForm("fp32", "openvino")
+    assert chosen_form(bundle, CPU, "int8", "openvino") == INT8
+    card = (bundle.folder / "card.md").read_text()
+    assert "\nIt was checked in int8 on openvino, for --precision int8 alone: on" in card
+    assert "by default" not in card
+    assert "did not tell which instructions its processor has" in card
+    bf16 = checked(BF16, flags=())  # needs no telling
+    assert chosen_form(bf16, CPU, None, "torch") == BF16
 
 
 def test_torch_does_not_compute_in_int8(bundles: Path) -> None:

@@ -25,7 +25,7 @@ def test_a_bundle_is_listed_with_its_default_precision_on_torch_and_on_engines_i
     held = (HeldFigure("AP50", 0.8, 0.8),)
     forms = (InferenceForm("bf16", "openvino"), InferenceForm("int8", "openvino"))
     source = read_bundle(str(bundles / "detector-tiny"), "detector")
-    checked = tuple(CheckedForm(form, held, "40 patients") for form in forms)
+    checked = tuple(CheckedForm(form, held, "40 patients", cpu_flags=("avx2",)) for form in forms)
     new = replace(source, name="fast", folder=tmp_path / "detector-fast", checked=checked)
     write_with_weights_of(source, new, "a card")
     monkeypatch.setenv(MODELS_VARIABLE, str(tmp_path))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from lnmdetect.cli import app
@@ -118,6 +119,34 @@ def test_a_form_whose_figures_held_becomes_the_default_of_a_new_bundle(
     assert told["model"] == {"tiny": bundle.sha256}
     assert told["inputs"] == {"truth.json": sha256_of_file(truth)}
     assert {"fp32 on torch", "bf16 on torch"} == told["timings_s"].keys()
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_a_check_on_a_gpu_tells_its_figures_but_writes_no_bundle(
+    name: str, truth: Path, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reaching(monkeypatch, {"AP50": 0.8}, {"AP50": 0.8})
+    monkeypatch.setattr(models_check, "choose_device", lambda _: torch.device("cuda"))
+    with pytest.raises(UsageError, match=r"--device: expected cpu with --output: .* got cuda\."):
+        check_model(request(truth, bundles, device=name, output=tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+    assert check_model(request(truth, bundles, device=name)).held
+
+
+def test_a_check_runs_on_the_cpu_unless_it_is_told_otherwise(
+    truth: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[CheckRequest] = []
+
+    def refuse(request: CheckRequest, *_: object) -> CheckResult:
+        asked.append(request)
+        raise ModelError("here", expected="none", got="one", remedy="Do.")
+
+    monkeypatch.setattr(models_check, "check_model", refuse)
+    for words in ([], ["--device", "cuda"]):
+        CliRunner().invoke(app, ["models", "check", "detector", str(truth), *words])
+    assert [one.device for one in asked] == ["cpu", "cuda"]
+    assert CheckRequest("detector").device == "cpu"
 
 
 def test_a_bundle_keeps_the_forms_that_were_checked_before(
