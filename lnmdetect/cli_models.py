@@ -13,6 +13,14 @@ app = typer.Typer(
     help="List the installed model bundles, check one in another form, or export one.",
     invoke_without_command=True,
 )
+_CheckDevice = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="auto, cpu, cuda or cuda:N; with --output the CPU, whose default it is.",
+        metavar="DEVICE",
+    ),
+]
 _USED_BY = {"detector": ("detect", "scan/"), "classifier": ("classify", "boxes.json")}
 
 
@@ -59,14 +67,7 @@ def check(
         Precision, typer.Option("--precision", help="Numbers of the form that is checked.")
     ] = "bf16",
     engine: options.EngineOption = "torch",
-    device: Annotated[
-        str,
-        typer.Option(
-            "--device",
-            help="auto, cpu, cuda or cuda:N; with --output the CPU, whose default it is.",
-            metavar="DEVICE",
-        ),
-    ] = "cpu",
+    device: _CheckDevice = "cpu",
     overwrite: options.Overwrite = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
