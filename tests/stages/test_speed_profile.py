@@ -21,6 +21,7 @@ from lnmdetect.stages.speed_request import SpeedRequest, SpeedRun
 from lnmdetect.stages.speed_result import Figure, SpeedRow, Timing
 from lnmdetect.stages.speed_rounds import Rounds, Work
 from lnmdetect.stages.speed_rows import Comparison
+from tests.engines import needs_openvino
 from tests.test_data_specs import errors
 
 TINY = SpeedRequest(width=0.05, size_px=64, rounds=1, processes=False)
@@ -168,8 +169,8 @@ def plan(folder: Path) -> SpeedPlan:
     return SpeedPlan(TINY.width, TINY.size_px, folder)
 
 
+@needs_openvino
 def test_layers_of_openvino_are_told_within_the_time_of_their_whole(tmp_path: Path) -> None:
-    pytest.importorskip("openvino")
     work = ToldAnswer(plan(tmp_path), InferenceForm("fp32", "openvino"))
     work()
     told, took = speed_profile._pass(work)
