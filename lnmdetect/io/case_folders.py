@@ -9,11 +9,12 @@ from lnmdetect.core.cases import Layout, Part
 from lnmdetect.core.errors import OutputError
 from lnmdetect.io.case_file import CASES
 from lnmdetect.io.json_files import remove_output, require_folder
+from lnmdetect.io.run_record import RUN
 
 ENDING = ".nii.gz"
 DATASET = "dataset.json"
 SPLITS = "splits_final.json"
-_TABLES = (CASES, DATASET, SPLITS, "run.json")
+_TABLES = (CASES, DATASET, SPLITS, RUN)
 _OURS = re.compile(r"case_\d{4,}(_0000)?(\.nii\.gz|\.json)")
 
 

@@ -120,9 +120,8 @@ class WinogradConv2d(nn.Module):
         found = x.new_empty(number, rows, TILE, columns, TILE, self.weights.shape[-1])
         step = max(1, CHUNK // (VALUES**2 * columns * channels))
         for image, answers in zip(padded, found, strict=True):
-            tiles = image.unfold(0, VALUES, TILE).unfold(
-                1, VALUES, TILE
-            )  # (rows, columns, C, 6, 6)
+            tiles = image.unfold(0, VALUES, TILE).unfold(1, VALUES, TILE)
+            # (rows, columns, C, 6, 6)
             for some, answer in zip(tiles.split(step), answers.split(step), strict=True):
                 answer.copy_(self._answers(some.permute(3, 4, 0, 1, 2)))
         whole = found.view(number, rows * TILE, columns * TILE, -1)[:, :height, :width]

@@ -31,7 +31,9 @@ class InstalledModel:
     megabytes: float
     sha256: str
     node_threshold: float | None = None
-    precisions: Mapping[Engine, Precision] = field(default_factory=lambda: {EXACT.engine: "fp32"})
+    precisions: Mapping[Engine, Precision] = field(
+        default_factory=lambda: {EXACT.engine: EXACT.precision}
+    )
 
 
 def installed_models() -> tuple[InstalledModel, ...]:

@@ -65,18 +65,13 @@ class FormRow:
         return Candidate(self.name, partial(form_work, plan, self.form), first=first)
 
 
-def detector_row(name: str, form: InferenceForm, at_least: float | None = None) -> FormRow:
-    """Return the row of a form of the detector; one line below adds another engine."""
-    return FormRow(name, form, at_least)
-
-
 FORMS = (
-    detector_row(EXACT_ROW, InferenceForm(), 1.8),
-    detector_row("torch_bf16", InferenceForm("bf16"), 3.3),
-    detector_row("openvino_fp32", InferenceForm("fp32", "openvino")),
-    detector_row("openvino_bf16", InferenceForm("bf16", "openvino"), 3.7),
-    detector_row("openvino_int8", InferenceForm("int8", "openvino"), 5.0),
-    detector_row("onnx_fp32", InferenceForm("fp32", "onnx")),
+    FormRow(EXACT_ROW, InferenceForm(), 1.8),
+    FormRow("torch_bf16", InferenceForm("bf16"), 3.3),
+    FormRow("openvino_fp32", InferenceForm("fp32", "openvino")),
+    FormRow("openvino_bf16", InferenceForm("bf16", "openvino"), 3.7),
+    FormRow("openvino_int8", InferenceForm("int8", "openvino"), 5.0),
+    FormRow("onnx_fp32", InferenceForm("fp32", "onnx")),
 )
 
 
@@ -200,6 +195,11 @@ class SliceWork:
 
     operations: int
     facts: Mapping[str, Fact]
+
+
+def operations_of_a_slice(plan: SpeedPlan) -> int:
+    """Return the additions and multiplications of the slice that is timed."""
+    return operations_of(plain_detector(plan), slice_batch(plan).images)
 
 
 def work_of_a_slice(plan: SpeedPlan) -> SliceWork:

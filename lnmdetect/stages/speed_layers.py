@@ -5,6 +5,7 @@ from torch import Tensor
 
 from lnmdetect.core.precision import InferenceForm
 from lnmdetect.models.dense_part import DensePart
+from lnmdetect.models.detector import NodeDetector
 from lnmdetect.stages.speed_detector import (
     answer_of_task,
     detector_task,
@@ -34,7 +35,9 @@ class ToldAnswer:
     """
 
     def __init__(self, plan: SpeedPlan, form: InferenceForm) -> None:
-        task, plain = detector_task(plan), plain_detector(plan)
+        task = detector_task(plan)
+        plain = task.module.eval()
+        assert isinstance(plain, NodeDetector)
         quantised = int8_file(plan, form) if form.precision == "int8" else None
         self._network = dense_part_on_openvino(form, plain, quantised=quantised, tells_layers=True)
         task.module = detector_in(form, plain, run=self._run)

@@ -13,7 +13,12 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from lnmdetect.core.precision import InferenceForm, Precision
 from lnmdetect.stages.speed_classifier import crops_work, eager_work, operations_of_a_batch
-from lnmdetect.stages.speed_detector import form_work, int8_file, stock_work, work_of_a_slice
+from lnmdetect.stages.speed_detector import (
+    form_work,
+    int8_file,
+    operations_of_a_slice,
+    stock_work,
+)
 from lnmdetect.stages.speed_layers import (
     INFERENCE,
     LAYERS,
@@ -201,11 +206,7 @@ def _without(row: SpeedRow, reason: str, facts: Mapping[str, Fact] | None = None
     return SpeedRow(row.name, FAMILY, row.label, UNIT, None, reason=reason, facts=facts or {})
 
 
-def _operations_of_a_slice(plan: SpeedPlan) -> int:
-    return work_of_a_slice(plan).operations
-
-
-SLICE, STEP, CROPS = _operations_of_a_slice, operations_of_a_step, operations_of_a_batch
+SLICE, STEP, CROPS = operations_of_a_slice, operations_of_a_step, operations_of_a_batch
 FP32, BF16 = InferenceForm(), InferenceForm("bf16")
 INT8 = InferenceForm("int8", "openvino")
 SUBJECTS: Mapping[str, Subject] = {

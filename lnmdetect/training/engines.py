@@ -100,11 +100,9 @@ def dense_part_on_openvino(
     """
     if form.precision == "int8":
         model = read_model(calibrated(quantised))
-    else:
-        shape = _shape_of_images(detector)
-        where = f"--engine {form.engine}"
-        model = converted(DensePart(detector), _example(shape), shape=shape, where=where)
-    return OpenVinoNetwork(model, _unquantised(form.precision), tells_layers=tells_layers)
+        return OpenVinoNetwork(model, _unquantised(form.precision), tells_layers=tells_layers)
+    part, shape = DensePart(detector), _shape_of_images(detector)
+    return _on_openvino(part, shape, form.precision, tells_layers=tells_layers)
 
 
 def quantised_dense_part(
@@ -228,9 +226,11 @@ def _unquantised(precision: Precision) -> Precision:
     return "bf16" if computes_bf16(torch.device("cpu")) else "fp32"
 
 
-def _on_openvino(network: nn.Module, shape: Shape, precision: Precision) -> Run:
+def _on_openvino(
+    network: nn.Module, shape: Shape, precision: Precision, *, tells_layers: bool = False
+) -> OpenVinoNetwork:
     model = converted(network, _example(shape), shape=shape, where="--engine openvino")
-    return OpenVinoNetwork(model, precision)
+    return OpenVinoNetwork(model, precision, tells_layers=tells_layers)
 
 
 def _on_onnx(network: nn.Module, shape: Shape, _: Precision) -> Run:
