@@ -18,8 +18,9 @@ from torchvision.models.detection.rpn import (
     RPNHead,
     concat_box_prediction_layers,
 )
-from torchvision.ops import batched_nms, clip_boxes_to_image, remove_small_boxes
+from torchvision.ops import clip_boxes_to_image, remove_small_boxes
 
+from lnmdetect.models.best_apart import best_apart
 from lnmdetect.models.detector_sizes import DetectorSizes
 from lnmdetect.models.ignored import NODE_OVERLAP, touches_ignored
 from lnmdetect.models.roi_align import PyramidRoIAlign
@@ -100,7 +101,8 @@ class IgnoringRPN(RegionProposalNetwork):  # type: ignore[misc]
         boxes = clip_boxes_to_image(boxes, size)
         kept = remove_small_boxes(boxes, self.min_size)
         boxes, scores, level = boxes[kept], logits[chosen][kept].sigmoid(), level[kept]
-        best = batched_nms(boxes, scores, level, self.nms_thresh)[: self.post_nms_top_n()]
+        most = self.post_nms_top_n()
+        best = best_apart(boxes, scores, level, iou=self.nms_thresh, most=most)
         proposals: Tensor = boxes[best]
         return proposals
 
