@@ -22,6 +22,7 @@ from lnmdetect.core.errors import ModelError, OutputError, UsageError
 from lnmdetect.core.extras import require_package
 from lnmdetect.core.precision import Precision
 from lnmdetect.io.engine_errors import Kinds, errors_of, told_as_ours
+from lnmdetect.io.openvino_axes import as_tensor, with_channels_last, without_last_moves
 
 WHERE = "--engine openvino"
 TELLS_ITS_MAKER = "openvino_telemetry"
@@ -155,12 +156,16 @@ class OpenVinoNetwork:
             "PERF_COUNT": tells_layers,
         }
         with self._told():
+            model, self._moved = without_last_moves(model, narrow=precision == "bf16")
             compiled = openvino.Core().compile_model(model, "CPU", options)
             self._request = compiled.create_infer_request()
-        self._outputs = len(compiled.outputs)
+        narrow = openvino.Type.bf16
+        self._are_narrow = [port.element_type == narrow for port in compiled.outputs]
 
     def __call__(self, x: Tensor) -> list[Tensor]:
         """Return the outputs for an input; the next call overwrites them.
+
+        Those whose channels the model moves last are in bfloat16 where the network is.
 
         Args:
             x: float32, on the CPU.
@@ -171,10 +176,12 @@ class OpenVinoNetwork:
         given = x.contiguous().numpy()
         with self._told():
             self._request.infer([given], share_inputs=True)
-        return [
-            torch.from_numpy(self._request.get_output_tensor(number).data)
-            for number in range(self._outputs)
-        ]
+        return [self._output(number) for number in range(len(self._are_narrow))]
+
+    def _output(self, number: int) -> Tensor:
+        data = self._request.get_output_tensor(number).data
+        answer = as_tensor(data, is_narrow=self._are_narrow[number])
+        return with_channels_last(answer) if number in self._moved else answer
 
     def layers(self) -> list[LayerTime]:
         """Return what each layer took in the last call; it was made with `tells_layers`."""
