@@ -103,6 +103,8 @@ def check(
     refuse_moved(result)
     if result.bundle is not None:
         by = () if engine == "torch" else ("--engine", engine)
+        if precision == "int8":  # no default where the system does not tell the processor
+            by += ("--precision", precision)
         talk.hint("lnmdetect", *_USED_BY[arm], "--model", result.bundle, *by)
 
 

@@ -43,7 +43,7 @@ OverheadSlices = Annotated[
     typer.Option(
         "--overhead-slices",
         min=2,
-        help="Slices of the overhead's scan; a tenth for the published detector.",
+        help="Slices of the overhead's scan.",
     ),
 ]
 

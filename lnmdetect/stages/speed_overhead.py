@@ -8,60 +8,82 @@ from pathlib import Path
 import torch
 
 from lnmdetect.core.config import DetectorRecipe
+from lnmdetect.core.precision import Precision
 from lnmdetect.core.thresholds import Threshold
 from lnmdetect.datasets.scan_slices import scan_batches
 from lnmdetect.io.bundles import Bundle, write_bundle
 from lnmdetect.io.scan_source import open_source
 from lnmdetect.stages.detect import LoadedDetector, detect, load_detector
 from lnmdetect.stages.detect_request import DEFAULT_MODEL, DetectRequest
-from lnmdetect.stages.speed_detector import plain_detector
+from lnmdetect.stages.speed_detector import CPU, plain_detector
 from lnmdetect.stages.speed_request import SpeedRun
 from lnmdetect.stages.speed_result import Bar, SpeedRow
 from lnmdetect.stages.speed_rounds import Candidate, Work
 from lnmdetect.stages.speed_rows import Comparison, milliseconds
 from lnmdetect.stages.speed_scans import write_scan
-from lnmdetect.training.devices import Compute
+from lnmdetect.training.devices import Compute, computes_bf16
 from lnmdetect.training.engine import predict
 
 BAR = Bar(1.05, "at_most")
+"""Of the published detector."""
 MODEL, STAGE = "network", "detect"
-SCAN_ROUNDS = 3
-PUBLISHED_SHARE = 10
-"""The published detector gets a scan of so many times fewer slices, each taking so much longer."""
+COMPACT_ROUNDS, PUBLISHED_ROUNDS = 3, 2
+"""At most; those of the published detector take minutes."""
 SLICES_HELD = 10
 """Prepared for the network at a time."""
 
 
 def overhead_rows(run: SpeedRun) -> Iterator[SpeedRow]:
-    """Yield the time of `detect` over that of its network alone, for both sizes of detector."""
-    few = max(2, run.request.overhead_slices // PUBLISHED_SHARE)
-    folder = run.place("overhead")
-    published = _published_bundle(run, folder / "detector-published")
-    yield from _rows(run, folder / "compact", DEFAULT_MODEL, run.request.overhead_slices)
-    yield from _rows(run, folder / "published", str(published), few)
+    """Yield the time of `detect` over that of its network alone, for both sizes of detector.
+
+    The published one is in the fastest precision, in which what is not the network weighs most.
+    """
+    scan, folder = run.place("overhead_scan"), run.place("overhead")
+    write_scan(run.volume, scan, run.request.overhead_slices)
+    compact = load_detector(DEFAULT_MODEL, "cpu")
+    yield from _rows(run, "compact", _request(scan, folder), compact)
+    published = str(_published_bundle(run, folder / "detector-published"))
+    fast: Precision = "bf16" if computes_bf16(CPU) else "fp32"
+    yield from _rows(
+        run,
+        "published",
+        _request(scan, folder, published),
+        load_detector(published, "cpu", precision=fast),
+        most=PUBLISHED_ROUNDS,
+        bar=BAR,
+    )
 
 
-def _rows(run: SpeedRun, folder: Path, model: str, slices: int) -> Iterator[SpeedRow]:
-    scan = folder / "scan"
-    write_scan(run.volume, scan, slices)
-    loaded = load_detector(model, "cpu")
-    request = DetectRequest(scan, output=folder / "boxes.json", model=model, overwrite=True)
+def _request(scan: Path, folder: Path, model: str = DEFAULT_MODEL) -> DetectRequest:
+    return DetectRequest(scan, output=folder / "boxes.json", model=model, overwrite=True)
+
+
+def _rows(
+    run: SpeedRun,
+    size: str,
+    request: DetectRequest,
+    loaded: LoadedDetector,
+    *,
+    most: int = COMPACT_ROUNDS,
+    bar: Bar | None = None,
+) -> Iterator[SpeedRow]:
+    scan, slices = request.scan, run.request.overhead_slices
     candidates = [
         Candidate(MODEL, lambda: _network(scan, loaded)),
         Candidate(STAGE, lambda: _stage(request, loaded)),
     ]
-    rounds = run.timed(candidates, what=f"overhead, {folder.name}", most=SCAN_ROUNDS)
+    rounds = run.timed(candidates, what=f"overhead, {size}", most=most)
     unit = "times the network alone"
-    comparison = Comparison(f"overhead_{folder.name}", MODEL, unit, kind="longer")
-    size = f"{folder.name} detector, {slices} slices"
+    comparison = Comparison(f"overhead_{size}", MODEL, unit, kind="longer")
+    what = f"{size} detector, {slices} slices"
     for name, label in (
-        (MODEL, f"{size}: the network alone on prepared slices"),
-        (STAGE, f"{size}: detect with the model in memory"),
+        (MODEL, f"{what}: the network alone on prepared slices"),
+        (STAGE, f"{what}: detect with the model in memory"),
     ):
         facts = milliseconds(rounds, name, "slice", slices)
         facts |= {"slices": slices, "form": loaded[1].form.described}
-        bar = BAR if name == STAGE else None
-        yield comparison.row(rounds, name, label, bar=bar, facts=facts)
+        held = bar if name == STAGE else None
+        yield comparison.row(rounds, name, label, bar=held, facts=facts)
 
 
 def _stage(request: DetectRequest, loaded: LoadedDetector) -> Work:

@@ -35,7 +35,7 @@ class SpeedRequest:
         rounds: of what takes a second; what takes minutes is run fewer times.
         width: of the networks, 1 being the published ones, of which alone the bars are.
         size_px: side of a slice.
-        overhead_slices: of the scan on which the compact detector's overhead is measured.
+        overhead_slices: of the scan on which the detectors' overhead is measured.
         memory_slices: lengths of the scans on which peak memory is measured, shortest first.
         cohort_studies, cohort_slices: how many studies, and of how many slices.
         processes: whether each network has a process of its own.

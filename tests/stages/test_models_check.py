@@ -23,7 +23,6 @@ from lnmdetect.stages.detect import detect
 from lnmdetect.stages.detect_request import DetectRequest
 from lnmdetect.stages.models_check import CheckResult, check_model, refuse_moved
 from lnmdetect.stages.models_check_request import CheckRequest
-from tests.engines import needs_openvino
 from tests.test_data_specs import errors
 
 Figures = dict[str, float]
@@ -167,20 +166,27 @@ def test_a_bundle_keeps_the_forms_that_were_checked_before(
 
 
 @pytest.mark.parametrize(
-    ("engine", "named"),
-    [("torch", ""), pytest.param("openvino", "--engine openvino", marks=needs_openvino)],
+    ("engine", "precision", "named"),
+    [
+        ("torch", "bf16", ""),
+        ("openvino", "fp32", "--engine openvino"),
+        ("openvino", "int8", "--engine openvino --precision int8"),
+    ],
 )
-def test_the_next_command_names_the_engine_on_which_the_form_is_the_default(
+def test_the_next_command_answers_in_the_form_that_was_checked(
     truth: Path,
     bundles: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     engine: str,
+    precision: str,
     named: str,
 ) -> None:
+    monkeypatch.setattr(models_check, "refuse_form", lambda *_: None)  # as if openvino were there
     reaching(monkeypatch, {"AP50": 0.8}, {"AP50": 0.8})
     words = ["models", "check", "detector", str(truth), "-o", str(tmp_path / "new")]
-    words += ["--model", str(bundles / "detector-tiny"), "--engine", engine]
+    words += ["--model", str(bundles / "detector-tiny")]
+    words += ["--engine", engine, "--precision", precision]
     said = CliRunner().invoke(app, words)
     assert said.exit_code == 0
     hint = said.stderr.split("Next: ")[1]

@@ -25,7 +25,7 @@ from lnmdetect.stages.speed import FAMILIES, THREADS_VARIABLE, Family, speed
 from lnmdetect.stages.speed_classifier import best_of
 from lnmdetect.stages.speed_cohort import held_to, study_seconds
 from lnmdetect.stages.speed_commands import whole_of
-from lnmdetect.stages.speed_detector import FormRow, slice_batch
+from lnmdetect.stages.speed_detector import CPU, FormRow, slice_batch
 from lnmdetect.stages.speed_peak import OPERATIONS, operations_of, peak_per_s
 from lnmdetect.stages.speed_plan import SpeedPlan
 from lnmdetect.stages.speed_request import SpeedRequest, SpeedRun
@@ -35,6 +35,7 @@ from lnmdetect.stages.speed_rows import IS_REFERENCE, Comparison
 from lnmdetect.stages.speed_scans import Volume, write_scan
 from lnmdetect.stages.speed_stock import stock_detector
 from lnmdetect.stages.speed_tables import cells, markdown
+from lnmdetect.training.devices import computes_bf16
 from tests.models.test_folding import seasoned
 from tests.test_data_specs import errors
 
@@ -307,7 +308,9 @@ def test_the_networks_are_measured_at_any_width_and_the_file_fits_its_schema(
     assert rows["detector_onnx"]["value"] is None
     assert "got int8 on torch" in rows["detector_onnx"]["reason"]
     assert rows["detector_torch_fp32"]["facts"]["proposals"] > 0
-    assert rows["overhead_published_detect"]["facts"]["form"] == "fp32 on torch"
+    form = f"{'bf16' if computes_bf16(CPU) else 'fp32'} on torch"
+    assert rows["overhead_published_detect"]["facts"]["form"] == form
+    assert rows["overhead_published_detect"]["facts"]["slices"] == 2
     table = written.with_suffix(".md").read_text()
     assert "**RoIAlign (times faster than torchvision's MultiScaleRoIAlign)**" in table
     assert "got int8 on torch" in table
@@ -319,7 +322,8 @@ def test_bars_of_the_published_width_are_not_held_against_another(
     rows = {row["name"]: row for row in measured["rows"]}
     assert rows["detector_torch_fp32"]["reached"] is None
     assert rows["detector_torch_fp32"]["reason"] == "the bar is of full width at 512 px"
-    assert rows["overhead_compact_detect"]["bar"] == {"limit": 1.05, "kind": "at_most"}
+    assert rows["overhead_published_detect"]["reason"] == "the bar is of full width at 512 px"
+    assert rows["overhead_compact_detect"]["reason"] == "no bar is set"
     assert any("are left out here" in note for note in measured["notes"])
 
 
