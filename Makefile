@@ -95,7 +95,7 @@ heldout: $(STAMP) ## 40 held-out phantom patients: AP50, sensitivity, AUC, besid
 	cd build/heldout && lnmdetect eval --truth-nodes truth_nodes.json -o metrics.json
 	cd build/heldout && lnmdetect baselines truth.json
 
-bench: $(STAMP) ## speed and memory on this machine, as ratios: build/bench/bench.md (about 15 minutes on 2 quiet cores)
+bench: $(STAMP) ## speed and memory on this machine, as ratios: build/bench/bench.md (about 20 minutes on 2 quiet cores)
 	lnmdetect speed -o build/bench/bench.json --overwrite
 
 tables: $(STAMP) ## the published tables on 300 phantom patients, as in docs/benchmarks.md (about 5 hours on 2 cores)

@@ -68,7 +68,7 @@ def speed(
     with its reason. Each network has a process of its own, and one of them works at a time; the
     rows of profile tell where the time of networks goes.
 
-    It takes about 15 minutes on 2 quiet cores, with all engines 11 GB of memory, and 1 GB of disk.
+    It takes about 20 minutes on 2 quiet cores, with all engines 11 GB of memory, and 1 GB of disk.
     On a busy machine the figures say little; the table tells how busy it was.
     """
     from lnmdetect.stages.speed import speed as stage
