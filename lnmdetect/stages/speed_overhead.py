@@ -12,6 +12,7 @@ from lnmdetect.core.precision import Precision
 from lnmdetect.core.thresholds import Threshold
 from lnmdetect.datasets.scan_slices import scan_batches
 from lnmdetect.io.bundles import Bundle, write_bundle
+from lnmdetect.io.scan_handle import ScanHandle
 from lnmdetect.io.scan_source import open_source
 from lnmdetect.stages.detect import LoadedDetector, detect, load_detector
 from lnmdetect.stages.detect_request import DEFAULT_MODEL, DetectRequest
@@ -67,9 +68,10 @@ def _rows(
     most: int = COMPACT_ROUNDS,
     bar: Bar | None = None,
 ) -> Iterator[SpeedRow]:
-    scan, slices = request.scan, run.request.overhead_slices
+    (handle,) = open_source(request.scan).scans
+    slices = len(handle.images)
     candidates = [
-        Candidate(MODEL, lambda: _network(scan, loaded)),
+        Candidate(MODEL, lambda: _network(handle, loaded)),
         Candidate(STAGE, lambda: _stage(request, loaded)),
     ]
     rounds = run.timed(candidates, what=f"overhead, {size}", most=most)
@@ -93,11 +95,11 @@ def _stage(request: DetectRequest, loaded: LoadedDetector) -> Work:
     return work
 
 
-def _network(scan: Path, loaded: LoadedDetector) -> Work:
+def _network(handle: ScanHandle, loaded: LoadedDetector) -> Work:
     """Return the network's answers for all slices; reading them is not in its seconds."""
     bundle, task = loaded
     assert isinstance(bundle.recipe, DetectorRecipe)
-    config, (handle,) = bundle.recipe.input, open_source(scan).scans
+    config = bundle.recipe.input
 
     def work() -> float:
         seconds = 0.0

@@ -18,10 +18,11 @@ def drawn(count: int, places: int) -> tuple[Tensor, Tensor, Tensor]:
     return boxes, torch.rand(count), torch.randint(3, (count,))
 
 
-@pytest.mark.parametrize("places", [3, 40, 3000])
+@pytest.mark.parametrize("places", [3, 40, 300, 3000])
 @pytest.mark.parametrize("most", [1, 900, 4000])
-def test_they_are_the_first_of_all_that_are_kept(places: int, most: int) -> None:
-    boxes, scores, group = drawn(2500, places)
+@pytest.mark.parametrize("count", [600, 2500])
+def test_they_are_the_first_of_all_that_are_kept(count: int, places: int, most: int) -> None:
+    boxes, scores, group = drawn(count, places)
     expected = batched_nms(boxes, scores, group, IOU)[:most]
     assert torch.equal(best_apart(boxes, scores, group, iou=IOU, most=most), expected)
 
