@@ -102,7 +102,7 @@ def check(
     talk.notes(result.notes)
     refuse_moved(result)
     if result.bundle is not None:
-        by = () if engine == "torch" else ("--engine", engine)
+        by: tuple[str, ...] = () if engine == "torch" else ("--engine", engine)
         if precision == "int8":  # no default where the system does not tell the processor
             by += ("--precision", precision)
         talk.hint("lnmdetect", *_USED_BY[arm], "--model", result.bundle, *by)
