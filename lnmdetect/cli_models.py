@@ -103,7 +103,7 @@ def check(
     refuse_moved(result)
     if result.bundle is not None:
         by: tuple[str, ...] = () if engine == "torch" else ("--engine", engine)
-        if precision == "int8":  # no default where the system does not tell the processor
+        if precision == "int8":  # no default where a system does not tell its processor
             by += ("--precision", precision)
         talk.hint("lnmdetect", *_USED_BY[arm], "--model", result.bundle, *by)
 

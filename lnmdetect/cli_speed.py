@@ -65,8 +65,8 @@ def speed(
 
     Every figure is a ratio of times taken in turns in one run, mostly to what PyTorch and
     torchvision do by themselves, with the bar it is to reach. What is not installed is left out
-    with its reason. Each network has a process of its own, and one of them works at a time; the
-    rows of profile tell where the time of networks goes.
+    with its reason. Networks that are compared have a process each, and one of them works at a
+    time; the rows of profile tell where the time of networks goes.
 
     It takes about 20 minutes on 2 quiet cores, with all engines 11 GB of memory, and 1 GB of disk.
     On a busy machine the figures say little; the table tells how busy it was.

@@ -18,8 +18,9 @@ def without_last_moves(model: Any, *, narrow: bool) -> tuple[Any, frozenset[int]
 
     Args:
         model: an `openvino.Model`.
-        narrow: let these outputs be in bfloat16.
+        narrow: let those of these outputs that are float32 be bfloat16.
     """
+    from openvino import Type
     from openvino import opset14 as operators
 
     model, moved = model.clone(), set()
@@ -28,7 +29,7 @@ def without_last_moves(model: Any, *, narrow: bool) -> tuple[Any, frozenset[int]
         if not _is_move(move):
             continue
         unmoved = move.input_value(0)
-        if narrow:
+        if narrow and unmoved.get_element_type() == Type.f32:
             unmoved = operators.convert(unmoved, "bf16").output(0)
         result.input(0).replace_source_output(unmoved)
         moved.add(number)

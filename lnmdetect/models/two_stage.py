@@ -1,8 +1,8 @@
 """Proposals and box heads of Faster R-CNN, with and without a feature pyramid.
 
-torchvision's parts, changed in three ways: what lies on ignored boxes trains nothing, boxes are
-computed in single precision also where the network runs in bfloat16, and anchors become boxes only
-after the best of them are chosen.
+torchvision's parts, changed in four ways: what lies on ignored boxes trains nothing, boxes are
+computed in single precision also where the network runs in bfloat16, anchors become boxes only
+after the best of them are chosen, and boxes are compared only as far as they are wanted.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,8 @@ class IgnoringRPN(RegionProposalNetwork):  # type: ignore[misc]
     """torchvision's proposal network that leaves anchors on ignored boxes out of the loss.
 
     It gives the same proposals from fewer steps: of the anchors of an image, 65,000 at 512 x 512,
-    only the best few thousand are turned into boxes.
+    only the best few thousand are turned into boxes, of which `best_apart` compares no more than it
+    has to. Of equal scores, whose order torchvision leaves open, the first anchor is the better.
     """
 
     def forward(

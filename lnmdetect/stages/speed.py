@@ -49,10 +49,10 @@ SCALED = ("detector", "roi_align", "training", "classifier", "dicom", "overhead_
 """Families whose bars are of the published width at 512 px alone."""
 
 PROCESSES = (
-    "each network that is timed or profiled has a process of its own, and one of them works at a "
-    "time; torchvision's and eager PyTorch's have the threads of this run and are else as PyTorch "
-    "leaves them, but in rows that name lnmdetect's setting of memory; lnmdetect's are as its "
-    "commands are: memory that is freed stays with the process"
+    "each network that is timed or profiled has a process of its own, but in the rows of dicom and "
+    "overhead, and one of them works at a time; torchvision's and eager PyTorch's have the threads "
+    "of this run and are else as PyTorch leaves them, but in rows that name lnmdetect's setting of "
+    "memory; lnmdetect's are as its commands are: memory that is freed stays with the process"
 )
 ONE_PROCESS = "all networks share one process, and lnmdetect's setting of its memory"
 

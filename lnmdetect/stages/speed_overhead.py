@@ -26,10 +26,10 @@ from lnmdetect.training.devices import Compute, computes_bf16
 from lnmdetect.training.engine import predict
 
 BAR = Bar(1.05, "at_most")
-"""Of the published detector."""
+"""Of the published detector; the bundled one is so fast that whatever is beside it shows."""
 MODEL, STAGE = "network", "detect"
 COMPACT_ROUNDS, PUBLISHED_ROUNDS = 3, 2
-"""At most; those of the published detector take minutes."""
+"""At most; a round of the published detector takes over a minute."""
 SLICES_HELD = 10
 """Prepared for the network at a time."""
 
@@ -37,7 +37,7 @@ SLICES_HELD = 10
 def overhead_rows(run: SpeedRun) -> Iterator[SpeedRow]:
     """Yield the time of `detect` over that of its network alone, for both sizes of detector.
 
-    The published one is in the fastest precision, in which what is not the network weighs most.
+    The published one is in PyTorch's fastest precision, in which what is no network weighs most.
     """
     scan, folder = run.place("overhead_scan"), run.place("overhead")
     write_scan(run.volume, scan, run.request.overhead_slices)

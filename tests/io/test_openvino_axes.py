@@ -57,3 +57,15 @@ def test_only_moves_of_channels_to_the_end_are_taken_out_and_only_of_a_copy() ->
     model, moved = without_last_moves(given, narrow=False)
     assert moved == {1}
     assert (transposes(given), transposes(model)) == (2, 1)
+
+
+@needs_openvino
+def test_whole_numbers_stay_whole() -> None:
+    class Counted(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return (images * 1000).to(torch.int64).permute(0, 2, 3, 1)
+
+    model = converted(Counted(), IMAGES, shape=(-1, 3, -1, -1), where="a test")
+    (counts,) = OpenVinoNetwork(model, "bf16")(IMAGES)
+    assert counts.dtype == torch.int64
+    assert counts[0, 0, 1].tolist() == [250, 6250, 12250]

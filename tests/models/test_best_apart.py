@@ -3,7 +3,7 @@
 import pytest
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms, nms
+from torchvision.ops import batched_nms
 
 from lnmdetect.models.best_apart import best_apart
 
@@ -15,7 +15,7 @@ def drawn(count: int, places: int) -> tuple[Tensor, Tensor, Tensor]:
     corners = (torch.rand(places, 2) * 400)[torch.randint(places, (count,))]
     corners = corners + torch.randn(count, 2)
     boxes = torch.cat([corners, corners + 20 + torch.randn(count, 2)], dim=1)
-    return boxes, torch.rand(count), torch.randint(3, (count,))
+    return boxes, torch.randperm(count) / count, torch.randint(3, (count,))
 
 
 @pytest.mark.parametrize("places", [3, 40, 300, 3000])
@@ -27,12 +27,13 @@ def test_they_are_the_first_of_all_that_are_kept(count: int, places: int, most: 
     assert torch.equal(best_apart(boxes, scores, group, iou=IOU, most=most), expected)
 
 
-def test_of_equal_scores_the_first_comes_first() -> None:
+@pytest.mark.parametrize("most", [900, 1400])
+def test_of_equal_scores_the_first_comes_first(most: int) -> None:
     corners = torch.arange(2000) % 1400 * 20.0  # 600 boxes come twice
     boxes = torch.stack([corners, corners, corners + 10, corners + 10], dim=1)
     group = torch.zeros(len(boxes)).long()
-    found = best_apart(boxes, torch.ones(len(boxes)), group, iou=IOU, most=900)
-    assert found.tolist() == list(range(900))
+    found = best_apart(boxes, torch.ones(len(boxes)), group, iou=IOU, most=most)
+    assert found.tolist() == list(range(most))
 
 
 def test_without_boxes_there_are_none() -> None:
@@ -40,18 +41,41 @@ def test_without_boxes_there_are_none() -> None:
     assert len(best_apart(torch.zeros(0, 4), none, none.long(), iou=IOU, most=5)) == 0
 
 
-@pytest.mark.parametrize(("places", "looks"), [(9000, [1200]), (1, [1200, 2400])])
+@pytest.mark.parametrize(
+    ("copies", "looks"),
+    [
+        (1, [1200]),
+        (2, [1200, 2400]),  # 600 are kept of 1200; 1.5 * 1200 * 800 / 600 boxes come next
+        (3000, [1200, 3000]),  # one is kept: all come next
+    ],
+)
 def test_no_more_boxes_are_compared_than_needed(
-    places: int, looks: list[int], monkeypatch: pytest.MonkeyPatch
+    copies: int, looks: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared: list[int] = []
 
-    def counted(boxes: Tensor, scores: Tensor, iou: float) -> Tensor:
+    def counted(boxes: Tensor, scores: Tensor, group: Tensor, iou: float) -> Tensor:
         compared.append(len(boxes))
-        kept: Tensor = nms(boxes, scores, iou)
+        kept: Tensor = batched_nms(boxes, scores, group, iou)
         return kept
 
-    monkeypatch.setattr("lnmdetect.models.best_apart.nms", counted)
-    boxes, scores, _ = drawn(3000, places)
-    best_apart(boxes, scores, torch.zeros(3000).long(), iou=IOU, most=800)
+    monkeypatch.setattr("lnmdetect.models.best_apart.batched_nms", counted)
+    corners = torch.arange(3000) // copies * 20.0
+    boxes = torch.stack([corners, corners, corners + 10, corners + 10], dim=1)
+    scores = torch.arange(3000, 0, -1) / 3000
+    found = best_apart(boxes, scores, torch.zeros(3000).long(), iou=IOU, most=800)
+    assert found.tolist() == list(range(0, 3000, copies))[:800]
     assert compared == looks
+
+
+def test_few_boxes_are_compared_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+
+    def counted(boxes: Tensor, *_: object) -> Tensor:
+        compared.append(len(boxes))
+        return torch.arange(len(boxes))
+
+    monkeypatch.setattr("lnmdetect.models.best_apart.batched_nms", counted)
+    for count in (1000, 1001, 1002):
+        best_apart(*drawn(count, 3000), iou=IOU, most=5)
+    assert compared == [1000, 1001, 1001]

@@ -46,7 +46,7 @@ def target() -> dict[str, Tensor]:
 
 
 # 18 anchors lie on the last map, so that 50 a map are more than it has.
-@pytest.mark.parametrize("kept", [3, 50, 5000])
+@pytest.mark.parametrize("kept", [3, 50])
 def test_each_image_has_torchvisions_proposals_in_its_order(kept: int) -> None:
     ours, theirs = (network.eval() for network in networks(kept))
     with torch.no_grad():
@@ -56,6 +56,15 @@ def test_each_image_has_torchvisions_proposals_in_its_order(kept: int) -> None:
     for mine, other in zip(found, expected, strict=True):
         assert 0 < len(mine) <= kept
         torch.testing.assert_close(mine, other, rtol=0, atol=0)
+
+
+def test_each_image_has_all_of_torchvisions_proposals_where_they_are_many() -> None:
+    ours, theirs = (network.eval() for network in networks(5000))
+    with torch.no_grad():
+        found, expected = ours(images(), maps())[0], theirs(images(), maps())[0]
+    for mine, other in zip(found, expected, strict=True):
+        assert len(mine) > 1000  # of which torchvision leaves the order of equal scores open
+        assert sorted(mine.tolist()) == sorted(other.tolist())
 
 
 def test_equal_scores_keep_torchvisions_order() -> None:
