@@ -42,15 +42,17 @@ def test_without_boxes_there_are_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("copies", "looks"),
+    ("total", "places", "of", "looks"),
     [
-        (1, [1200]),
-        (2, [1200, 2400]),  # 600 are kept of 1200; 1.5 * 1200 * 800 / 600 boxes come next
-        (3000, [1200, 3000]),  # one is kept: all come next
+        (3000, 1, 1, [1200]),
+        (3000, 2, 3, [1200]),  # just 800 are kept of 1200
+        (3000, 1, 2, [1200, 2400]),  # 600 are kept of 1200: 1.5 * 1200 * 800 / 600 come next
+        (3000, 1, 3000, [1200, 3000]),  # one is kept: all come next
+        (1200, 1, 1200, [1200]),
     ],
 )
 def test_no_more_boxes_are_compared_than_needed(
-    copies: int, looks: list[int], monkeypatch: pytest.MonkeyPatch
+    total: int, places: int, of: int, looks: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared: list[int] = []
 
@@ -60,11 +62,13 @@ def test_no_more_boxes_are_compared_than_needed(
         return kept
 
     monkeypatch.setattr("lnmdetect.models.best_apart.batched_nms", counted)
-    corners = torch.arange(3000) // copies * 20.0
+    place = torch.arange(total) * places // of
+    corners = place * 20.0
     boxes = torch.stack([corners, corners, corners + 10, corners + 10], dim=1)
-    scores = torch.arange(3000, 0, -1) / 3000
-    found = best_apart(boxes, scores, torch.zeros(3000).long(), iou=IOU, most=800)
-    assert found.tolist() == list(range(0, 3000, copies))[:800]
+    scores = torch.arange(total, 0, -1) / total
+    found = best_apart(boxes, scores, torch.zeros(total).long(), iou=IOU, most=800)
+    first = torch.cat([torch.tensor([True]), place.diff() > 0]).nonzero()[:800, 0]
+    assert found.tolist() == first.tolist()
     assert compared == looks
 
 
