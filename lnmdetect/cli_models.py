@@ -7,7 +7,7 @@ import typer
 
 from lnmdetect import cli_options as options
 from lnmdetect.cli_console import Talk
-from lnmdetect.core.precision import Precision
+from lnmdetect.core.precision import Engine, Precision
 
 app = typer.Typer(
     help="List the installed model bundles, check one in another form, or export one.",
@@ -102,10 +102,16 @@ def check(
     talk.notes(result.notes)
     refuse_moved(result)
     if result.bundle is not None:
-        by: tuple[str, ...] = () if engine == "torch" else ("--engine", engine)
-        if precision == "int8":  # no default where a system does not tell its processor
-            by += ("--precision", precision)
-        talk.hint("lnmdetect", *_USED_BY[arm], "--model", result.bundle, *by)
+        asked = _asked_for(precision, engine)
+        talk.hint("lnmdetect", *_USED_BY[arm], "--model", result.bundle, *asked)
+
+
+def _asked_for(precision: Precision, engine: Engine) -> list[str]:
+    """Return the options that a bundle needs to answer in the form that it was checked in."""
+    words = [] if engine == "torch" else ["--engine", engine]
+    if precision == "int8":  # no default where a system does not tell its processor
+        words += ["--precision", precision]
+    return words
 
 
 @app.command("export")
