@@ -1,9 +1,10 @@
 """Moves of channels to the last axis that end a graph, done by torch in place of OpenVINO.
 
-Graphs for images of any size hold them as two moves of the whole map, one of which undoes what the
-convolution before it did: 12 ms of a slice at 512 px, which torch does in 6, or in 5 in bfloat16.
+Convolutions leave them there in memory. Graphs for images of any size move them away, and back
+again; torch moves the whole map once, in half the bytes where it is in bfloat16.
 """
 
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -13,24 +14,24 @@ CHANNELS_LAST = (0, 2, 3, 1)
 """Places of a map's axes (N, C, H, W) in (N, H, W, C)."""
 
 
-def without_last_moves(model: Any, *, narrow: bool) -> tuple[Any, frozenset[int]]:
+def without_last_moves(
+    openvino: ModuleType, model: Any, *, narrow: bool
+) -> tuple[Any, frozenset[int]]:
     """Return a copy of a model without its last moves, and the numbers of the outputs they made.
 
     Args:
+        openvino: the module.
         model: an `openvino.Model`.
         narrow: let those of these outputs that are float32 be bfloat16.
     """
-    from openvino import Type
-    from openvino import opset14 as operators
-
     model, moved = model.clone(), set()
     for number, result in enumerate(model.get_results()):
         move = result.input_value(0).get_node()
         if not _is_move(move):
             continue
         unmoved = move.input_value(0)
-        if narrow and unmoved.get_element_type() == Type.f32:
-            unmoved = operators.convert(unmoved, "bf16").output(0)
+        if narrow and unmoved.get_element_type() == openvino.Type.f32:
+            unmoved = openvino.opset14.convert(unmoved, "bf16").output(0)
         result.input(0).replace_source_output(unmoved)
         moved.add(number)
     model.validate_nodes_and_infer_types()
@@ -50,16 +51,15 @@ def with_channels_last(maps: Tensor) -> Tensor:
     return moved.view(images, height, width, channels)
 
 
-def as_tensor(data: Any, *, is_narrow: bool) -> Tensor:
+def as_tensor(output: Any) -> Tensor:
     """Return what an output of OpenVINO holds, in its own memory.
 
     Args:
-        data: numpy's view of it.
-        is_narrow: whether its numbers are bfloat16, for which numpy has no name.
+        output: an `openvino.Tensor`.
     """
-    if is_narrow:
-        return torch.from_numpy(data.view("int16")).view(torch.bfloat16)
-    return torch.from_numpy(data)
+    if output.element_type.get_type_name() == "bf16":  # for which numpy has no name
+        return torch.from_numpy(output.data.view("int16")).view(torch.bfloat16)
+    return torch.from_numpy(output.data)
 
 
 def _is_move(node: Any) -> bool:

@@ -156,11 +156,9 @@ class OpenVinoNetwork:
             "PERF_COUNT": tells_layers,
         }
         with self._told():
-            model, self._moved = without_last_moves(model, narrow=precision == "bf16")
+            model, self._moved = without_last_moves(openvino, model, narrow=precision == "bf16")
             compiled = openvino.Core().compile_model(model, "CPU", options)
             self._request = compiled.create_infer_request()
-        narrow = openvino.Type.bf16
-        self._are_narrow = [port.element_type == narrow for port in compiled.outputs]
 
     def __call__(self, x: Tensor) -> list[Tensor]:
         """Return the outputs for an input; the next call overwrites them.
@@ -176,12 +174,11 @@ class OpenVinoNetwork:
         given = x.contiguous().numpy()
         with self._told():
             self._request.infer([given], share_inputs=True)
-        return [self._output(number) for number in range(len(self._are_narrow))]
-
-    def _output(self, number: int) -> Tensor:
-        data = self._request.get_output_tensor(number).data
-        answer = as_tensor(data, is_narrow=self._are_narrow[number])
-        return with_channels_last(answer) if number in self._moved else answer
+        answers = map(as_tensor, self._request.output_tensors)
+        return [
+            with_channels_last(answer) if number in self._moved else answer
+            for number, answer in enumerate(answers)
+        ]
 
     def layers(self) -> list[LayerTime]:
         """Return what each layer took in the last call; it was made with `tells_layers`."""

@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 from lnmdetect.core.config import DetectorRecipe
-from lnmdetect.core.precision import Precision
 from lnmdetect.core.thresholds import Threshold
 from lnmdetect.datasets.scan_slices import scan_batches
 from lnmdetect.io.bundles import Bundle, write_bundle
@@ -22,7 +21,7 @@ from lnmdetect.stages.speed_result import Bar, SpeedRow
 from lnmdetect.stages.speed_rounds import Candidate, Work
 from lnmdetect.stages.speed_rows import Comparison, milliseconds
 from lnmdetect.stages.speed_scans import write_scan
-from lnmdetect.training.devices import Compute, computes_bf16
+from lnmdetect.training.devices import Compute, fastest_precision
 from lnmdetect.training.engine import predict
 
 BAR = Bar(1.05, "at_most")
@@ -44,12 +43,11 @@ def overhead_rows(run: SpeedRun) -> Iterator[SpeedRow]:
     compact = load_detector(DEFAULT_MODEL, "cpu")
     yield from _rows(run, "compact", _request(scan, folder), compact)
     published = str(_published_bundle(run, folder / "detector-published"))
-    fast: Precision = "bf16" if computes_bf16(CPU) else "fp32"
     yield from _rows(
         run,
         "published",
         _request(scan, folder, published),
-        load_detector(published, "cpu", precision=fast),
+        load_detector(published, "cpu", precision=fastest_precision(CPU)),
         most=PUBLISHED_ROUNDS,
         bar=BAR,
     )

@@ -11,6 +11,7 @@ import cv2
 import torch
 
 from lnmdetect.core.errors import UsageError
+from lnmdetect.core.precision import Precision
 from lnmdetect.io.machine import rank_place, usable_cores
 
 Autocast = Literal["fp32", "bf16", "fp16"]
@@ -82,6 +83,11 @@ def computes_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     known = torch.cpu.get_capabilities()
     return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
+def fastest_precision(device: torch.device) -> Precision:
+    """Return what networks that are not quantised compute in fastest there."""
+    return "bf16" if computes_bf16(device) else "fp32"
 
 
 def limit_threads() -> int:

@@ -24,7 +24,7 @@ from lnmdetect.models.detector import NodeDetector
 from lnmdetect.models.detectors import Detector
 from lnmdetect.models.folding import fold_batch_norms
 from lnmdetect.models.inference import inference_form
-from lnmdetect.training.devices import computes_bf16
+from lnmdetect.training.devices import fastest_precision
 
 PRECISIONS: Mapping[Engine, tuple[Precision, ...]] = {
     "torch": ("fp32", "bf16"),
@@ -223,7 +223,7 @@ def _unquantised(precision: Precision) -> Precision:
     """Return what the layers compute in that are not, or cannot be, quantised."""
     if precision != "int8":
         return precision
-    return "bf16" if computes_bf16(torch.device("cpu")) else "fp32"
+    return fastest_precision(torch.device("cpu"))
 
 
 def _on_openvino(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lnmdetect.core.precision import Precision
 from lnmdetect.io.openvino_axes import with_channels_last, without_last_moves
-from lnmdetect.io.openvino_engine import OpenVinoNetwork, converted
+from lnmdetect.io.openvino_engine import OpenVinoNetwork, converted, import_openvino
 from tests.engines import needs_openvino
 
 IMAGES = torch.arange(2 * 3 * 4 * 6).reshape(2, 3, 4, 6).float() / 4
@@ -54,7 +54,7 @@ def test_a_network_answers_as_its_graph_says(precision: Precision, of_moved: tor
 @needs_openvino
 def test_only_moves_of_channels_to_the_end_are_taken_out_and_only_of_a_copy() -> None:
     given = graph()
-    model, moved = without_last_moves(given, narrow=False)
+    model, moved = without_last_moves(import_openvino("a test"), given, narrow=False)
     assert moved == {1}
     assert (transposes(given), transposes(model)) == (2, 1)
 

@@ -1,37 +1,30 @@
 """What `detect` takes beyond its network, from times that are known."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from lnmdetect.io.scan_source import open_source
-from lnmdetect.stages import speed_overhead, speed_request
+from lnmdetect.stages import speed_overhead
 from lnmdetect.stages.detect import load_detector
 from lnmdetect.stages.speed_overhead import overhead_rows
-from lnmdetect.stages.speed_request import SpeedRequest, SpeedRun
+from lnmdetect.stages.speed_request import SpeedRun
 from lnmdetect.stages.speed_result import Bar, Timing
 from lnmdetect.stages.speed_rounds import Candidate, Rounds
-from lnmdetect.stages.speed_scans import Volume, write_scan
+from lnmdetect.stages.speed_scans import write_scan
+from tests.stages.test_speed import TINY, shrink
 
 SLICES = 4
 
 
 @pytest.fixture
-def volume() -> Volume:
-    plane = np.full((64, 64), -1000, dtype=np.int16)
-    plane[8:56, 8:56] = 40
-    return Volume(np.stack([plane] * 3), (2.0, 3.0, 3.0))
-
-
-@pytest.fixture
-def run(tmp_path: Path, volume: Volume, monkeypatch: pytest.MonkeyPatch) -> SpeedRun:
-    monkeypatch.setattr(speed_request, "phantom_volume", lambda _: volume)
-    request = SpeedRequest(width=0.05, size_px=64, overhead_slices=SLICES, processes=False)
-    return SpeedRun(request, 1, tmp_path)
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpeedRun:
+    shrink(monkeypatch)
+    return SpeedRun(replace(TINY, overhead_slices=SLICES), 1, tmp_path)
 
 
 def test_the_stage_is_held_against_its_network_and_only_the_published_one_has_a_bar(
@@ -63,7 +56,7 @@ def test_the_stage_is_held_against_its_network_and_only_the_published_one_has_a_
 
 
 def test_reading_is_not_in_the_seconds_of_the_network(
-    volume: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: SpeedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
 
@@ -79,6 +72,6 @@ def test_reading_is_not_in_the_seconds_of_the_network(
     monkeypatch.setattr(speed_overhead, "scan_batches", read)
     monkeypatch.setattr(speed_overhead, "predict", answered)
     monkeypatch.setattr(speed_overhead, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-    write_scan(volume, tmp_path / "scan", 12)
+    write_scan(run.volume, tmp_path / "scan", 12)
     (handle,) = open_source(tmp_path / "scan").scans
     assert speed_overhead._network(handle, load_detector("compact", "cpu"))() == 6.0
